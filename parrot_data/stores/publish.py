@@ -1,0 +1,96 @@
+"""Atomic results: a stage works in `<out>.partial` and one rename shows the finished folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from parrot_data.errors import UserError
+
+FINGERPRINT = "fingerprint.json"
+_READ_BYTES = 1 << 20
+
+
+def open_work(out: Path, fingerprint: Mapping[str, Any]) -> Path:
+    """Create `<out>.partial`, or reopen it if the same work was begun there before.
+
+    Args:
+        out: the folder that `publish` will show at the end.
+        fingerprint: JSON values that determine the result: the stage's params, its inputs' hashes.
+
+    Returns:
+        The work folder. Anything in it, but the fingerprint, was made for the same fingerprint.
+    """
+    work = _beside(out, "partial")
+    wanted = json.loads(json.dumps(fingerprint))
+    if work.exists() and _fingerprint_of(work) != wanted:
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(work / FINGERPRINT, wanted)
+    return work
+
+
+def publish(work: Path, out: Path) -> None:
+    """Move the finished work folder onto `out`.
+
+    An older result stays whole until the last moment: it steps aside by one rename, the new one takes
+    its place by the next, and only then is the old one removed. A result that a crash left aside
+    between the two renames is rubbish only once a new one stands, so it is removed last too.
+    """
+    (work / FINGERPRINT).unlink(missing_ok=True)
+    aside = _beside(out, "old.partial")
+    if out.exists():
+        if aside.exists():
+            shutil.rmtree(aside)
+        os.replace(out, aside)
+    os.replace(work, out)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON with one byte pattern a value (sorted keys), whole or not at all."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    text = json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n"
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the stage that writes it, or `dvc checkout`.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable as JSON ({error}): restore or remake it.") from None
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _beside(out: Path, suffix: str) -> Path:
+    return out.with_name(f"{out.name}.{suffix}")
+
+
+def _fingerprint_of(work: Path) -> Any:
+    """The fingerprint a work folder was begun with, None where a crash left none."""
+    try:
+        return json.loads((work / FINGERPRINT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
