@@ -69,7 +69,7 @@ def load_params(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str
         UserError: unreadable file, invalid YAML, unknown section, or an override of no known key.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except FileNotFoundError as error:
         raise UserError(
             f"{path} does not exist: run in the folder that holds params.yaml, "
@@ -142,7 +142,7 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
             )
         place, holder = place[parent], place
     try:
-        holder[last] = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+        holder[last] = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise UserError(f"--set {key}: the value {text!r} is not valid YAML") from error
 
