@@ -150,7 +150,8 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
 def _describe(detail: ErrorDetails, name: str, candidates: Iterable[str]) -> str:
     """One sentence for one of pydantic's errors: key, what is wrong, what to do."""
     parents = [name, *map(str, detail["loc"])]
-    key, value, kind = ".".join(parents), detail["input"], detail["type"]
+    key = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(parents))
+    value, kind = detail["input"], detail["type"]
     if kind == "missing":
         return f"{key} is missing; add it"
     if kind == "extra_forbidden":

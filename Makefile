@@ -1,0 +1,48 @@
+# The whole project in two commands: `make repro` and `make test`. `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install repro test check clean
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+ACTIVATE := . $(VENV)/bin/activate
+# Another build of torch: make install TORCH="torch==2.13.0+cu126 --extra-index-url https://..."
+TORCH ?= torch==2.13.0
+# The interpreter to make the environment from; the first Python 3.11 on PATH where empty.
+PYTHON ?=
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+IS_PYTHON_3_11 := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))'
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED) ## make .venv with everything the other targets need
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@python=""; for candidate in $(or $(PYTHON),python3.11 python3 python); do \
+		if "$$candidate" $(IS_PYTHON_3_11) 2>/dev/null; then python="$$candidate"; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "error: Python 3.11 with its venv module is missing:" \
+			"install it, or name it with make PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	if ! $(VENV)/bin/python $(IS_PYTHON_3_11) 2>/dev/null; then \
+		echo "Making $(VENV) with $$("$$python" --version)"; "$$python" -m venv --clear $(VENV); fi
+	@echo "Installing $(firstword $(TORCH)), then the packages of constraints.txt"
+	@$(PIP) install $(TORCH) -c constraints.txt
+	@$(PIP) install -e '.[dev]' -c constraints.txt
+	@touch $(INSTALLED)
+
+repro: install ## run the pipeline (only what changed), print the results and the report's path
+	@$(ACTIVATE) && dvc repro
+	@echo && cat report/table.txt && echo && echo "Report: $(CURDIR)/report/index.html"
+
+test: install ## run the tests
+	@$(ACTIVATE) && pytest
+
+check: install ## the gate: format, lint, types, layers, tests
+	@$(ACTIVATE) && ruff format --check . && ruff check . && mypy && lint-imports && pytest -W error
+
+clean: ## remove caches and unfinished work; data, models and the environment stay
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	@find data models runs report -name '*.partial' -prune -exec rm -rf {} + 2>/dev/null || true
