@@ -25,10 +25,17 @@ def open_work(out: Path, fingerprint: Mapping[str, Any]) -> Path:
 
     Returns:
         The work folder. Anything in it, but the fingerprint, was made for the same fingerprint.
+
+    Raises:
+        UserError: `out` is a file.
     """
-    work = _beside(out, "partial")
-    wanted = json.loads(json.dumps(fingerprint))
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: name a folder, or move the file away.")
+    work, wanted = _beside(out, "partial"), json.loads(json.dumps(fingerprint))
+    _mend_interrupted_publish(out, work, wanted)
     if work.exists() and _fingerprint_of(work) != wanted:
+        # The fingerprint goes first: half a folder must not look like work to resume.
+        (work / FINGERPRINT).unlink(missing_ok=True)
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     write_json(work / FINGERPRINT, wanted)
@@ -36,19 +43,18 @@ def open_work(out: Path, fingerprint: Mapping[str, Any]) -> Path:
 
 
 def publish(work: Path, out: Path) -> None:
-    """Move the finished work folder onto `out`.
+    """Move the finished work folder onto `out`, without its fingerprint.
 
-    An older result stays whole until the last moment: it steps aside by one rename, the new one takes
-    its place by the next, and only then is the old one removed. A result that a crash left aside
-    between the two renames is rubbish only once a new one stands, so it is removed last too.
+    An older result steps aside by one rename, the new one takes its place by the next, and only
+    then is the old one removed: it is never lost. `open_work` mends a crash between these steps.
     """
-    (work / FINGERPRINT).unlink(missing_ok=True)
     aside = _beside(out, "old.partial")
     if out.exists():
         if aside.exists():
             shutil.rmtree(aside)
         os.replace(out, aside)
     os.replace(work, out)
+    (out / FINGERPRINT).unlink(missing_ok=True)
     if aside.exists():
         shutil.rmtree(aside)
 
@@ -70,9 +76,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: run the stage that writes it, or `dvc checkout`.") from None
+        raise UserError(
+            f"{path} is missing: run the stage that writes it, or `dvc checkout`."
+        ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable as JSON ({error}): restore or remake it.") from None
+        raise UserError(
+            f"{path} is not readable as JSON ({error}): restore or remake it."
+        ) from None
 
 
 def sha256_file(path: Path) -> str:
@@ -82,6 +92,25 @@ def sha256_file(path: Path) -> str:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_sources(folder: Path) -> str:
+    """SHA-256 over the names and bytes of the Python files under a folder, in hex.
+
+    Part of a fingerprint where half-done work must not be resumed by other code.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)} {sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _mend_interrupted_publish(out: Path, work: Path, wanted: Any) -> None:
+    aside = _beside(out, "old.partial")
+    if not out.exists() and aside.exists():
+        os.replace(aside, out)
+    if not work.exists() and _fingerprint_of(out) == wanted:
+        os.replace(out, work)
 
 
 def _beside(out: Path, suffix: str) -> Path:
