@@ -106,6 +106,19 @@ def section(raw: dict[str, dict[str, Any]], name: str, model: type[Model], path:
         raise UserError(f"{path}: {sentence}") from error
 
 
+class Sections:
+    """The sections of one params file: call it with a name and a model to get one validated."""
+
+    def __init__(self, path: Path, overrides: Sequence[str] | None = None) -> None:
+        """Read the file; see `load_params` for what can be wrong with it."""
+        self.path = path
+        self.raw = load_params(path, overrides or ())
+
+    def __call__(self, name: str, model: type[Model]) -> Model:
+        """Validate one section; see `section` for what can be wrong with it."""
+        return section(self.raw, name, model, self.path)
+
+
 def _explain(error: yaml.YAMLError) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return f" is not valid YAML: {' '.join(str(error).split())}"
