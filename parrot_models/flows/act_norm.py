@@ -17,13 +17,13 @@ class ActNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(dim))
         self.log_scale = nn.Parameter(torch.zeros(dim))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (B, dim), toward the data; log_det is one number for the batch."""
-        return torch.addcmul(self.shift, x, self.log_scale.exp()), self.log_scale.sum()
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift (B, dim), toward the data; `log_scale.sum()` is the log_det."""
+        return torch.addcmul(self.shift, x, self.log_scale.exp())
 
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo `forward`: normalise (B, dim)."""
-        return (y - self.shift) * torch.exp(-self.log_scale), -self.log_scale.sum()
+    def inverse(self, y: Tensor) -> Tensor:
+        """Undo `forward`: normalise (B, dim); `-log_scale.sum()` is the log_det."""
+        return (y - self.shift) * torch.exp(-self.log_scale)
 
     @torch.no_grad()
     def init_from_data(self, y: Tensor) -> None:

@@ -8,7 +8,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from parrot_models.flows.act_norm import ActNorm
 from parrot_models.flows.coupling import AffineCoupling
@@ -52,7 +51,8 @@ class RealNVP(nn.Module):
         self.dim = dim
         self.context_dim = context_dim
         num_even, num_odd = (dim + 1) // 2, dim // 2
-        self.context_layer = nn.Linear(context_dim, num_layers * hidden[0])
+        self.context_weight = nn.Parameter(torch.empty(context_dim, num_layers * hidden[0]))
+        self.context_bias = nn.Parameter(torch.empty(num_layers * hidden[0]))
         self.couplings = nn.ModuleList(
             AffineCoupling(num_odd, num_even, hidden, max_log_scale)
             if layer % 2
@@ -69,18 +69,18 @@ class RealNVP(nn.Module):
     def _init_first_layers(self) -> None:
         """Draw the parts of the first layers as if each were one layer on (kept, context)."""
         for coupling in self._layers():
-            bound = 1.0 / math.sqrt(coupling.kept_weight.shape[1] + self.context_dim)
+            bound = 1.0 / math.sqrt(coupling.kept_weight.shape[0] + self.context_dim)
             nn.init.uniform_(coupling.kept_weight, -bound, bound)
         bound = 1.0 / math.sqrt(self.dim / 2 + self.context_dim)
-        nn.init.uniform_(self.context_layer.weight, -bound, bound)
-        nn.init.uniform_(self.context_layer.bias, -bound, bound)
+        nn.init.uniform_(self.context_weight, -bound, bound)
+        nn.init.uniform_(self.context_bias, -bound, bound)
 
     def _layers(self) -> list[AffineCoupling]:
         return cast("list[AffineCoupling]", list(self.couplings))
 
     def _context_terms(self, context: Tensor) -> tuple[Tensor, ...]:
         """Each layer's context term, (B, hidden[0]), from one matrix product."""
-        terms = functional.linear(context, self.context_layer.weight, self.context_layer.bias)
+        terms = torch.addmm(self.context_bias, context, self.context_weight)
         return terms.chunk(len(self.couplings), -1)
 
     def _join(self, even: Tensor, odd: Tensor) -> Tensor:
@@ -103,11 +103,11 @@ class RealNVP(nn.Module):
             log_scales.append(log_scale)
             kept, moved = moved, kept
         even, odd = (moved, kept) if len(self.couplings) % 2 else (kept, moved)
-        return self.data_norm.forward(self._join(even, odd))[0], log_scales
+        return self.data_norm.forward(self._join(even, odd)), log_scales
 
     def inverse(self, actions: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map actions (B, dim) back to z (B, dim); log_det (B,) is log |det dz / da|."""
-        normal, norm_log_det = self.data_norm.inverse(actions)
+        normal = self.data_norm.inverse(actions)
         halves = [normal[:, ::2], normal[:, 1::2]]
         terms = self._context_terms(context)
         log_scales = []
@@ -116,7 +116,7 @@ class RealNVP(nn.Module):
             moved, log_scale = coupling.inverse(kept, moved, terms[layer])
             halves[1 - layer % 2] = moved
             log_scales.append(log_scale)
-        log_det = norm_log_det - torch.cat(log_scales, -1).sum(-1)
+        log_det = -torch.cat(log_scales, -1).sum(-1) - self.data_norm.log_scale.sum()
         return self._join(halves[0], halves[1]), log_det
 
     def log_prob(self, actions: Tensor, context: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class RealNVP(nn.Module):
         before it, already initialised, leave them.
         """
         self.data_norm.init_from_data(actions)
-        normal = self.data_norm.inverse(actions)[0]
+        normal = self.data_norm.inverse(actions)
         halves = [normal[:, ::2], normal[:, 1::2]]
         terms = self._context_terms(context)
         for layer, coupling in reversed(list(enumerate(self._layers()))):
