@@ -1,0 +1,52 @@
+"""Goals: what lies in a scene, and when it counts as done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from parrot_data.errors import UserError
+
+Family = Literal["pick", "place"]
+
+# An object counts as picked this far above the height at which it rested.
+LIFT_HEIGHT_M = 0.04
+HOLD_DISTANCE_M = 0.10  # from the tool, as in the authors' environment
+
+
+@dataclass(frozen=True)
+class Task:
+    """A goal in a scene.
+
+    Attributes:
+        name: how people call it; the family's name where it has none of its own.
+        family: "pick" (lift the target) or "place" (put the target into or onto the container).
+        objects: ids of the objects in the scene: the target first, then the distractors.
+        container: name of the container, "" for pick tasks.
+    """
+
+    name: str
+    family: Family
+    objects: tuple[str, ...]
+    container: str
+
+    @property
+    def target(self) -> str:
+        """Id of the object the reward is for."""
+        return self.objects[0]
+
+
+# The tasks agents are fine-tuned on: every object and container is of the test split.
+TASKS: MappingProxyType[str, Task] = MappingProxyType({})
+
+
+def named_task(name: str) -> Task:
+    """The fine-tuning task of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in TASKS:
+        raise UserError(f"no task is called {name!r}; choose one of {', '.join(TASKS)}")
+    return TASKS[name]

@@ -1,0 +1,105 @@
+"""Scripted episodes of random scenes, each a function of (params, seed, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parrot_data.envs.containers import container_names
+from parrot_data.envs.objects import Split, object_ids
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tabletop import Observation, TabletopEnv
+from parrot_data.envs.tasks import Family, Task
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.rollout import SelectAction, collect_episode
+from parrot_data.scripted.grasp import GraspPolicy, draw_grasp_style
+from parrot_data.scripted.noise import noisy_action
+from parrot_data.scripted.place import PlacePolicy, draw_place_style
+
+# Keeps the policy's chance apart from the scene's: both are spawned from (seed, index).
+POLICY_STREAM = 1
+
+
+def draw_random_task(
+    rng: np.random.Generator,
+    families: Mapping[str, float],
+    num_objects: Sequence[int],
+    split: Split,
+) -> Task:
+    """Draw a family by weight, distinct objects of a split, and a container where one is needed.
+
+    Args:
+        rng: the episode's generator.
+        families: weight of "pick" and of "place".
+        num_objects: least and greatest number of objects in the scene.
+        split: which objects and containers.
+    """
+    names: list[Family] = sorted(families)  # type: ignore[arg-type]
+    weights = np.array([families[name] for name in names], dtype=np.float64)
+    family = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    count = int(rng.integers(num_objects[0], num_objects[1] + 1))
+    objects = tuple(str(o) for o in rng.choice(object_ids(split), size=count, replace=False))
+    container = str(rng.choice(container_names(split))) if family == "place" else ""
+    return Task(family, family, objects, container)
+
+
+class Collector:
+    """Makes scripted episodes one by one; nothing is carried from one to the next."""
+
+    def __init__(
+        self,
+        environment: EnvironmentParams,
+        families: Mapping[str, float],
+        num_objects: Sequence[int],
+        action_noise: float,
+        seed: int,
+        split: Split = "train",
+    ) -> None:
+        """Build the world.
+
+        Args:
+            environment: section `environment`.
+            families: weight of each task family.
+            num_objects: least and greatest number of objects in a scene.
+            action_noise: standard deviation of the noise on each action dimension.
+            seed: seed of the run.
+            split: objects and containers of the scenes.
+        """
+        self._seed = seed
+        self._action_noise = action_noise
+        self._env = TabletopEnv(
+            environment, lambda rng: draw_random_task(rng, families, num_objects, split)
+        )
+
+    def collect(self, index: int) -> Episode:
+        """Simulate episode `index`.
+
+        Raises:
+            UserError: the scene could not be laid out.
+        """
+        stream = np.random.SeedSequence(self._seed, spawn_key=(index, POLICY_STREAM))
+        rng = np.random.default_rng(stream)
+        return collect_episode(self._env, self._scripted_policy, self._seed, index, rng)
+
+    def close(self) -> None:
+        """Release the physics client."""
+        self._env.close()
+
+    def _scripted_policy(self, env: TabletopEnv, rng: np.random.Generator) -> SelectAction:
+        policy = make_scripted_policy(env, rng)
+
+        def select_action(_observation: Observation) -> NDArray[np.float32]:
+            return noisy_action(policy.action(), self._action_noise, rng)
+
+        return select_action
+
+
+def make_scripted_policy(env: TabletopEnv, rng: np.random.Generator) -> GraspPolicy | PlacePolicy:
+    """The script for the environment's present task, its variation drawn from `rng`."""
+    task, container_position = env.task, env.layout.container_position
+    if container_position is None:
+        return GraspPolicy(env.scene, task.target, draw_grasp_style(rng))
+    style = draw_place_style(rng)
+    return PlacePolicy(env.scene, task.target, task.container, container_position, style)

@@ -1,0 +1,87 @@
+"""The scripted place: grasp, carry over the container, let go, rise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.scene import Scene
+from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, draw_grasp_style
+from parrot_data.scripted.motions import CLOSE, OPEN, towards
+
+LIFTED_M = 0.045  # of the target over the table before it is carried
+OVER_M = 0.015  # sideways error at which the target is let go
+
+
+@dataclass(frozen=True)
+class PlaceStyle:
+    """What varies from one scripted placement to the next.
+
+    Attributes:
+        grasp: the grasp's own variation.
+        carry_height: of the tool over the container, m.
+        release_height: of the target's center over the container's surface, m.
+        offset: (2,) of the release from the container's middle, m.
+    """
+
+    grasp: GraspStyle
+    carry_height: float
+    release_height: float
+    offset: NDArray[np.float64]
+
+
+def draw_place_style(rng: np.random.Generator) -> PlaceStyle:
+    """Draw the variation of one episode."""
+    return PlaceStyle(
+        grasp=draw_grasp_style(rng),
+        carry_height=rng.uniform(0.085, 0.11),
+        release_height=rng.uniform(0.025, 0.05),
+        offset=rng.normal(0.0, 0.008, size=2).clip(-0.015, 0.015),
+    )
+
+
+class PlacePolicy:
+    """Feedback on the privileged state of a scene with a container."""
+
+    def __init__(
+        self, scene: Scene, target: str, container: str, xy: NDArray[np.float64], style: PlaceStyle
+    ) -> None:
+        """Prepare to put `target` into `container`, which stands at `xy` (2,), m."""
+        self._scene, self._target, self._style = scene, target, style
+        self._goal = xy + style.offset
+        self._floor = CONTAINERS[container].floor_height
+        self._grasp = GraspPolicy(scene, target, style.grasp)
+        self._is_released = False
+
+    def action(self) -> NDArray[np.float64]:
+        """The next action (7,), before noise."""
+        if self._is_released:
+            return self._rise()
+        target = self._scene.object_position(self._target)
+        if not self._scene.is_grasped(self._target) or target[2] < LIFTED_M:
+            if float(np.linalg.norm(target[:2] - self._goal)) > 3 * OVER_M:
+                return self._grasp.action()
+        return self._carry_or_release(target)
+
+    def _carry_or_release(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        tool, _ = self._scene.arm.tool_pose()
+        # Steer the object rather than the tool: it hangs where the fingers happened to close.
+        goal = tool[:2] + self._goal - target[:2]
+        if float(np.linalg.norm(target[:2] - self._goal)) > OVER_M:
+            return self._move(np.array([*goal, self._style.carry_height]), CLOSE)
+        hang = tool[2] - target[2]
+        height = self._floor + self._style.release_height + hang
+        if tool[2] > height + 0.015:
+            return self._move(np.array([*goal, height]), CLOSE)
+        self._is_released = True
+        return self._move(tool, OPEN)
+
+    def _rise(self) -> NDArray[np.float64]:
+        tool, _ = self._scene.arm.tool_pose()
+        return self._move(np.array([*tool[:2], self._style.carry_height + 0.03]), OPEN)
+
+    def _move(self, goal: NDArray[np.float64], gripper: float) -> NDArray[np.float64]:
+        return towards(self._scene, goal, gripper, self._style.grasp.speed)
