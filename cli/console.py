@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +12,7 @@ from typer.core import TyperGroup
 class Commands(TyperGroup):
     """Turns a user's mistake and Ctrl-C into one sentence and an exit status."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)

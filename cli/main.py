@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import options, tools
 from cli.console import Commands, print_summary, print_version
 from cli.options import PARAMS, Out, Overrides, Params, available_cores
 from cli.progress import show_progress
@@ -181,23 +181,7 @@ def report(
     typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
 
 
-@app.command()
-def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output of generate or shard.")],
-) -> None:
-    """Check every file and every episode of a dataset against its manifest."""
-    from parrot_data.stores import verify as stage
-
-    with show_progress("episodes") as progress:
-        stage.verify(folder, progress=progress)
-    typer.echo(f"{folder} is whole: every file and every episode is what its manifest says")
-
-
-@app.command()
-def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Any output of any stage.")],
-) -> None:
-    """Say what an artefact is: its kind, counts, params and hashes."""
-    from cli.info import describe
-
-    print_summary(*describe(path))
+# Beside the pipeline
+app.command()(tools.info)
+app.command()(tools.verify)
+app.command()(tools.measure_objects)

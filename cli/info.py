@@ -1,0 +1,58 @@
+"""What an artefact says of itself: its kind, its numbers and params, the hashes of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from parrot_data.errors import UserError
+from parrot_data.stores.manifest import MANIFEST, load_any_manifest
+from parrot_data.stores.publish import read_json, sha256_file
+
+# By the file that gives a kind away: what the folder is, and which of its files say more.
+KINDS = (
+    ("kept.json", "the decision of filter", ("summary.json",)),
+    ("index.html", "report", ("summary.json",)),
+    ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
+    ("history.csv", "behavioural prior", ("metrics.json", "config.json")),
+)
+
+
+def describe(path: Path) -> tuple[str, dict[str, Any]]:
+    """Title and facts of an artefact; a file stands for the folder it lies in.
+
+    Raises:
+        UserError: nothing is there, or it is no output of a stage.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: name an output of a stage, such as data/shards")
+    folder = path if path.is_dir() else path.parent
+    if (folder / MANIFEST).exists():
+        return _dataset(folder)
+    for sign, kind, sources in KINDS:
+        if (folder / sign).exists():
+            facts = {name: read_json(folder / name) for name in sources if (folder / name).exists()}
+            return f"{folder}: {kind}", {**facts, "sha256": _hashes(folder)}
+    raise UserError(
+        f"{folder} is no output of a stage: it holds neither {MANIFEST} nor "
+        f"{', '.join(sign for sign, _, _ in KINDS)}"
+    )
+
+
+def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
+    manifest = load_any_manifest(folder)
+    left_out = {"kind", "files", "episodes", "tar_shards"}
+    facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
+    successes = sum(episode.success for episode in manifest.episodes)
+    sizes = {
+        "num_successes": successes,
+        "num_files": len(manifest.files),
+        "megabytes": round(sum(file.size for file in manifest.files) / 1e6, 3),
+    }
+    hashes = {MANIFEST: sha256_file(folder / MANIFEST)}
+    return f"{folder}: dataset of {manifest.kind}", {**facts, **sizes, "sha256": hashes}
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {path.name: sha256_file(path) for path in files}

@@ -1,0 +1,143 @@
+"""The results as numbers: for `summary.json`, for the terminal, for DVC's plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from parrot_models.report_page.learning import Band, Run, band_of, mean_steps_to
+
+HEADER = ("task", "method", "seed", "success", "steps to 50 %", "steps to 80 %", "env steps")
+NOT_REACHED = "-"
+
+
+def grouped(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """Runs by task and method, over seeds."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.key.task, run.key.method), []).append(run)
+    return groups
+
+
+def bands(runs: Sequence[Run]) -> dict[str, dict[str, Band]]:
+    """Mean curve with its interval, by task, then by method."""
+    by_task: dict[str, dict[str, Band]] = {}
+    for (task, method), group in grouped(runs).items():
+        by_task.setdefault(task, {})[method] = band_of([run.curve for run in group])
+    return by_task
+
+
+def run_entry(run: Run) -> dict[str, object]:
+    """One run's entry in `summary.json`; null for a success rate never reached."""
+    return {
+        "task": run.key.task,
+        "method": run.key.method,
+        "seed": int(run.key.seed),
+        "success_rate": run.success_rate,
+        "steps_to_50": run.curve.steps_to(0.5),
+        "steps_to_80": run.curve.steps_to(0.8),
+        "env_steps": run.env_steps,
+    }
+
+
+def final_success(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean final success over seeds, by task and method: rows for `dvc metrics`."""
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for (task, method), group in grouped(runs).items():
+        rate = float(np.mean([run.success_rate for run in group]))
+        table.setdefault(task, {})[method] = {"success_rate": rate}
+    return table
+
+
+def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """Rows of the results table under `HEADER`: each run, then the mean of several seeds."""
+    rows: list[tuple[str, ...]] = []
+    for (task, method), group in grouped(runs).items():
+        for run in group:
+            steps = (run.curve.steps_to(0.5), run.curve.steps_to(0.8), run.env_steps)
+            rows.append(
+                (task, method, run.key.seed, f"{run.success_rate:.2f}", *map(_count, steps))
+            )
+        if len(group) > 1:
+            rate = f"{np.mean([run.success_rate for run in group]):.2f}"
+            steps = (mean_steps_to(group, 0.5), mean_steps_to(group, 0.8), group[0].env_steps)
+            rows.append((task, method, "mean", rate, *map(_count, steps)))
+    return rows
+
+
+def as_text(header: Sequence[str], rows: Sequence[Sequence[str]], num_left: int) -> str:
+    """Align a table for the terminal: the first `num_left` columns to the left, numbers right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.ljust(width) if column < num_left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(header), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+def curves_csv(runs: Sequence[Run]) -> str:
+    """Success against steps with a column a method, averaged over tasks and seeds, for DVC."""
+    by_method: dict[str, list[Run]] = {}
+    for run in runs:
+        by_method.setdefault(run.key.method, []).append(run)
+    means = {method: band_of([run.curve for run in group]) for method, group in by_method.items()}
+    steps = np.unique(np.concatenate([band.env_steps for band in means.values()]))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["env_steps", *means])
+    for step in steps:
+        writer.writerow([int(step), *(_at(band, step) for band in means.values())])
+    return buffer.getvalue()
+
+
+def data_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Rows a task: episodes, share that succeeded, how many were kept, why others failed."""
+    return [
+        (
+            task,
+            f"{values['num_episodes']:,}",
+            f"{values['success_rate']:.1%}",
+            f"{values['num_kept']:,}",
+            _failures(values["failures"]),
+        )
+        for task, values in sorted(summary["tasks"].items())
+    ]
+
+
+def metric_rows(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Rows a number of nested metrics: its name in words, and its value."""
+    rows: list[tuple[str, str]] = []
+    for name, value in metrics.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += metric_rows(value, f"{label}: ")
+        elif isinstance(value, float):
+            rows.append((label, f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.3f}"))
+        elif isinstance(value, int | str):
+            rows.append((label, str(value)))
+    return rows
+
+
+def _failures(reasons: Mapping[str, int]) -> str:
+    """Reasons of failure with their counts, the most frequent first."""
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in ordered) or "none"
+
+
+def _at(band: Band, step: float) -> str:
+    """The band's mean at a step, empty beyond the end of the shortest run."""
+    if step > band.env_steps[-1]:
+        return ""
+    return f"{np.interp(step, band.env_steps, band.mean):.6g}"
+
+
+def _count(steps: int | None) -> str:
+    return NOT_REACHED if steps is None else f"{steps:,}"

@@ -1,0 +1,83 @@
+"""The house rules that a machine can check: who may import whom, and what DVC must know of it."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PACKAGES = ("parrot_data", "parrot_models")
+
+
+@functools.cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, cache_dir=None)
+
+
+def file_of(module: str) -> Path:
+    """Path of a module relative to the root."""
+    path = Path(*module.split("."))
+    return path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
+
+
+def files_imported_by(module: str) -> set[Path]:
+    """Every file of ours that importing a module runs, itself and parent packages included.
+
+    Packages with an empty `__init__.py` are left out: nothing in them can change a result.
+    """
+    waiting, seen = [module], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        parent = name.rpartition(".")[0]
+        waiting += [parent] if parent else []
+        waiting += graph().find_modules_directly_imported_by(name)
+    files = {file_of(name) for name in seen}
+    return {path for path in files if path.name != "__init__.py" or (ROOT / path).read_text()}
+
+
+def module_of(stage: str) -> str:
+    return next(
+        f"{package}.{stage}" for package in PACKAGES if (ROOT / package / f"{stage}.py").exists()
+    )
+
+
+def source_deps(stage: str) -> set[Path]:
+    deps = {Path(dep) for dep in STAGES[stage]["deps"]}
+    return {dep for dep in deps if dep.parts[0] in PACKAGES}
+
+
+def test_every_import_contract_is_kept() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_of_a_stage_cover_all_it_imports(stage: str) -> None:
+    deps = source_deps(stage)
+    imported = files_imported_by(module_of(stage))
+    uncovered = {path for path in imported if not deps & {path, *path.parents}}
+    assert not uncovered, f"add to the deps of {stage} in dvc.yaml: {sorted(map(str, uncovered))}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_of_a_stage_name_no_module_it_does_not_import(stage: str) -> None:
+    imported = files_imported_by(module_of(stage))
+    for dep in source_deps(stage):
+        if (ROOT / dep).is_dir():
+            inside = {path.relative_to(ROOT) for path in (ROOT / dep).rglob("*.py")}
+            sources = {path for path in inside if (ROOT / path).read_text()}
+        else:
+            sources = {dep}
+        strangers = sorted(map(str, sources - imported))
+        assert not strangers, f"{stage} depends on {dep} but never imports {strangers}"
