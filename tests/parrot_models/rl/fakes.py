@@ -1,0 +1,94 @@
+"""Small stand-ins with the real interfaces: an env of pictures, a prior with a known f(z; s)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict
+from torch import Tensor
+
+EPISODE_STEPS = 5
+
+
+class PointEnv(gymnasium.Env):
+    """A point in [-1, 1]^2, shown as a bright pixel; success is to be near the origin at the end.
+
+    Episode i of seed s is a function of (s, i); actions are 7-D, of which two move the point.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, *, proprioception: bool = True):
+        spaces = {"image": Box(0, 255, (48, 48, 3), np.uint8)}
+        if proprioception:
+            spaces["proprioception"] = Box(-np.inf, np.inf, (8,), np.float32)
+        self.observation_space = Dict(spaces)
+        self.action_space = Box(-1.0, 1.0, (7,), np.float32)
+        self.executed = []
+        self._seed, self._index = 0, -1
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self._seed, self._index = seed, -1
+        self._index = (options or {}).get("episode_index", self._index + 1)
+        rng = np.random.default_rng([self._seed, self._index])
+        self._point, self._num_steps = rng.uniform(-1, 1, 2), 0
+        return self._observe(), self._info()
+
+    def step(self, action):
+        assert action.dtype == np.float32
+        assert action.shape == (7,)
+        self.executed.append(action)
+        self._point = (self._point + 0.5 * action[:2]).clip(-1, 1)
+        self._num_steps += 1
+        info = self._info()
+        truncated = self._num_steps == EPISODE_STEPS
+        return self._observe(), float(info["is_success"]), False, truncated, info
+
+    def render(self):
+        return self._observe()["image"]
+
+    def _info(self):
+        success = bool(np.abs(self._point).max() < 0.3)
+        grasped = "target" if success else "other"
+        return {"is_success": success, "task": "point", "grasped": grasped}
+
+    def _observe(self):
+        image = np.zeros((48, 48, 3), np.uint8)
+        row, column = ((self._point + 1) * 23.5).astype(int)
+        image[row, column] = 255
+        proprioception = np.zeros(8, np.float32)
+        proprioception[:2] = self._point
+        seen = {"image": image, "proprioception": proprioception}
+        return {key: seen[key] for key in self.observation_space.spaces}
+
+
+@dataclass
+class FakeEncoding:
+    context: Tensor
+    features: Tensor
+
+
+class FakePrior:
+    """Features are the brightest pixel's place; f(z; s) = tanh(z / 2 + context)."""
+
+    latent_dim = 7
+    feature_dim = 2
+
+    def __init__(self):
+        self.num_encoded = 0
+
+    def encode(self, images, proprioception):
+        assert images.dtype == torch.uint8
+        self.num_encoded += len(images)
+        place = images[..., 0].flatten(1).argmax(-1)
+        features = torch.stack([place // 48, place % 48], -1) / 23.5 - 1
+        context = torch.cat([features, -features, features[:, :1]], -1)
+        return FakeEncoding(context, features)
+
+    def decode(self, z, context):
+        shift = torch.nn.functional.pad(context, (0, 7 - context.shape[-1]))
+        return torch.tanh(z / 2 + shift)
