@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,19 +51,23 @@ def publish(work: Path, out: Path) -> None:
     if out.exists():
         if aside.exists():
             shutil.rmtree(aside)
-        os.replace(out, aside)
-    os.replace(work, out)
+        out.replace(aside)
+    work.replace(out)
     (out / FINGERPRINT).unlink(missing_ok=True)
     if aside.exists():
         shutil.rmtree(aside)
 
 
+def json_text(value: object) -> str:
+    """The one spelling of a JSON value: sorted keys, indent 2, a newline at the end."""
+    return json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write JSON with one byte pattern a value (sorted keys), whole or not at all."""
+    """Write `json_text(value)`, whole or not at all."""
     temporary = path.with_name(f"{path.name}.tmp")
-    text = json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.write_text(json_text(value), encoding="utf-8")
+    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -95,22 +98,23 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_sources(folder: Path) -> str:
-    """SHA-256 over the names and bytes of the Python files under a folder, in hex.
+    """SHA-256 over the names and bytes of a package's files, caches apart, in hex.
 
     Part of a fingerprint where half-done work must not be resumed by other code.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)} {sha256_file(path)}\n".encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path.relative_to(folder)} {sha256_file(path)}\n".encode())
     return digest.hexdigest()
 
 
 def _mend_interrupted_publish(out: Path, work: Path, wanted: Any) -> None:
     aside = _beside(out, "old.partial")
     if not out.exists() and aside.exists():
-        os.replace(aside, out)
+        aside.replace(out)
     if not work.exists() and _fingerprint_of(out) == wanted:
-        os.replace(out, work)
+        out.replace(work)
 
 
 def _beside(out: Path, suffix: str) -> Path:

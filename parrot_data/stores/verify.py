@@ -1,0 +1,90 @@
+"""Proof that a dataset is whole: every file, every byte, every episode in every store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from parrot_data.episodes.episode import Episode
+from parrot_data.errors import UserError
+from parrot_data.progress import Progress, silent
+from parrot_data.stores import tar_shards
+from parrot_data.stores.manifest import MANIFEST, FileEntry, Manifest, load_any_manifest
+from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.zarr_store import ZarrEpisodes
+
+_REMEDY = "run the stage that writes the folder again, or `dvc checkout`"
+
+
+def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
+    """Check a folder of episodes or shards against its manifest.
+
+    Args:
+        folder: where `generate` or `shard` left its result.
+        progress: told of every episode in every store.
+
+    Returns:
+        The manifest, true to the last bit.
+
+    Raises:
+        UserError: names the first file that is missing, extra, truncated or altered, or the first
+            episode whose content is not what the manifest says.
+    """
+    manifest = load_any_manifest(folder)
+    _check_names(folder, manifest)
+    for file in manifest.files:
+        check_file(folder, file)
+    tars = tar_shards.read_episodes(manifest.tar_paths(folder))
+    stores: dict[str, Iterable[Episode]] = {"tar": tars}
+    if manifest.kind == "shards":
+        stores[manifest.zarr] = ZarrEpisodes(folder / manifest.zarr)
+    total = len(stores) * manifest.num_episodes
+    for number, (store, episodes) in enumerate(stores.items()):
+        for done in _check_contents(folder, store, episodes, manifest):
+            progress(number * manifest.num_episodes + done, total, store)
+    return manifest
+
+
+def check_file(folder: Path, file: FileEntry) -> None:
+    """Compare a file's size and SHA-256 with the manifest's.
+
+    Raises:
+        UserError: it is missing, truncated or altered.
+    """
+    path = folder / file.name
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {_REMEDY}.")
+    size = path.stat().st_size
+    if size != file.size:
+        raise UserError(f"{path} has {size} bytes where its manifest says {file.size}: {_REMEDY}.")
+    if sha256_file(path) != file.sha256:
+        raise UserError(f"{path} was altered: its SHA-256 is not its manifest's: {_REMEDY}.")
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    expected = {file.name for file in manifest.files} | {MANIFEST}
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    for name in sorted(expected - found):
+        raise UserError(f"{folder / name} is missing: {_REMEDY}.")
+    for name in sorted(found - expected):
+        raise UserError(f"{folder / name} is not in the manifest: move it out of the dataset.")
+
+
+def _check_contents(
+    folder: Path, store: str, episodes: Iterable[Episode], manifest: Manifest
+) -> Iterable[int]:
+    """Compare each episode with its entry, yielding how many were right so far."""
+    entries, done = manifest.episodes, 0
+    for episode in episodes:
+        if done == len(entries) or episode.content_hash() != entries[done].content_hash:
+            raise UserError(
+                f"{folder}: episode {episode.index}, at position {done} of the {store} store, is "
+                f"not the one its manifest describes: {_REMEDY}."
+            )
+        done += 1
+        yield done
+    if done != len(entries):
+        raise UserError(
+            f"{folder}: the {store} store holds {done} episodes where its manifest says "
+            f"{len(entries)}: {_REMEDY}."
+        )
