@@ -1,0 +1,234 @@
+"""Generate raw episodes: scripted policies in simulation, as many processes as wanted.
+
+Every episode is a function of (params, seed, index) alone, and every file holds a fixed range of
+indices: the same bytes come out of any number of workers, interrupted or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tabletop import MAX_OBJECTS
+from parrot_data.envs.tasks import Family
+from parrot_data.episodes.episode import Episode
+from parrot_data.errors import UserError
+from parrot_data.progress import Progress, silent
+from parrot_data.scripted.collect import Collector
+from parrot_data.stores import tar_shards
+from parrot_data.stores.manifest import (
+    BlockEntry,
+    EpisodeEntry,
+    EpisodesManifest,
+    entry_of,
+    file_entry,
+    save_manifest,
+)
+from parrot_data.stores.publish import (
+    open_work,
+    publish,
+    read_json,
+    sha256_sources,
+    write_json,
+)
+from parrot_data.workers import Work, share_out
+
+
+class GenerateParams(BaseModel):
+    """Section `generate` of params.yaml.
+
+    Attributes:
+        seed: with an episode's index it determines the episode.
+        num_episodes: how many to simulate, successes and failures.
+        episodes_per_file: indices a tar; the unit of resuming and of sharing out.
+        families: relative frequency of each family of scripted tasks.
+        action_noise: standard deviation of the Gaussian noise on every action dimension.
+        num_objects: least and greatest number of objects in a scene.
+        zstd_level: compression of the tars; the shards' tars inherit it.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    seed: int = Field(ge=0)
+    num_episodes: int = Field(ge=1)
+    episodes_per_file: int = Field(ge=1)
+    families: dict[str, float] = Field(min_length=1)
+    action_noise: float = Field(ge=0.0)
+    num_objects: list[int] = Field(min_length=2, max_length=2)
+    zstd_level: int = Field(ge=1, le=22)
+
+    @model_validator(mode="after")
+    def _check(self) -> GenerateParams:
+        unknown = set(self.families) - set(get_args(Family))
+        if unknown:
+            known = ", ".join(get_args(Family))
+            raise ValueError(f"families: {min(unknown)!r} is none of {known}")
+        if min(self.families.values()) < 0.0 or sum(self.families.values()) <= 0.0:
+            raise ValueError("families: no weight may be negative, and one must be positive")
+        if not 1 <= self.num_objects[0] <= self.num_objects[1] <= MAX_OBJECTS:
+            raise ValueError(
+                f"num_objects: [least, greatest] with 1 <= least <= greatest <= {MAX_OBJECTS}"
+            )
+        return self
+
+
+class EpisodeCollector(Protocol):
+    """Makes the episode of an index, whatever was collected before."""
+
+    def collect(self, index: int) -> Episode:
+        """The episode of that index."""
+        ...
+
+    def close(self) -> None:
+        """Release what it simulates in."""
+        ...
+
+
+def generate(
+    params: GenerateParams,
+    environment: EnvironmentParams,
+    out: Path,
+    *,
+    workers: int,
+    progress: Progress = silent,
+    make_collector: Callable[[], EpisodeCollector] | None = None,
+) -> dict[str, object]:
+    """Simulate `num_episodes` episodes into tars and a manifest under `out`.
+
+    An interrupted run leaves its finished tars in `<out>.partial`; the next one goes on from there.
+
+    Args:
+        params: what to simulate.
+        environment: where.
+        out: folder of the result, replaced at the end.
+        workers: processes to simulate in; the result does not depend on it.
+        progress: told of every episode.
+        make_collector: picklable; replaces the scripted policies, for tests.
+
+    Returns:
+        num_episodes, num_successes and success_rate.
+
+    Raises:
+        UserError: `workers` is below 1, or a worker was killed.
+    """
+    if workers < 1:
+        raise UserError(f"--workers must be at least 1, not {workers}.")
+    plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
+    code = sha256_sources(Path(__file__).parent)
+    work = open_work(out, {"params": plain, "code": code})
+    blocks = _blocks_of(params)
+    missing = [block for block in blocks if not block.is_complete(work)]
+    done = params.num_episodes - sum(block.stop - block.start for block in missing)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(done, params.num_episodes, "episodes")
+
+    progress(done, params.num_episodes, "episodes")
+    make_collector = make_collector or partial(_scripted_collector, params, environment)
+    start = partial(_block_writer, make_collector, work, params.zstd_level)
+    share_out(start, missing, workers, tick)
+    manifest = _gather(work, blocks, plain, params.seed)
+    save_manifest(work, manifest)
+    publish(work, out)
+    num_successes = sum(episode.success for episode in manifest.episodes)
+    return {
+        "num_episodes": manifest.num_episodes,
+        "num_successes": num_successes,
+        "success_rate": num_successes / manifest.num_episodes,
+    }
+
+
+class _BlockRecord(BaseModel):
+    """What the manifest says of a block; written after its tar, it marks the block complete."""
+
+    file: BlockEntry
+    episodes: list[EpisodeEntry]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A tar of episodes with indices start to stop (exclusive)."""
+
+    number: int
+    start: int
+    stop: int
+
+    def tar(self, work: Path) -> Path:
+        return work / f"episodes-{self.number:05d}.tar"
+
+    def record(self, work: Path) -> Path:
+        return work / f"episodes-{self.number:05d}.json"
+
+    def is_complete(self, work: Path) -> bool:
+        if not (self.tar(work).exists() and self.record(work).exists()):
+            return False
+        record = _BlockRecord.model_validate(read_json(self.record(work)))
+        return record.file.size == self.tar(work).stat().st_size
+
+
+def _blocks_of(params: GenerateParams) -> list[_Block]:
+    total, size = params.num_episodes, params.episodes_per_file
+    starts = range(0, total, size)
+    return [_Block(i, start, min(start + size, total)) for i, start in enumerate(starts)]
+
+
+def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) -> EpisodeCollector:
+    return Collector(
+        environment, params.families, params.num_objects, params.action_noise, params.seed
+    )
+
+
+@contextmanager
+def _block_writer(
+    make_collector: Callable[[], EpisodeCollector], work: Path, zstd_level: int
+) -> Iterator[Work[_Block]]:
+    """What writes blocks, with one collector for all of them."""
+    with closing(make_collector()) as collector:
+        yield partial(_write_block, collector, work, zstd_level)
+
+
+def _write_block(
+    collector: EpisodeCollector,
+    work: Path,
+    zstd_level: int,
+    block: _Block,
+    tick: Callable[[], None],
+) -> None:
+    entries: list[EpisodeEntry] = []
+
+    def collected() -> Iterator[Episode]:
+        for index in range(block.start, block.stop):
+            episode = collector.collect(index)
+            yield episode
+            entries.append(entry_of(episode))
+            tick()
+
+    tar_shards.write_shard(block.tar(work), collected(), zstd_level=zstd_level)
+    file = file_entry(work, block.tar(work))
+    entry = BlockEntry(**file.model_dump(), num_episodes=len(entries))
+    write_json(block.record(work), _BlockRecord(file=entry, episodes=entries).model_dump())
+
+
+def _gather(
+    work: Path, blocks: list[_Block], params: dict[str, dict[str, Any]], seed: int
+) -> EpisodesManifest:
+    """The manifest of finished blocks, whose records it takes away."""
+    records = [_BlockRecord.model_validate(read_json(block.record(work))) for block in blocks]
+    for block in blocks:
+        block.record(work).unlink()
+    return EpisodesManifest(
+        params=params,
+        seed=seed,
+        num_episodes=sum(len(record.episodes) for record in records),
+        files=[record.file for record in records],
+        episodes=[episode for record in records for episode in record.episodes],
+    )
