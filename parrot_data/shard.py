@@ -1,0 +1,205 @@
+"""Shard the kept episodes into a training set: a Zarr store and WebDataset tars, the same data.
+
+Episodes stream through: no more than about one Zarr shard of them is in memory.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from parrot_data.episodes.episode import Episode
+from parrot_data.errors import UserError
+from parrot_data.progress import Progress, silent
+from parrot_data.stores import tar_shards, zarr_store
+from parrot_data.stores.manifest import (
+    KEPT,
+    MANIFEST,
+    EpisodeEntry,
+    EpisodesManifest,
+    KeptEpisodes,
+    ShardsManifest,
+    Sources,
+    file_entry,
+    load_kept,
+    load_manifest,
+    save_manifest,
+)
+from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_file, sha256_sources
+from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
+
+ZARR = "episodes.zarr"
+TAR_FOLDER = "tar"
+
+
+class ShardParams(BaseModel):
+    """Section `shard` of params.yaml.
+
+    Attributes:
+        episodes_per_chunk: episodes that Zarr reads at once.
+        episodes_per_shard: episodes a Zarr file, a multiple of `episodes_per_chunk`.
+        episodes_per_tar: episodes a tar; have at least as many tars as loader processes.
+        zstd_level: compression of the Zarr store; the tars copy what `generate` compressed.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    episodes_per_chunk: int = Field(ge=1)
+    episodes_per_shard: int = Field(ge=1)
+    episodes_per_tar: int = Field(ge=1)
+    zstd_level: int = Field(ge=1, le=22)
+
+    @model_validator(mode="after")
+    def _check(self) -> ShardParams:
+        if self.episodes_per_shard % self.episodes_per_chunk:
+            raise ValueError("episodes_per_shard must be a multiple of episodes_per_chunk")
+        return self
+
+
+def shard(
+    params: ShardParams, episodes: Path, kept: Path, out: Path, *, progress: Progress = silent
+) -> dict[str, object]:
+    """Write the kept episodes to both stores, with their statistics and lineage.
+
+    Args:
+        params: the layout.
+        episodes: folder that `generate` wrote.
+        kept: folder that `filter` wrote for those episodes.
+        out: folder of the result, replaced at the end.
+        progress: told of every episode, once a store.
+
+    Returns:
+        num_episodes, num_transitions, num_files and num_bytes.
+
+    Raises:
+        UserError: an input is missing, damaged, or `kept` was made from other episodes.
+    """
+    source, decision = load_manifest(episodes, "episodes"), load_kept(kept)
+    sources = _check_sources(episodes, kept, decision)
+    entries = _kept_entries(source, decision, kept)
+    code = sha256_sources(Path(__file__).parent)
+    work = open_work(out, {"params": params.model_dump(), **sources.model_dump(), "code": code})
+    # It takes minutes at most: simpler to begin anew than to resume.
+    for leftover in (work / ZARR, work / TAR_FOLDER):
+        shutil.rmtree(leftover, ignore_errors=True)
+    tars = source.tar_paths(episodes)
+    _write_tars(tars, entries, work / TAR_FOLDER, params.episodes_per_tar, progress)
+    statistics, num_transitions = _write_zarr(tars, entries, work / ZARR, params, progress)
+    files = sorted(p for p in work.rglob("*") if p.is_file() and p.name != FINGERPRINT)
+    manifest = ShardsManifest(
+        params={**source.params, "filter": decision.params, "shard": params.model_dump()},
+        seed=source.seed,
+        num_episodes=len(entries),
+        num_transitions=num_transitions,
+        statistics=statistics,
+        files=[file_entry(work, path) for path in files],
+        tar_shards=[p.relative_to(work).as_posix() for p in files if p.suffix == ".tar"],
+        zarr=ZARR,
+        episodes=entries,
+        sources=sources,
+    )
+    save_manifest(work, manifest)
+    publish(work, out)
+    return {
+        "num_episodes": manifest.num_episodes,
+        "num_transitions": manifest.num_transitions,
+        "num_files": len(manifest.files),
+        "num_bytes": sum(file.size for file in manifest.files),
+    }
+
+
+def _check_sources(episodes: Path, kept: Path, decision: KeptEpisodes) -> Sources:
+    """The inputs' hashes, once it is certain that they belong together."""
+    manifest_sha256 = sha256_file(episodes / MANIFEST)
+    if decision.episodes_manifest_sha256 != manifest_sha256:
+        raise UserError(
+            f"{kept / KEPT} was made from other episodes than {episodes}: "
+            f"run `parrot filter --episodes {episodes} --out {kept}` again."
+        )
+    return Sources(episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT))
+
+
+def _kept_entries(
+    source: EpisodesManifest, decision: KeptEpisodes, kept: Path
+) -> list[EpisodeEntry]:
+    """The manifest's entries of the kept episodes, in the order of the tars."""
+    wanted = set(decision.kept)
+    entries = [entry for entry in source.episodes if entry.index in wanted]
+    if not entries or [entry.index for entry in entries] != decision.kept:
+        raise UserError(
+            f"{kept / KEPT}: its key kept must list indices of the episodes, ascending and each "
+            "once: run `parrot filter` again."
+        )
+    return entries
+
+
+def _kept_samples(
+    tars: list[Path], entries: list[EpisodeEntry]
+) -> Iterator[tuple[EpisodeEntry, tar_shards.Sample]]:
+    by_key = {f"{entry.index:08d}": entry for entry in entries}
+    num_found = 0
+    for sample in tar_shards.read_samples(tars):
+        if sample["__key__"] in by_key:
+            num_found += 1
+            yield by_key[sample["__key__"]], sample
+    if num_found != len(entries):
+        raise UserError(
+            f"{tars[0].parent} lacks {len(entries) - num_found} of the episodes in its manifest: "
+            "run `parrot generate` again, or `dvc checkout`."
+        )
+
+
+def _write_tars(
+    tars: list[Path],
+    entries: list[EpisodeEntry],
+    folder: Path,
+    episodes_per_tar: int,
+    progress: Progress,
+) -> None:
+    """Copy the kept samples as they are: they are compressed already."""
+
+    def samples() -> Iterator[tar_shards.Sample]:
+        for done, (_, sample) in enumerate(_kept_samples(tars, entries), start=1):
+            yield sample
+            progress(done, 2 * len(entries), "tar shards")
+
+    folder.mkdir()
+    stream = samples()
+    for number in range(-(-len(entries) // episodes_per_tar)):
+        path = folder / f"shard-{number:05d}.tar"
+        tar_shards.write_samples(path, islice(stream, episodes_per_tar))
+
+
+def _write_zarr(
+    tars: list[Path],
+    entries: list[EpisodeEntry],
+    path: Path,
+    params: ShardParams,
+    progress: Progress,
+) -> tuple[DatasetStatistics, int]:
+    """Decode, check, count and store the kept episodes; gives statistics and num_transitions."""
+    running, num_transitions = RunningStatistics(), 0
+
+    def episodes() -> Iterator[Episode]:
+        nonlocal num_transitions
+        for done, (entry, sample) in enumerate(_kept_samples(tars, entries), start=1):
+            episode = tar_shards.decode_sample(sample)
+            if episode.content_hash() != entry.content_hash:
+                raise UserError(
+                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
+                    "describes: run `parrot generate` again, or `dvc checkout`."
+                )
+            running.add(episode)
+            num_transitions += episode.num_steps
+            yield episode
+            progress(len(entries) + done, 2 * len(entries), "Zarr store")
+
+    layout = zarr_store.ZarrLayout(
+        params.episodes_per_chunk, params.episodes_per_shard, params.zstd_level
+    )
+    zarr_store.write(path, episodes(), len(entries), layout)
+    return running.result(), num_transitions
