@@ -31,7 +31,8 @@ def describe(path: Path) -> tuple[str, dict[str, Any]]:
         return _dataset(folder)
     for sign, kind, sources in KINDS:
         if (folder / sign).exists():
-            facts = {name: read_json(folder / name) for name in sources if (folder / name).exists()}
+            paths = [folder / name for name in sources]
+            facts = {path.stem: read_json(path) for path in paths if path.exists()}
             return f"{folder}: {kind}", {**facts, "sha256": _hashes(folder)}
     raise UserError(
         f"{folder} is no output of a stage: it holds neither {MANIFEST} nor "

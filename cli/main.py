@@ -46,7 +46,7 @@ def generate(
     from parrot_data.envs.params import EnvironmentParams
 
     read = Sections(params, overrides)
-    with show_progress("episodes") as progress:
+    with show_progress("generate") as progress:
         summary = stage.generate(
             read("generate", stage.GenerateParams),
             read("environment", EnvironmentParams),
@@ -66,7 +66,7 @@ def filter_(
     from parrot_data import filter as stage
 
     values = Sections(params, overrides)("filter", stage.FilterParams)
-    with show_progress("episodes") as progress:
+    with show_progress("filter") as progress:
         summary = stage.filter_episodes(values, episodes, out, progress=progress)
     print_summary(f"filtered into {out}", summary)
 
@@ -84,7 +84,7 @@ def shard(
     from parrot_data import shard as stage
 
     values = Sections(params, overrides)("shard", stage.ShardParams)
-    with show_progress("episodes") as progress:
+    with show_progress("shard") as progress:
         summary = stage.shard(values, episodes, kept, out, progress=progress)
     print_summary(f"sharded into {out}", summary)
 
@@ -106,7 +106,7 @@ def train_prior(
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
     environment = read("environment", EnvironmentParams)
-    with show_progress("steps") as progress:
+    with show_progress("train-prior") as progress:
         summary = stage.train_prior(values, environment, data, out, progress=progress)
     print_summary(f"trained {out}", summary)
 
@@ -133,7 +133,7 @@ def finetune(
     values = read("finetune", stage.FinetuneParams)
     evaluation = read("evaluate", EvaluateParams)
     world = read("environment", EnvironmentParams)
-    with show_progress("environment steps") as listen:
+    with show_progress("finetune") as listen:
         summary = stage.finetune(
             values, evaluation, world, prior, task, method, seed, out, progress=listen
         )
@@ -153,7 +153,7 @@ def evaluate(
 
     options.set_threads(threads or available_cores())
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
-    with show_progress("episodes") as progress:
+    with show_progress("evaluate") as progress:
         summary = stage.evaluate(values, run, progress=progress)
     print_summary(f"evaluated {run}", summary)
 

@@ -178,7 +178,8 @@ def _describe(detail: ErrorDetails, name: str, candidates: Iterable[str]) -> str
     if kind in EXPECTED:
         return f"{key} should be {EXPECTED[kind]}, got {value!r}; correct it"
     problem = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{key}: {problem[:1].lower()}{problem[1:]}, got {value!r}; correct it"
+    found = "" if isinstance(value, dict) else f", got {value!r}"
+    return f"{key}: {problem[:1].lower()}{problem[1:]}{found}; correct it"
 
 
 def _nearest(name: object, candidates: Iterable[str], prefix: str = "") -> str:

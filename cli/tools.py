@@ -26,7 +26,7 @@ def verify(
     """Check every file and every episode of a dataset against its manifest."""
     from parrot_data.stores import verify as stores
 
-    with show_progress("episodes") as progress:
+    with show_progress("verify") as progress:
         stores.verify(folder, progress=progress)
     typer.echo(f"{folder} is whole: every file and every episode is what the manifest says")
 
@@ -39,6 +39,6 @@ def measure_objects(
     """Measure how often the script lifts each object; keep those that are liftable."""
     from parrot_data import measure_objects as maintenance
 
-    with show_progress("objects") as progress:
+    with show_progress("measure-objects") as progress:
         kept = maintenance.measure_objects(out, trials, count, progress)
     typer.echo(f"{kept} objects in {out}")
