@@ -22,7 +22,7 @@ from parrot_data.envs.tasks import Task
 from parrot_data.progress import Progress
 from parrot_data.scripted.grasp import PLAIN_GRASP, GraspPolicy
 
-LARGEST_EXTENT_M = 0.060  # any turn of it fits between the open fingers
+LARGEST_EXTENT_M = 0.056  # any turn of it fits between the open fingers
 LEAST_ELONGATION = 0.4  # smallest over largest extent: slimmer ones are invisible or slip through
 MAX_FACES = 360  # a picture costs time for every triangle in it
 MIN_LIFT_RATE = 0.8

@@ -79,9 +79,7 @@ class Arm:
             self.body, LEFT_FINGER, self.body, RIGHT_FINGER, bullet.JOINT_GEAR,
             [0, 1, 0], [0, 0, 0], [0, 0, 0], physicsClientId=client,
         )  # fmt: skip
-        bullet.changeConstraint(
-            gear, gearRatio=-1, erp=0.5, maxForce=100, physicsClientId=client
-        )
+        bullet.changeConstraint(gear, gearRatio=-1, erp=0.5, maxForce=100, physicsClientId=client)
 
     def place_at(self, position: NDArray[np.float64], finger: float) -> None:
         """Teleport to a tool position, pointing down, at rest; for building the saved state."""

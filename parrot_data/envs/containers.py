@@ -47,11 +47,11 @@ def _walled(
 
 
 TRAY = ContainerSpec(
-    "tray", "train", _walled(0.055, 0.006, 0.012, 0.006), ((0.45, 0.30, 0.18, 1.0),) * 5,
-    floor_height=0.006, half_width=0.055,
+    "tray", "train", _walled(0.050, 0.006, 0.010, 0.005), ((0.45, 0.30, 0.18, 1.0),) * 5,
+    floor_height=0.006, half_width=0.050,
 )  # fmt: skip
 OPEN_BOX = ContainerSpec(
-    "open_box", "train", _walled(0.050, 0.005, 0.028, 0.005),
+    "open_box", "train", _walled(0.050, 0.005, 0.022, 0.005),
     ((0.35, 0.37, 0.42, 1.0), *((0.55, 0.57, 0.62, 1.0),) * 4),
     floor_height=0.005, half_width=0.050,
 )  # fmt: skip
@@ -60,14 +60,14 @@ PLATE = ContainerSpec(
     floor_height=0.008, half_width=0.055,
 )  # fmt: skip
 BLOCK = ContainerSpec(
-    "block", "train", (((0.050, 0.050, 0.012), (0.0, 0.0, 0.012)),), ((0.72, 0.58, 0.40, 1.0),),
-    floor_height=0.024, half_width=0.050,
+    "block", "train", (((0.055, 0.055, 0.012), (0.0, 0.0, 0.012)),), ((0.72, 0.58, 0.40, 1.0),),
+    floor_height=0.024, half_width=0.055,
 )  # fmt: skip
 PAN = ContainerSpec(
     "pan", "test",
-    (*_walled(0.052, 0.005, 0.018, 0.006), ((0.045, 0.010, 0.006), (0.103, 0.0, 0.018))),
+    (*_walled(0.050, 0.005, 0.015, 0.005), ((0.035, 0.008, 0.005), (0.090, 0.0, 0.015))),
     ((0.22, 0.22, 0.24, 1.0), *((0.30, 0.30, 0.32, 1.0),) * 4, (0.10, 0.10, 0.10, 1.0)),
-    floor_height=0.005, half_width=0.052,
+    floor_height=0.005, half_width=0.050,
 )  # fmt: skip
 
 CONTAINERS = MappingProxyType({c.name: c for c in (TRAY, OPEN_BOX, PLATE, BLOCK, PAN)})

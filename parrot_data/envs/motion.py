@@ -6,9 +6,9 @@ import numpy as np
 import pybullet as bullet
 from numpy.typing import NDArray
 
-TRANSLATION_M = 0.04  # of a full action, reached within the step
+TRANSLATION_M = 0.05  # of a full action, reached within the step
 ROTATION_RAD = 0.15
-WORKSPACE_LOW = np.array([0.20, -0.17, 0.012])
+WORKSPACE_LOW = np.array([0.20, -0.17, 0.018])
 WORKSPACE_HIGH = np.array([0.40, 0.17, 0.18])
 MAX_TILT_COSINE = np.cos(np.deg2rad(30.0))  # of the gripper from straight down
 

@@ -142,8 +142,8 @@ class Scene:
             body, (*xy, spec.rest_height), pose, physicsClientId=self.client
         )
         bullet.changeDynamics(
-            body, -1, lateralFriction=1.0, spinningFriction=0.002, rollingFriction=0.0005,
-            angularDamping=0.1, physicsClientId=self.client,
+            body, -1, lateralFriction=1.0, spinningFriction=0.005, rollingFriction=0.008,
+            linearDamping=0.9, angularDamping=0.999, physicsClientId=self.client,
         )  # fmt: skip
         return body
 

@@ -9,7 +9,7 @@ from parrot_data.envs.layout import Layout
 from parrot_data.envs.scene import Scene
 from parrot_data.envs.tasks import HOLD_DISTANCE_M, LIFT_HEIGHT_M, Task
 
-REST_SPEED_M_S = 0.05
+REST_SPEED_M_S = 0.10
 # How far above its height of rest in the container an object's center may lie: random objects do
 # not always come to rest on the side they rest on when the scene is laid out.
 REST_HEIGHT_SLACK_M = 0.03

@@ -38,7 +38,18 @@ class Task:
 
 
 # The tasks agents are fine-tuned on: every object and container is of the test split.
-TASKS: MappingProxyType[str, Task] = MappingProxyType({})
+TASKS: MappingProxyType[str, Task] = MappingProxyType(
+    {
+        "pick-1": Task("pick-1", "pick", ("152", "067"), ""),
+        "pick-2": Task("pick-2", "pick", ("273", "345"), ""),
+        "pick-3": Task("pick-3", "pick", ("049", "236"), ""),
+        "pick-4": Task("pick-4", "pick", ("264", "029", "197"), ""),
+        "place-1": Task("place-1", "place", ("152", "067"), "pan"),
+        "place-2": Task("place-2", "place", ("273", "345"), "pan"),
+        "place-3": Task("place-3", "place", ("049", "236"), "pan"),
+        "place-4": Task("place-4", "place", ("264", "029"), "pan"),
+    }
+)
 
 
 def named_task(name: str) -> Task:

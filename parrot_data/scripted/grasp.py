@@ -81,7 +81,7 @@ class GraspPolicy:
             self._is_descending, self._via = True, np.zeros(2)
         if self._is_descending and sideways > 3 * ALIGNED_M:
             self._is_descending = False  # the object was pushed away: rise and align anew
-        height = max(target[2] + self._style.grasp_offset, WORKSPACE_LOW[2] + 0.002)
+        height = max(target[2] + self._style.grasp_offset, WORKSPACE_LOW[2])
         if self._is_descending and tool[2] < height + LOWERED_M and sideways < ALIGNED_M:
             self._num_close_steps = 1
             return self._move(np.array([*target[:2], height]), CLOSE)

@@ -14,7 +14,9 @@ OPEN, CLOSE = 0.8, -0.8  # gripper commands, clear of the threshold under noise
 UPRIGHT_GAIN, MAX_TURN = 0.5, 0.5
 
 
-def towards(scene: Scene, goal: NDArray[np.float64], gripper: float, speed: float) -> NDArray[np.float64]:
+def towards(
+    scene: Scene, goal: NDArray[np.float64], gripper: float, speed: float
+) -> NDArray[np.float64]:
     """Action (7,) that moves the tool towards a point and turns the gripper upright.
 
     Args:

@@ -13,7 +13,8 @@ from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, draw_grasp_style
 from parrot_data.scripted.motions import CLOSE, OPEN, towards
 
 LIFTED_M = 0.045  # of the target over the table before it is carried
-OVER_M = 0.015  # sideways error at which the target is let go
+OVER_M = 0.015  # sideways error at which the target is lowered
+LOWERED_M = 0.008  # height error at which it is let go
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class PlaceStyle:
     Attributes:
         grasp: the grasp's own variation.
         carry_height: of the tool over the container, m.
-        release_height: of the target's center over the container's surface, m.
+        release_height: of the target's center over its height of rest in the container, m.
         offset: (2,) of the release from the container's middle, m.
     """
 
@@ -38,7 +39,7 @@ def draw_place_style(rng: np.random.Generator) -> PlaceStyle:
     return PlaceStyle(
         grasp=draw_grasp_style(rng),
         carry_height=rng.uniform(0.085, 0.11),
-        release_height=rng.uniform(0.025, 0.05),
+        release_height=rng.uniform(0.004, 0.016),
         offset=rng.normal(0.0, 0.008, size=2).clip(-0.015, 0.015),
     )
 
@@ -52,7 +53,7 @@ class PlacePolicy:
         """Prepare to put `target` into `container`, which stands at `xy` (2,), m."""
         self._scene, self._target, self._style = scene, target, style
         self._goal = xy + style.offset
-        self._floor = CONTAINERS[container].floor_height
+        self._rest = CONTAINERS[container].floor_height + scene.specs[target].rest_height
         self._grasp = GraspPolicy(scene, target, style.grasp)
         self._is_released = False
 
@@ -72,10 +73,9 @@ class PlacePolicy:
         goal = tool[:2] + self._goal - target[:2]
         if float(np.linalg.norm(target[:2] - self._goal)) > OVER_M:
             return self._move(np.array([*goal, self._style.carry_height]), CLOSE)
-        hang = tool[2] - target[2]
-        height = self._floor + self._style.release_height + hang
-        if tool[2] > height + 0.015:
-            return self._move(np.array([*goal, height]), CLOSE)
+        height = self._rest + self._style.release_height
+        if target[2] > height + LOWERED_M:
+            return self._move(np.array([*goal, tool[2] + height - target[2]]), CLOSE)
         self._is_released = True
         return self._move(tool, OPEN)
 

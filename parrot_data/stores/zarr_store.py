@@ -53,7 +53,9 @@ def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: Za
     group = zarr.open_group(path, mode="w", zarr_format=3)
     writers: dict[str, _ShardWriter] = {}
     count = 0
-    for episode in episodes:
+    for count, episode in enumerate(episodes, start=1):
+        if count > num_episodes:
+            raise ValueError(f"{num_episodes} episodes announced, more came")
         rows = _rows_of(episode)
         if not writers:
             writers = {
@@ -62,7 +64,6 @@ def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: Za
             }
         for name, row in rows.items():
             writers[name].append(row)
-        count += 1
     if count != num_episodes or not writers:
         raise ValueError(f"{num_episodes} episodes announced, {count} came")
     for writer in writers.values():
@@ -84,9 +85,9 @@ class ZarrEpisodes:
         self._path = path
         try:
             group = zarr.open_group(path, mode="r", zarr_format=3)
-            self._arrays = {name: _array(group, name) for name in (*ARRAY_FIELDS, METADATA)}
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is no Zarr store of episodes ({error}): {REMEDY}.") from error
+        except (OSError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is no Zarr store ({error}): {REMEDY}.") from error
+        self._arrays = {name: _open(path, group, name) for name in (*ARRAY_FIELDS, METADATA)}
         for name, array in self._arrays.items():
             for shard in range(-(-array.shape[0] // _shard_length(array))):
                 self._require_shard(name, shard)
@@ -192,10 +193,15 @@ def _rows_of(episode: Episode) -> dict[str, NDArray[Any]]:
     return {METADATA: metadata, **{name: getattr(episode, name) for name in ARRAY_FIELDS}}
 
 
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    array = group[name]
-    if not isinstance(array, zarr.Array) or array.shards is None:
-        raise TypeError(f"{name} is no sharded array")
+def _open(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
+    try:
+        array = group[name]
+        if not isinstance(array, zarr.Array) or array.shards is None:
+            raise TypeError("it is not sharded")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path / name} is missing or no array of episodes ({error!r}): {REMEDY}."
+        ) from error
     return array
 
 
