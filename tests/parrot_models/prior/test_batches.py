@@ -20,12 +20,11 @@ from parrot_data.stores.manifest import (
 )
 from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.prior.batches import (
-    Batch,
     TransitionBatches,
     held_out_episodes,
-    load_transitions,
     step_generator,
 )
+from parrot_models.prior.transitions import Batch, load_transitions
 
 NUM_EPISODES, NUM_STEPS, NUM_HELD_OUT = 9, 5, 2
 FIRST_INDEX = 40
