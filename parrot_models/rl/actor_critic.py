@@ -20,7 +20,7 @@ class Trunk(nn.Module):
 
     Vector inputs (features, proprioception) are standardized by statistics of the warm-up, so that
     centimetres of a gripper weigh as much as a quaternion; images pass through an encoder that the
-    critic's loss trains. A LayerNorm closes both.
+    critic's loss trains, and a LayerNorm.
 
     Args:
         vector_dims: widths of the observation's vectors by key; keys left out are not seen.
@@ -36,7 +36,7 @@ class Trunk(nn.Module):
         vector_dim = sum(vector_dims.values())
         self.output_dim = vector_dim + encoder_dim
         self.encoder = encoder
-        self.norm = nn.LayerNorm(self.output_dim)
+        self.norm = nn.LayerNorm(encoder_dim) if encoder is not None else None
         self.register_buffer("mean", torch.zeros(vector_dim))
         self.register_buffer("std", torch.ones(vector_dim))
         self.mean: Tensor
@@ -55,10 +55,9 @@ class Trunk(nn.Module):
         if self.keys:
             standardized = (self._vectors(observations) - self.mean) / self.std
             parts.append(standardized.clamp(-CLIP_STANDARDIZED, CLIP_STANDARDIZED))
-        if self.encoder is not None:
-            parts.append(self.encoder(observations["image"]))
-        normalized: Tensor = self.norm(torch.cat(parts, dim=-1))
-        return normalized
+        if self.encoder is not None and self.norm is not None:
+            parts.append(self.norm(self.encoder(observations["image"])))
+        return torch.cat(parts, dim=-1)
 
     def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
         return torch.cat([observations[key] for key in self.keys], dim=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -19,7 +20,7 @@ class PointEnv(gymnasium.Env):
     Episode i of seed s is a function of (s, i); actions are 7-D, of which two move the point.
     """
 
-    metadata = {"render_modes": ["rgb_array"]}
+    metadata: ClassVar = {"render_modes": ["rgb_array"]}
 
     def __init__(self, *, proprioception: bool = True):
         spaces = {"image": Box(0, 255, (48, 48, 3), np.uint8)}
@@ -80,6 +81,21 @@ class FakePrior:
 
     def __init__(self):
         self.num_encoded = 0
+
+    def save(self, folder):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+        (folder / "prior.safetensors").write_bytes(b"weights")
+
+    @classmethod
+    def load(cls, _folder):
+        return cls()
+
+    def eval(self):
+        return self
+
+    def requires_grad_(self, _requires_grad):
+        return self
 
     def encode(self, images, proprioception):
         assert images.dtype == torch.uint8

@@ -1,0 +1,214 @@
+"""Stage `finetune`: learn one new task by reinforcement learning, with one method and one seed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tasks import named_task
+from parrot_data.progress import Progress, silent
+from parrot_data.stores.publish import open_work, publish, sha256_sources, write_json
+from parrot_models.rl.curve import curve_rows, steps_to, success_rate, write_curve
+from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
+from parrot_models.rl.latent_env import FeatureEnv
+from parrot_models.rl.learner import EpisodeSummary, Learner
+from parrot_models.rl.methods import AgentParams, critic_action_dim
+from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.run_folder import RunConfig, load_prior, make_run, prior_sha256, save_agent
+from parrot_models.rl.sac import SAC
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class FinetuneParams(BaseModel):
+    """Section `finetune` of params.yaml.
+
+    Attributes:
+        tasks, methods, seeds: the matrix of runs; a run is one of each.
+        env_steps: length of a run, rounded up to whole episodes.
+        warmup_steps: env steps of warm-up actions before the first update.
+        batch_size: transitions an update.
+        utd: updates per env step after the warm-up.
+        n_step: steps of reward in a critic's target before it bootstraps.
+        discount: of one env step.
+        replay_capacity: observations kept; older ones are overwritten.
+        checkpoint_every_steps: env steps between checkpoints of a run under way.
+        curve_window_episodes: training episodes that a success rate of the curve is a mean of.
+        curve_every_episodes: episodes between two rows of the curve.
+        video_episodes: evaluation episodes in video.gif.
+        agent: see `AgentParams`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    tasks: list[str]
+    methods: list[str]
+    seeds: list[str]
+    env_steps: int = Field(ge=1)
+    warmup_steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    utd: float = Field(ge=0)
+    n_step: int = Field(ge=1)
+    discount: float = Field(ge=0, le=1)
+    replay_capacity: int = Field(ge=2)
+    checkpoint_every_steps: int = Field(ge=1)
+    curve_window_episodes: int = Field(ge=1)
+    curve_every_episodes: int = Field(ge=1)
+    video_episodes: int = Field(ge=1)
+    agent: AgentParams
+
+
+def finetune(
+    params: FinetuneParams,
+    evaluation: EvaluateParams,
+    environment: EnvironmentParams,
+    prior: Path,
+    task: str,
+    method: str,
+    seed: int,
+    out: Path,
+    *,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Learn a task and write agent, curve, metrics, evaluation and video into `out`.
+
+    An interrupted run goes on from its last checkpoint and ends as if never interrupted.
+
+    Returns:
+        The metrics, as in metrics.json.
+
+    Raises:
+        UserError: no such task or method, or the prior is missing or broken.
+    """
+    config = RunConfig(
+        schema_version=1,
+        task=task,
+        method=method,
+        seed=seed,
+        agent=params.agent,
+        environment=environment,
+        prior=Path(os.path.relpath(prior, out)).as_posix(),
+        prior_sha256=prior_sha256(prior),
+    )
+    env, agent = make_run(config, load_prior(prior))
+    work = open_work(out, _fingerprint(params, evaluation, config))
+    learner = _make_learner(params, env, agent, seed)
+    history = _learn(params, learner, work / CHECKPOINT, progress)
+    metrics = _write_results(work, params, evaluation, config, env, agent, history)
+    (work / CHECKPOINT).unlink(missing_ok=True)
+    publish(work, out)
+    return metrics
+
+
+def _fingerprint(
+    params: FinetuneParams, evaluation: EvaluateParams, config: RunConfig
+) -> dict[str, Any]:
+    # The matrix is left out: another seed in it does not change this run.
+    matrix = {"tasks", "methods", "seeds"}
+    return {
+        "stage": "finetune",
+        "params": params.model_dump(exclude=matrix),
+        "evaluate": evaluation.model_dump(),
+        "config": config.model_dump(),
+        "sources": sha256_sources(Path(__file__).parent),
+    }
+
+
+def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int) -> Learner:
+    assert isinstance(env.observation_space, gymnasium.spaces.Dict)
+    replay = ReplayBuffer(
+        params.replay_capacity,
+        env.observation_space,
+        critic_action_dim(params.agent, env),
+        params.n_step,
+        params.discount,
+    )
+    return Learner(
+        env,
+        agent,
+        replay,
+        seed=seed,
+        warmup_steps=params.warmup_steps,
+        batch_size=params.batch_size,
+        utd=params.utd,
+        stores_executed=params.agent.critic_actions == "executed",
+    )
+
+
+def _learn(
+    params: FinetuneParams, learner: Learner, checkpoint: Path, progress: Progress
+) -> list[EpisodeSummary]:
+    """Every training episode from the first on, those before the checkpoint included."""
+    history = _resume(learner, checkpoint)
+    progress(learner.env_steps, params.env_steps, "")
+    while learner.env_steps < params.env_steps:
+        before = learner.env_steps
+        history.append(learner.run_episode())
+        every = params.checkpoint_every_steps
+        if learner.env_steps // every > before // every:
+            _save_checkpoint(learner, history, checkpoint)
+        recent = success_rate(history[-params.curve_window_episodes :])
+        done = min(learner.env_steps, params.env_steps)
+        progress(done, params.env_steps, f"success {recent:.2f}")
+    return history
+
+
+def _resume(learner: Learner, checkpoint: Path) -> list[EpisodeSummary]:
+    if not checkpoint.exists():
+        return []
+    state = torch.load(checkpoint, weights_only=True)
+    learner.load_state_dict(state["learner"])
+    return [EpisodeSummary(**summary) for summary in state["history"]]
+
+
+def _save_checkpoint(learner: Learner, history: Sequence[EpisodeSummary], checkpoint: Path) -> None:
+    temporary = checkpoint.with_suffix(".tmp")
+    summaries = [asdict(summary) for summary in history]
+    torch.save({"learner": learner.state_dict(), "history": summaries}, temporary)
+    temporary.replace(checkpoint)
+
+
+def _write_results(
+    work: Path,
+    params: FinetuneParams,
+    evaluation: EvaluateParams,
+    config: RunConfig,
+    env: FeatureEnv,
+    agent: SAC,
+    history: Sequence[EpisodeSummary],
+) -> dict[str, Any]:
+    """Write the files of a finished run and return its metrics."""
+
+    def policy(observation: Any) -> Any:
+        return agent.act(observation, deterministic=True)
+
+    result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=evaluation.num_episodes)
+    rows = curve_rows(history, params.curve_window_episodes, params.curve_every_episodes)
+    warmup = [episode for episode in history if episode.env_steps <= params.warmup_steps]
+    metrics = {
+        "task": config.task,
+        "method": config.method,
+        "seed": config.seed,
+        "success_rate": result.success_rate,
+        "num_episodes": evaluation.num_episodes,
+        "num_wrong_object": result.num_wrong_object(named_task(config.task).target),
+        "warmup_success_rate": success_rate(warmup) if warmup else None,
+        "steps_to_50": steps_to(rows, 0.5),
+        "steps_to_80": steps_to(rows, 0.8),
+        "env_steps": history[-1].env_steps,
+    }
+    save_agent(work, config, agent)
+    write_json(work / "metrics.json", metrics)
+    write_json(work / "evaluation.json", {"seed": evaluation.seed, **asdict(result)})
+    write_curve(work / "curve.csv", rows)
+    video = range(min(params.video_episodes, evaluation.num_episodes))
+    record_gif(env, policy, seed=evaluation.seed, episode_indices=video, path=work / "video.gif")
+    return metrics

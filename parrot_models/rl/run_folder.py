@@ -1,0 +1,137 @@
+"""What a run of finetune leaves behind, and how an agent is rebuilt from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tabletop import make_task_env
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.rl.latent_env import FeatureEnv
+from parrot_models.rl.methods import AgentParams, make_agent, named_method
+from parrot_models.rl.sac import SAC
+
+AGENT = "agent.safetensors"
+CONFIG = "config.json"
+SCHEMA_VERSION = 1
+
+
+class RunConfig(BaseModel):
+    """`config.json` of a run: enough to rebuild its agent and to tell where it came from.
+
+    Attributes:
+        schema_version: of this file.
+        task, method, seed: the cell of the matrix.
+        agent: the agent's params.
+        environment: params of the world it learned in.
+        prior: path of the prior's folder, relative to the run's.
+        prior_sha256: of every file of the prior, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    schema_version: Literal[1]
+    task: str
+    method: str
+    seed: int
+    agent: AgentParams
+    environment: EnvironmentParams
+    prior: str
+    prior_sha256: dict[str, str]
+
+
+def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[FeatureEnv, SAC]:
+    """The env and an untrained agent of a run.
+
+    Raises:
+        UserError: there is no such task or method.
+    """
+    method = named_method(config.method)
+    env: gymnasium.Env[Any, Any] = make_task_env(config.task, config.environment)
+    seen = method.make_env(env, prior, config.agent)
+    return seen, make_agent(method, config.agent, seen, prior, config.seed)
+
+
+def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
+    """Write config.json and agent.safetensors."""
+    write_json(folder / CONFIG, config.model_dump())
+    weights = {name: tensor.contiguous() for name, tensor in agent.weights().items()}
+    save_file(weights, folder / AGENT)
+
+
+def load_run(folder: Path, prior: Path | None = None) -> tuple[RunConfig, FeatureEnv, SAC]:
+    """Rebuild the env and the trained agent of a run.
+
+    Args:
+        folder: written by finetune.
+        prior: folder of the prior, where it no longer lies where the run found it.
+
+    Raises:
+        UserError: a file is missing or broken, or the prior is not the one the agent learned on.
+    """
+    config = read_config(folder)
+    prior_folder = folder / config.prior if prior is None else prior
+    if prior_sha256(prior_folder) != config.prior_sha256:
+        raise UserError(
+            f"{prior_folder} is not the prior that {folder} was fine-tuned on: name that one, "
+            "run `dvc checkout`, or fine-tune again"
+        )
+    env, agent = make_run(config, load_prior(prior_folder))
+    try:
+        agent.load_weights(load_file(folder / AGENT))
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        raise UserError(
+            f"{folder / AGENT} does not hold the agent of {CONFIG} beside it "
+            f"({str(error).splitlines()[0]}): run `dvc checkout`, or fine-tune again"
+        ) from error
+    return config, env, agent
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Read config.json of a run.
+
+    Raises:
+        UserError: it is missing, or not such a config.
+    """
+    path = folder / CONFIG
+    try:
+        return RunConfig.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{path} is no config of a run ({key}: {first['msg']}): name a folder that "
+            "`parrot finetune` wrote"
+        ) from error
+
+
+def load_prior(folder: Path) -> BehavioralPrior:
+    """The prior in a folder, frozen.
+
+    Raises:
+        UserError: it is missing, or its weights do not match its config.
+    """
+    return BehavioralPrior.load(folder).eval().requires_grad_(False)
+
+
+def prior_sha256(folder: Path) -> dict[str, str]:
+    """Hashes of the files that make a prior: its config, with its lineage, and its weights.
+
+    Raises:
+        UserError: there is no prior.
+    """
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob(CONFIG)])
+    if len(files) < 2:
+        raise UserError(
+            f"{folder} holds no prior ({CONFIG} and weights): run `parrot train-prior`, or name "
+            "the folder it wrote"
+        )
+    return {path.name: sha256_file(path) for path in files}

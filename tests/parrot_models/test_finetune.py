@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import rl_fakes as fakes
+
+from parrot_data.envs import tasks
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tasks import Task
+from parrot_data.errors import UserError
+from parrot_models.evaluate import evaluate
+from parrot_models.finetune import FinetuneParams, finetune
+from parrot_models.rl import run_folder
+from parrot_models.rl.evaluation import EvaluateParams
+
+ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
+EVALUATION = EvaluateParams(seed=7, num_episodes=4)
+RESULTS = {
+    "agent.safetensors",
+    "config.json",
+    "curve.csv",
+    "evaluation.json",
+    "metrics.json",
+    "video.gif",
+}
+
+
+@pytest.fixture(autouse=True)
+def small_world(monkeypatch):
+    point = Task(name="point", family="pick", objects=("target", "other"), container="")
+    monkeypatch.setattr(tasks, "TASKS", {"point": point})
+
+    def make_task_env(name, environment):
+        tasks.named_task(name)
+        return fakes.PointEnv(proprioception=environment.proprioception)
+
+    monkeypatch.setattr(run_folder, "make_task_env", make_task_env)
+    monkeypatch.setattr(run_folder, "BehavioralPrior", fakes.FakePrior)
+
+
+@pytest.fixture
+def prior(tmp_path):
+    folder = tmp_path / "prior"
+    fakes.FakePrior().save(folder)
+    return folder
+
+
+def make_params(**changes):
+    agent = {
+        "observe": "features",
+        "encoder": "fast",
+        "encoder_dim": 8,
+        "critic_actions": "latent",
+        "latent_bound": 2.0,
+        "hidden": [16],
+        "learning_rate": 1e-3,
+        "polyak": 0.01,
+        "initial_temperature": 0.02,
+        "target_entropy": -5.0,
+    }
+    agent |= changes.pop("agent", {})
+    values = {
+        "tasks": ["point"],
+        "methods": ["parrot", "sac"],
+        "seeds": ["0"],
+        "env_steps": 60,
+        "warmup_steps": 20,
+        "batch_size": 8,
+        "utd": 0.5,
+        "n_step": 3,
+        "discount": 0.9,
+        "replay_capacity": 40,
+        "checkpoint_every_steps": 15,
+        "curve_window_episodes": 3,
+        "curve_every_episodes": 2,
+        "video_episodes": 2,
+        "agent": agent,
+    }
+    return FinetuneParams.model_validate(values | changes)
+
+
+def run(prior, out, params=None, method="parrot", task="point", progress=lambda *_: None):
+    return finetune(
+        params or make_params(),
+        EVALUATION,
+        ENVIRONMENT,
+        prior,
+        task,
+        method,
+        0,
+        out,
+        progress=progress,
+    )
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("method", ["parrot", "sac"])
+@pytest.mark.parametrize("observe", ["features", "image"])
+@pytest.mark.parametrize("critic_actions", ["latent", "executed"])
+def test_a_run_leaves_its_results_and_nothing_else(
+    prior, tmp_path, method, observe, critic_actions
+):
+    params = make_params(agent={"observe": observe, "critic_actions": critic_actions})
+    metrics = run(prior, tmp_path / "run", params, method)
+    assert set(files_of(tmp_path / "run")) == RESULTS
+    assert not (tmp_path / "run.partial").exists()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
+    assert metrics["env_steps"] == 60
+
+
+def test_the_curve_is_a_mean_over_its_window(prior, tmp_path):
+    run(prior, tmp_path / "run")
+    with (tmp_path / "run" / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # 12 episodes of 5 steps: windows of 3 that end at episode 3, 5, ..., 11 and at the last.
+    assert [int(row["env_steps"]) for row in rows] == [15, 25, 35, 45, 55, 60]
+    assert all(int(row["num_episodes"]) == 3 for row in rows)
+    assert rows[0]["temperature"] == ""
+    assert float(rows[-1]["temperature"]) > 0
+
+
+@pytest.mark.parametrize("stop_after", [20, 40, 55])
+@pytest.mark.parametrize("observe", ["features", "image"])
+def test_an_interrupted_run_ends_as_if_never_interrupted(prior, tmp_path, stop_after, observe):
+    params = make_params(agent={"observe": observe, "critic_actions": "executed"})
+    run(prior, tmp_path / "a" / "run", params)
+
+    def interrupt(done, _total, _note):
+        if done >= stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(prior, tmp_path / "b" / "run", params, progress=interrupt)
+    calls = []
+    run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    assert calls[0][0] == stop_after // 15 * 15
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+def test_other_params_discard_the_checkpoint(prior, tmp_path):
+    def interrupt(done, _total, _note):
+        if done >= 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(prior, tmp_path / "run", progress=interrupt)
+    calls = []
+    other = make_params(utd=0.25)
+    run(prior, tmp_path / "run", other, progress=lambda *call: calls.append(call))
+    assert calls[0][0] == 0
+
+
+def test_the_seed_makes_the_run(prior, tmp_path):
+    for name in ("a", "b"):
+        run(prior, tmp_path / name / "run")
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+    params = make_params()
+    finetune(params, EVALUATION, ENVIRONMENT, prior, "point", "parrot", 1, tmp_path / "c" / "run")
+    agent = "agent.safetensors"
+    assert files_of(tmp_path / "a" / "run")[agent] != files_of(tmp_path / "c" / "run")[agent]
+
+
+@pytest.mark.parametrize("method", ["parrot", "sac"])
+@pytest.mark.parametrize("critic_actions", ["latent", "executed"])
+def test_evaluate_finds_what_finetune_found(prior, tmp_path, method, critic_actions):
+    params = make_params(agent={"critic_actions": critic_actions})
+    metrics = run(prior, tmp_path / "run", params, method)
+    again = evaluate(EVALUATION, tmp_path / "run")
+    for name in ("success_rate", "num_wrong_object", "num_episodes", "task", "method", "seed"):
+        assert again[name] == metrics[name]
+
+
+def test_evaluate_follows_a_prior_that_moved(prior, tmp_path):
+    metrics = run(prior, tmp_path / "run")
+    prior.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="holds no prior"):
+        evaluate(EVALUATION, tmp_path / "run")
+    again = evaluate(EVALUATION, tmp_path / "run", prior=tmp_path / "elsewhere")
+    assert again["success_rate"] == metrics["success_rate"]
+
+
+def test_evaluate_refuses_another_prior(prior, tmp_path):
+    run(prior, tmp_path / "run")
+    (prior / "prior.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match="not the prior"):
+        evaluate(EVALUATION, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("agent.safetensors", b"", "does not hold the agent"),
+        ("config.json", b"{}", "no config of a run"),
+        ("config.json", b"not json", "not readable as JSON"),
+    ],
+)
+def test_evaluate_names_a_broken_file(prior, tmp_path, name, content, message):
+    run(prior, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        evaluate(EVALUATION, tmp_path / "run")
+    assert name in str(raised.value)
+
+
+def test_mistakes_are_told_before_any_work(prior, tmp_path):
+    with pytest.raises(UserError, match="no task is called 'pint'"):
+        run(prior, tmp_path / "run", task="pint")
+    with pytest.raises(UserError, match="no method is called 'parot'"):
+        run(prior, tmp_path / "run", method="parot")
+    with pytest.raises(UserError, match="holds no prior"):
+        run(tmp_path / "nowhere", tmp_path / "run")
+    assert not (tmp_path / "run.partial").exists()
