@@ -126,7 +126,7 @@ def finetune(
     from cli.params import Sections
     from parrot_data.envs.params import EnvironmentParams
     from parrot_models import finetune as stage
-    from parrot_models.evaluate import EvaluateParams
+    from parrot_models.rl.evaluation import EvaluateParams
 
     options.set_threads(threads or available_cores())
     read = Sections(params, overrides)
@@ -143,6 +143,7 @@ def finetune(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Output of finetune.")],
+    prior: options.MovedPrior = None,
     threads: options.Threads = 1,
     params: Params = PARAMS,
     overrides: Overrides = None,
@@ -154,7 +155,7 @@ def evaluate(
     options.set_threads(threads or available_cores())
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
     with show_progress("evaluate") as progress:
-        summary = stage.evaluate(values, run, progress=progress)
+        summary = stage.evaluate(values, run, prior=prior, progress=progress)
     print_summary(f"evaluated {run}", summary)
 
 

@@ -20,6 +20,9 @@ Episodes = Annotated[Path, typer.Option("--episodes", metavar="DIR", help="Outpu
 Kept = Annotated[Path, typer.Option("--kept", metavar="DIR", help="Output of filter.")]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Output of shard.")]
 Prior = Annotated[Path, typer.Option("--prior", metavar="DIR", help="Output of train-prior.")]
+MovedPrior = Annotated[
+    Path | None, typer.Option("--prior", metavar="DIR", help="Its prior, where that has moved.")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; every core by default.")
 ]

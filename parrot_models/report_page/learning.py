@@ -27,22 +27,17 @@ class RunKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Success against environment steps, as evaluated during a run.
+    """Success against environment steps, over the training episodes of a run.
 
     Attributes:
         env_steps: float64 (N,), rising.
-        success_rate: float64 (N,) in [0, 1].
-        num_episodes: float64 (N,), episodes that each success rate is a mean of.
+        success_rate: float64 (N,) in [0, 1], mean of the last `num_episodes` before that step.
+        num_episodes: float64 (N,), width of the window.
     """
 
     env_steps: Floats
     success_rate: Floats
     num_episodes: Floats
-
-    def steps_to(self, success_rate: float) -> int | None:
-        """Environment steps at the first evaluation that reached a success rate, None if none."""
-        reached = np.flatnonzero(self.success_rate >= success_rate)
-        return int(self.env_steps[reached[0]]) if len(reached) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,19 +52,29 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One fine-tuning run as the report needs it: its key, curve and final evaluation."""
+    """One fine-tuning run as the report needs it.
+
+    Attributes:
+        key: cell of the matrix.
+        folder: where it lies.
+        curve: success while learning.
+        success_rate: of the final, frozen agent.
+        warmup_success_rate: of the actions before learning, None for a run without any.
+        steps_to_50: env steps until the curve reached 0.5, None if it never did.
+        steps_to_80: the same for 0.8.
+        env_steps: length of the run.
+        video: GIF of the final agent, None if there is none.
+    """
 
     key: RunKey
     folder: Path
     curve: Curve
     success_rate: float
-    num_episodes: int
+    warmup_success_rate: float | None
+    steps_to_50: int | None
+    steps_to_80: int | None
+    env_steps: int
     video: Path | None
-
-    @property
-    def env_steps(self) -> int:
-        """Length of the run."""
-        return int(self.curve.env_steps[-1])
 
 
 def read_curve(path: Path) -> Curve:
@@ -106,7 +111,7 @@ def band_of(curves: Sequence[Curve]) -> Band:
     """Average curves over seeds, on the steps that all of them reached.
 
     The interval is the mean's, at 1.96 standard errors over seeds; for a single seed it is
-    Wilson's, of the evaluation episodes alone, and says nothing about other seeds.
+    Wilson's, of the window's episodes alone, and says nothing about other seeds.
     """
     end = min(curve.env_steps[-1] for curve in curves)
     steps = np.unique(np.concatenate([curve.env_steps for curve in curves]))
@@ -128,10 +133,3 @@ def wilson_interval(rate: Floats, num_trials: Floats) -> tuple[Floats, Floats]:
     spread = np.sqrt(rate * (1 - rate) / num_trials + square / (4 * num_trials**2))
     half = NORMAL_95 * spread / (1 + square / num_trials)
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-
-
-def mean_steps_to(runs: Sequence[Run], success_rate: float) -> int | None:
-    """Mean over seeds of the steps to a success rate; None unless every seed reached it."""
-    steps = [run.curve.steps_to(success_rate) for run in runs]
-    reached = [step for step in steps if step is not None]
-    return round(sum(reached) / len(reached)) if len(reached) == len(steps) else None

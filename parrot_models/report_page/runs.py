@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
@@ -43,19 +44,28 @@ def _find(folder: Path) -> Iterator[RunKey]:
             yield RunKey(*parts)
 
 
+class _Metrics(BaseModel):
+    """The part of a run's metrics.json that a report shows."""
+
+    success_rate: float
+    warmup_success_rate: float | None
+    steps_to_50: int | None
+    steps_to_80: int | None
+    env_steps: int
+
+
 def _read(folder: Path, key: RunKey) -> Run:
     path = folder / "metrics.json"
-    metrics: dict[str, Any] = read_json(path)
     try:
-        rate, num_episodes = float(metrics["success_rate"]), int(metrics["num_episodes"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} lacks success_rate or num_episodes: run the stage again") from None
+        metrics = _Metrics.model_validate(read_json(path))
+    except ValidationError as error:
+        names = ", ".join(str(detail["loc"][-1]) for detail in error.errors())
+        raise UserError(f"{path} lacks a valid {names}: run `parrot finetune` again") from error
     video = folder / "video.gif"
     return Run(
         key=key,
         folder=folder,
         curve=read_curve(folder / "curve.csv"),
-        success_rate=rate,
-        num_episodes=num_episodes,
         video=video if video.exists() else None,
+        **metrics.model_dump(),
     )

@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from parrot_models.report_page.learning import Band, Run, band_of, mean_steps_to
+from parrot_models.report_page.learning import Band, Run, band_of
 
-HEADER = ("task", "method", "seed", "success", "steps to 50 %", "steps to 80 %", "env steps")
-NOT_REACHED = "-"
+HEADER = (
+    *("task", "method", "seed", "at start", "success"),
+    *("steps to 50 %", "steps to 80 %", "env steps"),
+)
+RATES = ("warmup_success_rate", "success_rate")
+COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
+NONE = "-"
 
 
 def grouped(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -38,8 +43,9 @@ def run_entry(run: Run) -> dict[str, object]:
         "method": run.key.method,
         "seed": int(run.key.seed),
         "success_rate": run.success_rate,
-        "steps_to_50": run.curve.steps_to(0.5),
-        "steps_to_80": run.curve.steps_to(0.8),
+        "warmup_success_rate": run.warmup_success_rate,
+        "steps_to_50": run.steps_to_50,
+        "steps_to_80": run.steps_to_80,
         "env_steps": run.env_steps,
     }
 
@@ -57,16 +63,25 @@ def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """Rows of the results table under `HEADER`: each run, then the mean of several seeds."""
     rows: list[tuple[str, ...]] = []
     for (task, method), group in grouped(runs).items():
-        for run in group:
-            steps = (run.curve.steps_to(0.5), run.curve.steps_to(0.8), run.env_steps)
-            rows.append(
-                (task, method, run.key.seed, f"{run.success_rate:.2f}", *map(_count, steps))
-            )
+        rows += [(task, method, run.key.seed, *_cells([run])) for run in group]
         if len(group) > 1:
-            rate = f"{np.mean([run.success_rate for run in group]):.2f}"
-            steps = (mean_steps_to(group, 0.5), mean_steps_to(group, 0.8), group[0].env_steps)
-            rows.append((task, method, "mean", rate, *map(_count, steps)))
+            rows.append((task, method, "mean", *_cells(group)))
     return rows
+
+
+def _cells(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Means over runs, "-" where a run has no value to average."""
+    rates = [_mean([getattr(run, name) for run in runs]) for name in RATES]
+    counts = [_mean([getattr(run, name) for run in runs]) for name in COUNTS]
+    return (
+        *(NONE if mean is None else f"{mean:.2f}" for mean in rates),
+        *(NONE if mean is None else f"{round(mean):,}" for mean in counts),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def as_text(header: Sequence[str], rows: Sequence[Sequence[str]], num_left: int) -> str:
@@ -137,7 +152,3 @@ def _at(band: Band, step: float) -> str:
     if step > band.env_steps[-1]:
         return ""
     return f"{np.interp(step, band.env_steps, band.mean):.6g}"
-
-
-def _count(steps: int | None) -> str:
-    return NOT_REACHED if steps is None else f"{steps:,}"

@@ -1,0 +1,208 @@
+"""The command line: its contract, its speed of start, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from cli.params import SECTIONS, Sections
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "generate": ("--out", "--workers"),
+    "filter": ("--episodes", "--out"),
+    "shard": ("--episodes", "--kept", "--out"),
+    "train-prior": ("--data", "--out"),
+    "finetune": ("--prior", "--task", "--method", "--seed", "--out"),
+    "evaluate": ("RUN",),
+    "report": ("--out",),
+}
+TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "filter.families=[pick]")
+
+
+def parrot(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def with_params(*arguments: str | Path) -> Result:
+    overrides = [part for value in TINY for part in ("--set", value)]
+    return parrot(*arguments, "--params", ROOT / "params.yaml", *overrides)
+
+
+def assert_one_sentence(result: Result, *words: str) -> None:
+    assert result.exit_code == 1, result.output
+    assert result.stderr.count("error: ") == 1
+    sentence = next(line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert result.stderr.endswith(sentence + "\n")
+    for word in words:
+        assert word in sentence
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pipeline") / "episodes"
+    done = with_params("generate", "--out", out, "--workers", "1")
+    assert done.exit_code == 0, done.output
+    return out
+
+
+@pytest.fixture(scope="module")
+def shards(episodes: Path) -> Path:
+    kept, out = episodes.with_name("kept"), episodes.with_name("shards")
+    first = with_params("filter", "--episodes", episodes, "--out", kept)
+    assert first.exit_code == 0, first.output
+    second = with_params("shard", "--episodes", episodes, "--kept", kept, "--out", out)
+    assert second.exit_code == 0, second.output
+    return out
+
+
+@pytest.fixture
+def damaged(shards: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shards, tmp_path / "shards"))
+
+
+def test_help_lists_the_commands_in_the_pipelines_order() -> None:
+    shown = parrot("--help")
+    assert shown.exit_code == 0
+    places = [re.search(rf"│ {name} ", shown.output).start() for name in COMMANDS]  # type: ignore[union-attr]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_those_others_script_against(command: str) -> None:
+    shown = parrot(command, "--help").output
+    for option in (*COMMANDS[command], "--params", "--set"):
+        assert option in shown
+
+
+def test_help_loads_no_heavy_library() -> None:
+    heavy = "{'torch', 'numpy', 'pydantic', 'gymnasium', 'pybullet', 'zarr', 'yaml'}"
+    code = (
+        "import sys; from typer.testing import CliRunner; from cli.main import app; "
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0; "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_version_is_that_of_the_package() -> None:
+    shown = parrot("--version")
+    assert shown.exit_code == 0
+    assert re.fullmatch(r"parrot \d+\.\d+\.\d+\n", shown.output)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_section_of_the_committed_params_passes_its_model(name: str) -> None:
+    places = {"environment": "parrot_data.envs.params"}
+    places |= {name: f"parrot_data.{name}" for name in ("generate", "filter", "shard")}
+    module = importlib.import_module(places.get(name, f"parrot_models.{name}"))
+    model = getattr(module, name.title().replace("_", "") + "Params")
+    assert Sections(ROOT / "params.yaml")(name, model)
+
+
+def test_info_tells_kind_and_hash_of_every_artefact(episodes: Path, shards: Path) -> None:
+    for folder, kind in (
+        (episodes, "dataset of episodes"),
+        (episodes.with_name("kept"), "decision of filter"),
+        (shards, "dataset of shards"),
+    ):
+        shown = parrot("info", folder)
+        assert shown.exit_code == 0, shown.output
+        assert kind in shown.output
+        assert re.search(r"sha256\S* +[0-9a-f]{64}", shown.output)
+
+
+def test_info_of_a_file_is_that_of_its_folder(shards: Path) -> None:
+    assert parrot("info", shards / "manifest.json").output == parrot("info", shards).output
+
+
+def test_verify_passes_what_was_written(episodes: Path, shards: Path) -> None:
+    for folder in (episodes, shards):
+        assert parrot("verify", folder).exit_code == 0
+
+
+def test_a_missing_shard_is_named(damaged: Path) -> None:
+    tar = next(damaged.rglob("*.tar"))
+    tar.unlink()
+    assert_one_sentence(parrot("verify", damaged), str(tar), "missing")
+
+
+def test_a_truncated_shard_is_named(damaged: Path) -> None:
+    tar = next(damaged.rglob("*.tar"))
+    tar.write_bytes(tar.read_bytes()[:-1000])
+    assert_one_sentence(parrot("verify", damaged), str(tar))
+
+
+def test_a_flipped_bit_is_named(damaged: Path) -> None:
+    shard = next(
+        path for path in (damaged / "episodes.zarr" / "images").rglob("0") if path.is_file()
+    )
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert_one_sentence(parrot("verify", damaged), str(shard))
+
+
+def test_an_altered_manifest_is_named(damaged: Path) -> None:
+    path = damaged / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["num_episodes"] += 1
+    path.write_text(json.dumps(manifest))
+    assert_one_sentence(parrot("info", damaged), str(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("generate", "--set", "generate.num_episode=3"), ("generate.num_episode",)),
+        (("generate", "--set", "generate.num_episodes=few"), ("generate.num_episodes", "integer")),
+        (("generate", "--params", "absent.yaml"), ("absent.yaml",)),
+        (("filter", "--episodes", "absent"), ("absent",)),
+        (("shard", "--episodes", "absent", "--kept", "absent"), ("absent",)),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    named = () if "--params" in arguments else ("--params", ROOT / "params.yaml")
+    assert_one_sentence(parrot(*arguments, "--out", tmp_path / "out", *named), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_of_nothing_is_one_sentence(tmp_path: Path) -> None:
+    assert_one_sentence(parrot("info", tmp_path / "absent"), "absent")
+    assert_one_sentence(parrot("info", tmp_path), str(tmp_path))
+
+
+def test_ctrl_c_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parrot_data.generate.generate", interrupt)
+    result = with_params("generate", "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("error: interrupted")
+
+
+def test_a_defect_of_ours_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("parrot_data.generate.generate", fail)
+    result = with_params("generate", "--out", tmp_path / "out")
+    assert isinstance(result.exception, ZeroDivisionError)

@@ -1,0 +1,188 @@
+"""The report is one page, the same bytes every time, of exactly the runs of the matrix."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from parrot_data.episodes.episode import Episode
+from parrot_data.errors import UserError
+from parrot_data.stores import manifest as manifests
+from parrot_data.stores import zarr_store
+from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.statistics import RunningStatistics
+from parrot_models.report import ReportParams, report
+
+PARAMS = ReportParams(contact_sheet_episodes=4, contact_sheet_frames=3, contact_sheet_columns=2)
+METHODS, SEEDS = ("parrot", "sac"), ("0", "1")
+WANTED = list(itertools.product(("pick-1",), METHODS, SEEDS))
+PRIOR = {
+    "log_prob_per_dim": 1.25,
+    "rollout_success_rate": 0.4,
+    "random_success_rate": 0.01,
+    "rollout_touch_rate": 0.8,
+    "random_touch_rate": 0.2,
+    "inverse_error": 1e-7,
+    "probe_error_cm": {"features": 0.9},
+}
+UNTRAINED = {
+    "warmup_success_rate": 0.0,
+    "steps_to_50": None,
+    "steps_to_80": None,
+    "env_steps": 400,
+}
+
+
+def episode(index: int) -> Episode:
+    rng = np.random.default_rng(index)
+    return Episode(
+        index=index,
+        task="pick" if index % 2 else "place",
+        objects=("a", "b"),
+        container="" if index % 2 else "tray",
+        success=True,
+        failure="",
+        images=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
+        proprioception=rng.random((4, 8), dtype=np.float32),
+        actions=rng.random((3, 7), dtype=np.float32),
+        rewards=np.zeros(3, np.float32),
+        object_positions=np.zeros((4, 3, 3), np.float32),
+    )
+
+
+def write_data(folder: Path) -> None:
+    episodes = [episode(index) for index in range(6)]
+    folder.mkdir(parents=True)
+    layout = zarr_store.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=2, zstd_level=1)
+    zarr_store.write(folder / "episodes.zarr", episodes, len(episodes), layout)
+    statistics = RunningStatistics()
+    for one in episodes:
+        statistics.add(one)
+    manifest = manifests.ShardsManifest(
+        params={"generate": {"seed": 0}},
+        seed=0,
+        num_episodes=len(episodes),
+        num_transitions=18,
+        statistics=statistics.result(),
+        files=[],
+        tar_shards=[],
+        zarr="episodes.zarr",
+        episodes=[manifests.entry_of(one) for one in episodes],
+        sources=manifests.Sources(episodes_manifest_sha256="", kept_sha256=""),
+    )
+    manifests.save_manifest(folder, manifest)
+
+
+def write_run(folder: Path, final: float) -> None:
+    folder.mkdir(parents=True)
+    rows = [f"{step},{final * step / 400},20" for step in range(0, 401, 100)]
+    (folder / "curve.csv").write_text("env_steps,success_rate,num_episodes\n" + "\n".join(rows))
+    metrics = {"steps_to_50": 300, "steps_to_80": 400} if final > 0 else {}
+    write_json(folder / "metrics.json", {**UNTRAINED, **metrics, "success_rate": final})
+    frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 200)]
+    frames[0].save(folder / "video.gif", save_all=True, append_images=frames[1:])
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    write_data(tmp_path / "shards")
+    (tmp_path / "kept").mkdir()
+    tasks = {
+        "pick": {"num_episodes": 9, "num_kept": 3, "success_rate": 0.5, "failures": {"dropped": 6}}
+    }
+    write_json(tmp_path / "kept" / "summary.json", {"tasks": tasks})
+    (tmp_path / "prior").mkdir()
+    write_json(tmp_path / "prior" / "metrics.json", PRIOR)
+    (tmp_path / "prior" / "history.csv").write_text(
+        "step,train_log_prob_per_dim,validation_log_prob_per_dim\n0,-1,-1.1\n10,0.5,\n20,1.0,0.9\n"
+    )
+    for task, method, seed in WANTED:
+        final = 0.9 if method == "parrot" else 0.0
+        write_run(tmp_path / "runs" / task / method / seed, final)
+    return tmp_path
+
+
+def make(inputs: Path, out: str = "report", wanted: list[tuple[str, str, str]] = WANTED) -> Path:
+    folders = (inputs / name for name in ("shards", "kept", "prior", "runs"))
+    report(PARAMS, wanted, *folders, inputs / out)
+    return inputs / out
+
+
+def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
+    first, second = make(inputs, "first"), make(inputs, "second")
+    names = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
+    assert len(names) == 8
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_page_needs_no_other_file(inputs: Path) -> None:
+    html = (make(inputs) / "index.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(sources) == 4 + len(WANTED)
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "http" not in html
+
+
+def test_page_names_the_hash_of_everything_it_came_from(inputs: Path) -> None:
+    html = (make(inputs) / "index.html").read_text()
+    files = [path for name in ("kept", "prior", "runs") for path in (inputs / name).rglob("*.*")]
+    for path in (inputs / "shards" / "manifest.json", *files):
+        assert sha256_file(path) in html, path
+
+
+def test_summary_has_an_entry_a_run(inputs: Path) -> None:
+    summary = json.loads((make(inputs) / "summary.json").read_text())
+    assert [(r["task"], r["method"], str(r["seed"])) for r in summary["runs"]] == WANTED
+    assert summary["runs"][0] == {
+        "task": "pick-1",
+        "method": "parrot",
+        "seed": 0,
+        "success_rate": 0.9,
+        "warmup_success_rate": 0.0,
+        "steps_to_50": 300,
+        "steps_to_80": 400,
+        "env_steps": 400,
+    }
+    assert summary["runs"][-1]["steps_to_50"] is None
+    for name in ("log_prob_per_dim", "rollout_success_rate", "random_success_rate"):
+        assert summary["prior"][name] == PRIOR[name]
+
+
+def test_pictures_are_pictures(inputs: Path) -> None:
+    figures = make(inputs) / "figures"
+    names = {path.stem for path in figures.iterdir()}
+    assert names == {"contact_sheet", "learning_curves", "likelihood", "rollouts"}
+    for path in figures.iterdir():
+        with Image.open(path) as picture:
+            assert picture.info.keys() <= {"dpi"}, "metadata would change with every version"
+            assert min(picture.size) > 20
+
+
+def test_a_missing_run_is_named(inputs: Path) -> None:
+    with pytest.raises(UserError, match="runs/pick-1/parrot/7 is missing"):
+        make(inputs, wanted=[*WANTED, ("pick-1", "parrot", "7")])
+
+
+def test_a_left_over_run_is_named_and_nothing_is_written(inputs: Path) -> None:
+    with pytest.raises(UserError, match="runs/pick-1/sac/1 is left over"):
+        make(inputs, wanted=WANTED[:-1])
+    assert not (inputs / "report").exists()
+
+
+def test_an_unfinished_run_is_no_run(inputs: Path) -> None:
+    (inputs / "runs" / "pick-1" / "sac" / "2.partial").mkdir()
+    make(inputs)
+
+
+@pytest.mark.parametrize("name", ["prior/metrics.json", "kept/summary.json", "prior/history.csv"])
+def test_a_missing_input_is_named(inputs: Path, name: str) -> None:
+    (inputs / name).unlink()
+    with pytest.raises(UserError, match=name):
+        make(inputs)
