@@ -1,0 +1,1 @@
+"""Its place lets the tests beside and below it import `synthetic`."""

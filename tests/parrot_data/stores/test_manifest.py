@@ -1,0 +1,75 @@
+"""A manifest comes back as it was saved, or an error says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic import synthetic_episodes
+
+from parrot_data.errors import UserError
+from parrot_data.stores.manifest import (
+    MANIFEST,
+    EpisodesManifest,
+    entry_of,
+    load_kept,
+    load_manifest,
+    save_manifest,
+)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> EpisodesManifest:
+    entries = [entry_of(episode) for episode in synthetic_episodes(3)]
+    params = {"generate": {"seed": 1, "action_noise": 0.1}}
+    manifest = EpisodesManifest(params=params, seed=1, num_episodes=3, files=[], episodes=entries)
+    save_manifest(tmp_path, manifest)
+    return manifest
+
+
+def test_manifest_comes_back(manifest: EpisodesManifest, tmp_path: Path) -> None:
+    assert load_manifest(tmp_path, "episodes") == manifest
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+
+
+def test_every_flipped_bit_is_found(manifest: EpisodesManifest, tmp_path: Path) -> None:
+    path = tmp_path / MANIFEST
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        bit = 1 << place % 8
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        with pytest.raises(UserError, match=r"manifest\.json"):
+            load_manifest(tmp_path, "episodes")
+
+
+def test_the_other_kind_is_refused(manifest: EpisodesManifest, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="describes episodes, not shards"):
+        load_manifest(tmp_path, "shards")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema version 2"),
+        ({"kind": "pictures"}, "no manifest"),
+        ({"seed": "1"}, "seed"),
+        ({"colour": 1}, "colour"),
+        ({"seed": 2}, "altered"),
+        ({"digest": "0"}, "altered"),
+    ],
+)
+def test_other_content_is_named(
+    manifest: EpisodesManifest, tmp_path: Path, change: dict, message: str
+) -> None:
+    path = tmp_path / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=message):
+        load_manifest(tmp_path, "episodes")
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"manifest\.json is missing"):
+        load_manifest(tmp_path, "episodes")
+    with pytest.raises(UserError, match=r"kept\.json is missing"):
+        load_kept(tmp_path)
