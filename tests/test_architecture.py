@@ -51,6 +51,11 @@ def module_of(stage: str) -> str:
     )
 
 
+def is_data(path: Path) -> bool:
+    """Whether a dep inside our packages is no code, such as the page's template."""
+    return (ROOT / path).is_file() and path.suffix != ".py"
+
+
 def source_deps(stage: str) -> set[Path]:
     deps = {Path(dep) for dep in STAGES[stage]["deps"]}
     return {dep for dep in deps if dep.parts[0] in PACKAGES}
@@ -71,13 +76,24 @@ def test_deps_of_a_stage_cover_all_it_imports(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_of_a_stage_name_no_module_it_does_not_import(stage: str) -> None:
+def test_every_dep_of_a_stage_is_imported_by_it(stage: str) -> None:
     imported = files_imported_by(module_of(stage))
-    for dep in source_deps(stage):
-        if (ROOT / dep).is_dir():
-            inside = {path.relative_to(ROOT) for path in (ROOT / dep).rglob("*.py")}
-            sources = {path for path in inside if (ROOT / path).read_text()}
-        else:
-            sources = {dep}
-        strangers = sorted(map(str, sources - imported))
-        assert not strangers, f"{stage} depends on {dep} but never imports {strangers}"
+    used = {parent for path in imported for parent in (path, *path.parents)}
+    strangers = {dep for dep in source_deps(stage) if dep not in used and not is_data(dep)}
+    assert not strangers, f"take from the deps of {stage}: {sorted(map(str, strangers))}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_of_a_stage_exist_and_are_said_once(stage: str) -> None:
+    deps = [Path(dep) for dep in STAGES[stage]["deps"]]
+    for dep in deps:
+        assert not set(dep.parents) & set(deps), f"{stage} names {dep} and a folder it lies in"
+        assert dep.parts[0] not in PACKAGES or (ROOT / dep).exists(), f"{stage}: no {dep}"
+
+
+def test_params_of_finetune_are_all_but_the_matrix() -> None:
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["finetune"]
+    matrix = {"tasks", "methods", "seeds"}
+    named = {key for key in STAGES["finetune"]["params"] if key.startswith("finetune.")}
+    assert named == {f"finetune.{key}" for key in section.keys() - matrix}
+    assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
