@@ -189,7 +189,7 @@ class SAC:
         self.load_weights(state["weights"])
         self.target_critic.load_state_dict(state["target_critic"])
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+            optimizer.load_state_dict(copy.deepcopy(saved))  # it would share the moments
         self.generator.set_state(state["generator"])
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:

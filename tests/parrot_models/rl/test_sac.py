@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from parrot_models.rl.replay_buffer import Batch
+from parrot_models.rl.sac import SAC, actions_as_given
+
+LOW, HIGH = -2 * np.ones(2, np.float32), 2 * np.ones(2, np.float32)
+
+
+def make_agent(seed=0, **changes):
+    values = {
+        "vector_dims": {"features": 2},
+        "encoder": None,
+        "encoder_dim": 0,
+        "action_low": LOW,
+        "action_high": HIGH,
+        "critic_action_dim": 2,
+        "executed": actions_as_given,
+        "hidden": [32, 32],
+        "learning_rate": 3e-3,
+        "polyak": 0.1,
+        "initial_temperature": 0.05,
+        "target_entropy": -4.0,
+        "initial_std": 0.5,
+        "generator": torch.Generator().manual_seed(seed),
+    }
+    return SAC(**values | changes)
+
+
+def with_encoder(seed=0):
+    torch.manual_seed(seed)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4))
+    return make_agent(encoder=encoder, encoder_dim=4)
+
+
+def make_batch(size=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def observe():
+        return {
+            "features": torch.randn(size, 2, generator=generator),
+            "image": torch.randn(size, 2, 2, 3, generator=generator),
+        }
+
+    return Batch(
+        observations=observe(),
+        actions=torch.randn(size, 2, generator=generator),
+        returns=torch.randn(size, generator=generator),
+        discounts=torch.full((size,), 0.9),
+        next_observations=observe(),
+    )
+
+
+def copied(module):
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def is_unchanged(module, before):
+    return all(a.equal(b) for a, b in zip(module.parameters(), before, strict=True))
+
+
+def test_only_the_critics_loss_reaches_critics_and_encoder():
+    agent, batch = with_encoder(), make_batch()
+    actor, trunk, critic = map(copied, (agent.actor, agent.trunk, agent.critic))
+    agent.update_critic(batch, agent.trunk(batch.observations))
+    assert is_unchanged(agent.actor, actor)
+    assert not is_unchanged(agent.trunk.encoder, trunk)
+    assert not is_unchanged(agent.critic, critic)
+
+
+def test_only_the_actors_loss_reaches_the_actor():
+    agent, batch = with_encoder(), make_batch()
+    actor, trunk, critic = map(copied, (agent.actor, agent.trunk, agent.critic))
+    agent.update_actor(batch.observations, agent.trunk(batch.observations).detach())
+    assert not is_unchanged(agent.actor, actor)
+    assert is_unchanged(agent.trunk, trunk)
+    assert is_unchanged(agent.critic, critic)
+
+
+def test_critic_targets_are_soft_and_clipped():
+    agent, batch = make_agent(), make_batch()
+    for parameter in agent.critic.parameters():  # only the target critics may matter
+        torch.nn.init.normal_(parameter)
+    state = agent.generator.get_state()
+    targets = agent.critic_targets(batch)
+    agent.generator.set_state(state)
+    encoded = agent.trunk(batch.next_observations)
+    actions, log_probs = agent.actor.sample(encoded, agent.generator)
+    first, second = agent.target_critic(encoded, actions)
+    soft = torch.minimum(first, second) - 0.05 * log_probs
+    torch.testing.assert_close(targets, batch.returns + 0.9 * soft)
+
+
+def test_nothing_is_bootstrapped_beyond_a_termination():
+    batch = make_batch()
+    ended = Batch(**{**vars(batch), "discounts": torch.zeros(16)})
+    assert make_agent().critic_targets(ended).equal(batch.returns)
+
+
+def test_target_critics_follow_by_polyak():
+    agent = make_agent()
+    for parameter in agent.critic.parameters():
+        torch.nn.init.normal_(parameter)
+    before = copied(agent.target_critic)
+    agent.update_target()
+    expected = [
+        0.9 * old + 0.1 * new for old, new in zip(before, agent.critic.parameters(), strict=True)
+    ]
+    torch.testing.assert_close(copied(agent.target_critic), expected)
+
+
+@pytest.mark.parametrize(("entropy", "direction"), [(-9.0, 1), (3.0, -1)])
+def test_temperature_moves_towards_the_target_entropy(entropy, direction):
+    agent = make_agent()
+    before = agent.temperature
+    assert before == pytest.approx(0.05)
+    info = agent.update_temperature(entropy)
+    assert (agent.temperature - before) * direction > 0
+    assert info["temperature"] == agent.temperature
+
+
+def test_temperature_gradient_is_that_of_the_dual_loss():
+    agent = make_agent()
+    agent.update_temperature(1.5)
+    log_temperature = torch.tensor(np.log(0.05), requires_grad=True)
+    (log_temperature.exp() * (1.5 + 4.0)).backward()
+    assert agent.log_temperature.grad.item() == pytest.approx(log_temperature.grad.item())
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_agent_solves_a_continuous_task(sign):
+    """One step, reward highest where the executed action equals the features."""
+
+    def executed(actions, _observations):
+        return sign * actions
+
+    agent = make_agent(executed=executed)
+    rng = np.random.default_rng(0)
+
+    def observe(size):
+        return rng.uniform(-1, 1, (size, 2)).astype(np.float32)
+
+    for _ in range(600):
+        places, moves = observe(64), rng.uniform(-2, 2, (64, 2)).astype(np.float32)
+        seen = {"features": torch.from_numpy(places)}
+        returns = torch.from_numpy(-np.square(moves - places).sum(-1))
+        moves_seen = torch.from_numpy(moves)
+        agent.update(Batch(seen, moves_seen, returns, torch.zeros(64), seen))
+    places = observe(50)
+    chosen = [agent.act({"features": place}, deterministic=True) for place in places]
+    error = np.abs(sign * np.array(chosen) - places).mean()
+    assert error < 0.1  # 1.1 for uniform actions
+
+
+def test_acting_is_repeatable_and_exploring_is_not():
+    agent, observation = make_agent(), {"features": np.ones(2, np.float32)}
+    first = agent.act(observation, deterministic=True)
+    assert np.array_equal(first, agent.act(observation, deterministic=True))
+    explored = agent.act(observation, deterministic=False)
+    assert not np.array_equal(explored, agent.act(observation, deterministic=False))
+    drawn = [
+        agent.act(observation, deterministic=False, generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
+    ]
+    assert np.array_equal(*drawn)
+
+
+def test_a_restored_agent_learns_on_bit_for_bit():
+    original = with_encoder()
+    for seed in range(5):
+        original.update(make_batch(seed=seed))
+    saved = original.state_dict()
+    kept = {key: tensor.clone() for key, tensor in saved["weights"].items()}
+    restored = with_encoder(seed=1)
+    restored.load_state_dict(saved)
+    for seed in range(5, 8):
+        infos = [agent.update(make_batch(seed=seed)) for agent in (original, restored)]
+        assert infos[0] == infos[1]
+    for name, tensor in original.weights().items():
+        assert tensor.equal(restored.weights()[name])
+    assert any(not kept[name].equal(tensor) for name, tensor in original.weights().items())
+
+
+def test_weights_carry_the_whole_behaviour():
+    original, other = with_encoder(), with_encoder(seed=1)
+    original.update(make_batch())
+    original.trunk.standardize_by(make_batch().observations)
+    other.load_weights(original.weights())
+    rng = np.random.default_rng(0)
+    observation = {
+        "features": rng.standard_normal(2, np.float32),
+        "image": rng.standard_normal((2, 2, 3), np.float32),
+    }
+    expected = original.act(observation, deterministic=True)
+    assert np.array_equal(other.act(observation, deterministic=True), expected)
