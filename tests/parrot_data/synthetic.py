@@ -54,6 +54,7 @@ class SyntheticCollector:
 
     Attributes:
         seed: of the episodes.
+        size: side of their images.
         delay_s: how long an episode takes.
         log: folder in which every process notes the indices it collected, in a file by its id.
         broken_at: index at which collecting fails.
@@ -61,6 +62,7 @@ class SyntheticCollector:
     """
 
     seed: int = 0
+    size: int = 8
     delay_s: float = 0.0
     log: Path | None = None
     broken_at: int = -1
@@ -80,7 +82,7 @@ class SyntheticCollector:
                 raise ZeroDivisionError("the world is flat")
             os._exit(7)
         time.sleep(self.delay_s)
-        return synthetic_episode(index, self.seed)
+        return synthetic_episode(index, self.seed, size=self.size)
 
     def close(self) -> None:
         pass

@@ -1,0 +1,129 @@
+"""Every flipped byte, truncation, missing and extra file is found and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic import (
+    ENVIRONMENT,
+    SyntheticCollector,
+    filter_params,
+    generate_params,
+    shard_params,
+    synthetic_episodes,
+)
+
+from parrot_data.errors import UserError
+from parrot_data.filter import filter_episodes
+from parrot_data.generate import generate
+from parrot_data.shard import shard
+from parrot_data.stores import tar_shards, zarr_store
+from parrot_data.stores.manifest import FileEntry, file_entry, load_any_manifest, save_manifest
+from parrot_data.stores.verify import verify
+
+COUNT = 8
+
+
+@pytest.fixture(params=["episodes", "shards"])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A small data set of either kind, under a folder of the kind's name."""
+    episodes, kept, shards = (tmp_path / name for name in ("episodes", "kept", "shards"))
+    params = generate_params(num_episodes=COUNT)
+    generate(params, ENVIRONMENT, episodes, workers=1, make_collector=SyntheticCollector())
+    filter_episodes(filter_params(), episodes, kept)
+    shard(shard_params(), episodes, kept, shards)
+    return tmp_path / request.param
+
+
+def files_in(dataset: Path) -> list[Path]:
+    return sorted(path for path in dataset.rglob("*") if path.is_file())
+
+
+def test_a_whole_dataset_passes_and_progress_covers_every_store(dataset: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    manifest = verify(dataset, progress=lambda done, total, _: calls.append((done, total)))
+    total = manifest.num_episodes * (2 if dataset.name == "shards" else 1)
+    assert manifest.num_episodes > 0
+    assert calls == [(done, total) for done in range(1, total + 1)]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.7, 1.0])
+def test_a_flipped_bit_in_any_file_is_found(dataset: Path, place: float) -> None:
+    for path in files_in(dataset):
+        whole = path.read_bytes()
+        at = round(place * (len(whole) - 1))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(UserError) as raised:
+            verify(dataset)
+        assert str(path) in str(raised.value)
+        path.write_bytes(whole)
+    verify(dataset)
+
+
+@pytest.mark.parametrize("harm", ["cut", "empty", "longer", "missing"])
+def test_any_file_cut_lengthened_or_missing_is_found(dataset: Path, harm: str) -> None:
+    for path in files_in(dataset):
+        whole = path.read_bytes()
+        if harm == "missing":
+            path.unlink()
+        else:
+            path.write_bytes({"cut": whole[:-1], "empty": b"", "longer": whole + b"\0"}[harm])
+        with pytest.raises(UserError) as raised:
+            verify(dataset)
+        assert str(path) in str(raised.value)
+        path.write_bytes(whole)
+    verify(dataset)
+
+
+@pytest.mark.parametrize("name", ["extra.tar", "episodes.zarr/images/c/9", "tar/.hidden"])
+def test_an_extra_file_is_found(dataset: Path, name: str) -> None:
+    path = dataset / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(UserError, match=rf"{name} is not in the manifest"):
+        verify(dataset)
+
+
+def resealed(dataset: Path, path: Path) -> FileEntry:
+    """Make the manifest vouch for a file as it is now."""
+    manifest = load_any_manifest(dataset)
+    entry = file_entry(dataset, path)
+    files = [
+        f.model_copy(update=dict(entry)) if f.name == entry.name else f for f in manifest.files
+    ]
+    save_manifest(dataset, manifest.model_copy(update={"files": files}))
+    return entry
+
+
+def test_other_episodes_in_a_tar_are_found_though_every_file_has_its_hash(dataset: Path) -> None:
+    tar = next(path for path in files_in(dataset) if path.suffix == ".tar")
+    count = len(list(tar_shards.read_episodes([tar])))
+    tar_shards.write_shard(tar, synthetic_episodes(count, seed=1), zstd_level=3)
+    resealed(dataset, tar)
+    with pytest.raises(UserError, match="position 0 of the tar store"):
+        verify(dataset)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_wrong_number_of_episodes_is_found(dataset: Path, change: int) -> None:
+    tar = [path for path in files_in(dataset) if path.suffix == ".tar"][-1]
+    episodes = list(tar_shards.read_episodes([tar]))
+    other = episodes[:-1] if change < 0 else [*episodes, synthetic_episodes(9)[-1]]
+    tar_shards.write_shard(tar, other, zstd_level=3)
+    resealed(dataset, tar)
+    with pytest.raises(UserError, match="tar store"):
+        verify(dataset)
+
+
+def test_other_episodes_in_zarr_are_found(dataset: Path) -> None:
+    if dataset.name == "episodes":
+        return  # has no Zarr store
+    manifest = load_any_manifest(dataset)
+    count = manifest.num_episodes
+    layout = zarr_store.ZarrLayout(2, 4, 3)
+    zarr_store.write(dataset / "episodes.zarr", synthetic_episodes(count, seed=1), count, layout)
+    for path in files_in(dataset / "episodes.zarr"):
+        resealed(dataset, path)
+    with pytest.raises(UserError, match=r"position 0 of the episodes\.zarr store"):
+        verify(dataset)

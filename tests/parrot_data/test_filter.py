@@ -1,0 +1,120 @@
+"""What is kept succeeded and was wanted; what went is accounted for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic import (
+    ENVIRONMENT,
+    SyntheticCollector,
+    files_of,
+    filter_params,
+    generate_params,
+    synthetic_episodes,
+)
+
+from parrot_data.errors import UserError
+from parrot_data.filter import filter_episodes
+from parrot_data.generate import generate
+from parrot_data.stores.manifest import MANIFEST, load_kept
+from parrot_data.stores.publish import sha256_file
+
+COUNT = 40
+
+
+@pytest.fixture
+def episodes(tmp_path: Path) -> Path:
+    folder = tmp_path / "episodes"
+    params = generate_params(num_episodes=COUNT)
+    generate(params, ENVIRONMENT, folder, workers=1, make_collector=SyntheticCollector())
+    return folder
+
+
+@pytest.mark.parametrize("families", [["pick"], ["place"], ["pick", "place"]])
+@pytest.mark.parametrize("limit", [0, 3, 1000])
+def test_exactly_the_wanted_successes_are_kept(
+    episodes: Path, tmp_path: Path, families: list[str], limit: int
+) -> None:
+    params = filter_params(families=families, max_episodes_per_family=limit)
+    filter_episodes(params, episodes, tmp_path / "kept")
+    expected = [
+        [e.index for e in synthetic_episodes(COUNT) if e.success and e.task == family]
+        for family in families
+    ]
+    decision = load_kept(tmp_path / "kept")
+    assert decision.kept == sorted(i for of_family in expected for i in of_family[: limit or None])
+    assert decision.params == params.model_dump()
+    assert decision.episodes_manifest_sha256 == sha256_file(episodes / MANIFEST)
+
+
+def test_every_episode_is_kept_or_dropped_for_a_reason(episodes: Path, tmp_path: Path) -> None:
+    params = filter_params(families=["pick"], max_episodes_per_family=3)
+    filter_episodes(params, episodes, tmp_path / "kept")
+    decision = load_kept(tmp_path / "kept")
+    dropped = {d.index: d for d in decision.dropped}
+    assert set(decision.kept).isdisjoint(dropped)
+    assert set(decision.kept) | set(dropped) == set(range(COUNT))
+    for index, episode in enumerate(synthetic_episodes(COUNT)):
+        if index in dropped:
+            reason = "over_limit" if episode.task == "pick" else "family_not_kept"
+            assert dropped[index].reason == (reason if episode.success else "failed")
+            assert dropped[index].failure == episode.failure
+            assert dropped[index].task == episode.task
+
+
+def test_summary_adds_up(episodes: Path, tmp_path: Path) -> None:
+    summary = filter_episodes(filter_params(families=["pick"]), episodes, tmp_path / "kept")
+    assert json.loads((tmp_path / "kept" / "summary.json").read_text()) == summary
+    assert summary["num_episodes"] == COUNT
+    tasks = summary["tasks"]
+    assert tasks["place"]["num_kept"] == 0 < tasks["pick"]["num_kept"] == summary["num_kept"]
+    for task, of_task in tasks.items():
+        expected = [e for e in synthetic_episodes(COUNT) if e.task == task]
+        num_failures = sum(of_task["failures"].values())
+        assert of_task["num_episodes"] == len(expected)
+        assert num_failures == sum(not e.success for e in expected) > 0
+        assert of_task["success_rate"] == (len(expected) - num_failures) / len(expected)
+        assert "" not in of_task["failures"]
+
+
+def test_same_inputs_give_the_same_bytes_without_reading_arrays(
+    episodes: Path, tmp_path: Path
+) -> None:
+    filter_episodes(filter_params(), episodes, tmp_path / "a")
+    for tar in episodes.glob("*.tar"):
+        tar.unlink()
+    filter_episodes(filter_params(), episodes, tmp_path / "b")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+    assert set(files_of(tmp_path / "a")) == {"kept.json", "summary.json"}
+
+
+def test_a_family_that_was_not_generated_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "episodes"
+    params = generate_params(num_episodes=1, episodes_per_file=1)
+    generate(params, ENVIRONMENT, folder, workers=1, make_collector=SyntheticCollector())
+    (family,) = {"pick", "place"} - {synthetic_episodes(1)[0].task}
+    with pytest.raises(UserError, match=rf"filter\.families names '{family}'"):
+        filter_episodes(filter_params(), folder, tmp_path / "kept")
+
+
+def test_keeping_nothing_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "episodes"
+    failing_seed = next(s for s in range(100) if not synthetic_episodes(1, seed=s)[0].success)
+    generate(
+        generate_params(num_episodes=1),
+        ENVIRONMENT,
+        folder,
+        workers=1,
+        make_collector=SyntheticCollector(seed=failing_seed),
+    )
+    family = synthetic_episodes(1, seed=failing_seed)[0].task
+    with pytest.raises(UserError, match="No episode"):
+        filter_episodes(filter_params(families=[family]), folder, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_missing_episodes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere/manifest\.json is missing"):
+        filter_episodes(filter_params(), tmp_path / "nowhere", tmp_path / "kept")
