@@ -1,0 +1,172 @@
+"""The real pipeline: `dvc repro` from nothing to a report, on tiny params, and what reruns when."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
+TINY: dict[str, dict[str, Any]] = {
+    "generate": {"num_episodes": 24, "episodes_per_file": 12},
+    "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
+    "finetune": {
+        "tasks": ["pick-1"],
+        "methods": ["parrot", "sac"],
+        "seeds": ["0"],
+        "env_steps": 100,
+        "warmup_steps": 50,
+        "batch_size": 16,
+        "replay_capacity": 200,
+        "curve_window_episodes": 2,
+        "curve_every_episodes": 1,
+        "video_episodes": 1,
+    },
+    "evaluate": {"num_episodes": 2},
+    "report": {"contact_sheet_episodes": 4},
+}
+UP_TO_DATE = "Data and pipelines are up to date."
+
+
+class Pipeline:
+    """A checkout of its own, in which `dvc repro` runs with the environment of this test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        bin_folder = str(Path(sys.executable).parent)
+        self.environment = {
+            **os.environ,
+            "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
+            "PYTHONPATH": str(folder),
+            "DVC_SITE_CACHE_DIR": str(folder.with_name("site_cache")),
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def repro(self) -> str:
+        done = self.call("dvc", "repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def set(self, section: str, key: str, value: object) -> None:
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        params[section][key] = value
+        path.write_text(yaml.safe_dump(params))
+
+    def lock(self) -> dict[str, Any]:
+        stages: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
+        return stages
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp("pipeline") / "checkout"
+    folder.mkdir()
+    for name in CHECKOUT:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in TINY.items():
+        assert values.keys() <= params[section].keys(), f"{section}: a key is gone"
+        params[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    pipeline = Pipeline(folder)
+    assert pipeline.call("git", "init", "--quiet").returncode == 0
+    pipeline.repro()
+    return pipeline
+
+
+def test_everything_comes_out_of_nothing(pipeline: Pipeline) -> None:
+    report = pipeline.folder / "report"
+    summary = json.loads((report / "summary.json").read_text())
+    assert [(run["method"], run["seed"]) for run in summary["runs"]] == [("parrot", 0), ("sac", 0)]
+    assert all(run["env_steps"] == 100 for run in summary["runs"])
+    table = (report / "table.txt").read_text()
+    assert "success" in table
+    assert "Prior:" in table
+    assert (report / "index.html").stat().st_size > 10_000
+    assert (pipeline.folder / "runs/pick-1/parrot/0/video.gif").exists()
+
+
+def test_metrics_and_plots_are_known_to_dvc(pipeline: Pipeline) -> None:
+    shown = json.loads(pipeline.call("dvc", "metrics", "show", "--json").stdout)
+    metrics = shown[""]["data"]
+    assert set(metrics) == {
+        "data/kept/summary.json",
+        "models/prior/metrics.json",
+        "report/summary.json",
+    }
+    assert all("data" in entry for entry in metrics.values())
+    plots = pipeline.call("dvc", "plots", "show", "--json")
+    assert plots.returncode == 0, plots.stderr
+    assert {"likelihood", "learning"} <= set(json.loads(plots.stdout)["data"])
+
+
+def test_a_second_repro_runs_nothing_and_says_so(pipeline: Pipeline) -> None:
+    output = pipeline.repro()
+    assert stages_run(output) == []
+    assert UP_TO_DATE in output
+
+
+def test_a_finetune_param_reruns_finetune_and_report_alone(pipeline: Pipeline) -> None:
+    pipeline.set("finetune", "discount", 0.9)
+    output = pipeline.repro()
+    assert stages_run(output) == ["finetune@pick-1-parrot-0", "finetune@pick-1-sac-0", "report"]
+    assert "pick-1  parrot  0" in output
+    assert UP_TO_DATE in pipeline.repro()
+
+
+def test_the_matrix_grows_and_shrinks_without_rerunning_the_rest(pipeline: Pipeline) -> None:
+    pipeline.set("finetune", "methods", ["parrot", "sac"])
+    pipeline.set("finetune", "seeds", ["0", "1"])
+    output = pipeline.repro()
+    assert stages_run(output) == ["finetune@pick-1-parrot-1", "finetune@pick-1-sac-1", "report"]
+    summary = json.loads((pipeline.folder / "report" / "summary.json").read_text())
+    assert len(summary["runs"]) == 4
+
+    pipeline.set("finetune", "seeds", ["0"])
+    failed = pipeline.call("dvc", "repro")
+    assert failed.returncode != 0
+    assert "error: runs/pick-1/parrot/1 is left over" in failed.stderr
+    for method in ("parrot", "sac"):
+        shutil.rmtree(pipeline.folder / "runs" / "pick-1" / method / "1")
+    assert stages_run(pipeline.repro()) == ["report"]
+
+
+def test_the_same_hashes_come_out_again(pipeline: Pipeline) -> None:
+    before = pipeline.lock()
+    for name in ("data", "models", "runs", ".dvc/cache"):
+        shutil.rmtree(pipeline.folder / name)
+    ran = stages_run(pipeline.repro())
+    assert ran[:4] == ["generate", "filter", "shard", "train_prior"]
+    after = pipeline.lock()
+    for stage in ("generate", "filter", "shard", "train_prior"):
+        assert after[stage]["outs"] == before[stage]["outs"], stage
