@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from parrot_data.errors import UserError
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.rl.latent_env import FeatureEnv, LatentEnv, Observe, Prior
-from parrot_models.rl.sac import SAC, Executed, actions_as_given
+from parrot_models.rl.sac import SAC, Executed, Precision, actions_as_given
 
+# A third faster at batch 256 where the CPU can; learning curves were the same (see `SAC`).
+UPDATE_PRECISION: Precision = "bfloat16"
 CONTEXT = "context"  # observation key that only `executed` reads
 
 
@@ -132,6 +134,7 @@ def make_agent(
         initial_temperature=params.initial_temperature,
         target_entropy=params.target_entropy,
         initial_std=method.initial_std(params),
+        precision=UPDATE_PRECISION,
         generator=torch.Generator().manual_seed(seed),
     )
 

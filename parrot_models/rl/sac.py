@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from parrot_models.rl.replay_buffer import Batch, Observation
 Info = dict[str, float]
 # What the critics judge, from the actor's actions (B, A) and the observations: differentiable.
 Executed = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+Precision = Literal["float32", "bfloat16"]
 
 NUM_CRITICS = 2
 
@@ -43,6 +45,8 @@ class SAC:
         initial_temperature: of the entropy bonus at the start.
         target_entropy: nats, of actions scaled to [-1, 1].
         initial_std: see `Actor`.
+        precision: of the matrix products in updates, not of their sums nor of acting; "bfloat16"
+            spares a quarter of the time where the CPU can multiply it (AMX, AVX-512).
         generator: source of the initial weights and of all noise afterwards.
     """
 
@@ -62,10 +66,12 @@ class SAC:
         initial_temperature: float,
         target_entropy: float,
         initial_std: float,
+        precision: Precision,
         generator: torch.Generator,
     ) -> None:
         self.executed, self.polyak = executed, polyak
         self.target_entropy, self.generator = target_entropy, generator
+        self.precision: Precision = precision
         self.trunk = Trunk(vector_dims, encoder, encoder_dim)
         width = self.trunk.output_dim
         box = torch.from_numpy(action_low), torch.from_numpy(action_high)
@@ -104,9 +110,10 @@ class SAC:
 
     def update(self, batch: Batch) -> Info:
         """One gradient step on critics, actor and temperature, and one on the target critics."""
-        encoded = self.trunk(batch.observations)
-        critic_info = self.update_critic(batch, encoded)
-        actor_info = self.update_actor(batch.observations, encoded.detach())
+        with _products_in(self.precision):
+            encoded = self.trunk(batch.observations)
+            critic_info = self.update_critic(batch, encoded)
+            actor_info = self.update_actor(batch.observations, encoded.detach())
         temperature_info = self.update_temperature(actor_info["entropy"])
         self.update_target()
         return {**critic_info, **actor_info, **temperature_info}
@@ -194,3 +201,14 @@ class SAC:
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer]
+
+
+@contextmanager
+def _products_in(precision: Precision) -> Iterator[None]:
+    """Let torch multiply float32 matrices at this precision, and as before afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
