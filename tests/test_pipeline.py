@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
@@ -77,6 +79,15 @@ class Pipeline:
         return stages
 
 
+def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 1, done.stdout + done.stderr
+    sentences = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(sentences) == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    for word in words:
+        assert word in sentences[0]
+
+
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '([^']+)'", output)
 
@@ -134,6 +145,63 @@ def test_a_second_repro_runs_nothing_and_says_so(pipeline: Pipeline) -> None:
     output = pipeline.repro()
     assert stages_run(output) == []
     assert UP_TO_DATE in output
+
+
+def test_a_run_is_evaluated_again_to_the_same_success(pipeline: Pipeline) -> None:
+    run = "runs/pick-1/parrot/0"
+    done = pipeline.call("parrot", "evaluate", run)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((pipeline.folder / run / "metrics.json").read_text())
+    shown = re.search(r"success_rate +(\S+)", done.stdout)
+    assert shown
+    assert float(shown[1]) == pytest.approx(metrics["success_rate"], abs=1e-6)
+
+
+@pytest.mark.parametrize("path", ["models/prior", "runs/pick-1/sac/0", "report"])
+def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> None:
+    done = pipeline.call("parrot", "info", path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"sha256\S* +[0-9a-f]{64}", done.stdout)
+
+
+def test_weights_of_another_architecture_are_refused(pipeline: Pipeline) -> None:
+    prior = pipeline.folder.with_name("other_prior")
+    shutil.copytree(pipeline.folder / "models" / "prior", prior)
+    weights = next(prior.glob("*.safetensors"))
+    save_file({"another.weight": torch.zeros(3)}, weights)
+    command = ("parrot", "finetune", "--task", "pick-1", "--method", "parrot", "--seed", "0")
+    done = pipeline.call(*command, "--prior", str(prior), "--out", "../other_run")
+    assert_one_sentence(done, str(weights))
+
+
+@pytest.mark.parametrize("harm", ["missing", "truncated"])
+def test_a_harmed_shard_is_refused_by_training(pipeline: Pipeline, harm: str) -> None:
+    data = pipeline.folder.with_name(f"{harm}_shards")
+    shutil.copytree(pipeline.folder / "data" / "shards", data)
+    shard = sorted(data.rglob("*.tar"))[0]
+    content = shard.read_bytes()
+    shard.unlink()
+    if harm == "truncated":
+        shard.write_bytes(content[: len(content) // 2])
+    done = pipeline.call(
+        "parrot", "train-prior", "--data", str(data), "--out", "../other_prior_out"
+    )
+    assert_one_sentence(done, str(shard))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--task", "pick-0", "--method", "parrot"), ("pick-0", "pick-1")),
+        (("--task", "pick-1", "--method", "parot"), ("parot", "parrot")),
+        (("--task", "pick-1", "--method", "sac", "--set", "finetune.utd=x"), ("finetune.utd",)),
+    ],
+)
+def test_a_slip_in_a_run_is_refused(
+    pipeline: Pipeline, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    command = ("parrot", "finetune", "--prior", "models/prior", "--seed", "0")
+    assert_one_sentence(pipeline.call(*command, *options, "--out", "../other_run"), *words)
 
 
 def test_a_finetune_param_reruns_finetune_and_report_alone(pipeline: Pipeline) -> None:
