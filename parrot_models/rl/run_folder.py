@@ -8,7 +8,7 @@ from typing import Any, Literal
 import gymnasium
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import make_task_env
@@ -64,7 +64,7 @@ def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
     """Write config.json and agent.safetensors."""
     write_json(folder / CONFIG, config.model_dump())
     weights = {name: tensor.contiguous() for name, tensor in agent.weights().items()}
-    save_file(weights, folder / AGENT)
+    (folder / AGENT).write_bytes(save(weights))
 
 
 def load_run(folder: Path, prior: Path | None = None) -> tuple[RunConfig, FeatureEnv, SAC]:
