@@ -141,12 +141,14 @@ def test_killed_run_leaves_no_worker_and_resumes_to_the_same_bytes(
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_is_answered_once_and_leaves_no_worker(tmp_path: Path, workers: int) -> None:
     process, log = started(tmp_path, workers)
+    pids = {int(path.name) for path in log.iterdir()}
+    assert all(is_deaf_to_ctrl_c(pid) for pid in pids - {process.pid})
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate()
     said = [line for line in stderr.splitlines() if not line.startswith("pybullet build time")]
     assert said == ["interrupted"]  # no worker's traceback beside it
     assert process.returncode == 1
-    assert not any(is_running(int(path.name)) for path in log.iterdir())
+    assert not any(is_running(pid) for pid in pids)
     run(tmp_path / "e")
     verify(tmp_path / "e")
 
@@ -229,3 +231,10 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def is_deaf_to_ctrl_c(pid: int) -> bool:
+    """Whether the process blocks SIGINT: only its parent is to answer."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    blocked = next(line.split()[1] for line in lines if line.startswith("SigBlk:"))
+    return bool(int(blocked, 16) & 1 << signal.SIGINT - 1)

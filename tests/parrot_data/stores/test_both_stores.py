@@ -99,8 +99,9 @@ def test_harm_to_any_data_file_is_found_and_named(
 
 def harm_file(path: Path, whole: bytes, harm: str) -> None:
     if harm == "flip":
-        # The middle of the first images in a tar; the first chunk of a Zarr shard.
-        place = whole.find(b"images.npy.zst") + 1000 if path.suffix == ".tar" else 9
+        # The middle of the first images in a tar, of the whole file in Zarr.
+        is_tar = path.suffix == ".tar"
+        place = whole.find(b"images.npy.zst") + 1000 if is_tar else len(whole) // 2
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     elif harm == "missing":
         path.unlink()

@@ -39,6 +39,19 @@ def test_same_fingerprint_resumes_and_another_starts_anew(tmp_path: Path) -> Non
     assert not (open_work(out, {"seed": 2, "range": (1, 2)}) / "half").exists()
 
 
+def test_half_discarded_work_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_folder: Path) -> None:
+        raise Killed
+
+    (open_work(tmp_path / "out", {"seed": 1}) / "half").write_text("of it is gone")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(publish_module.shutil, "rmtree", die)
+        open_work(tmp_path / "out", {"seed": 2})
+    assert not (open_work(tmp_path / "out", {"seed": 1}) / "half").exists()
+
+
 @pytest.mark.parametrize("step", range(6))
 def test_a_crash_at_any_step_of_publishing_loses_nothing(
     tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch

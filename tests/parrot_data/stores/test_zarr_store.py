@@ -57,6 +57,18 @@ def test_shard_that_vanishes_after_opening_is_named_not_read_as_zeros(path: Path
         store[4]
 
 
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_whole_shards_that_are_lost_are_not_read_as_zeros(path: Path, is_missing: bool) -> None:
+    store = ZarrEpisodes(path)
+    lost = path / "images" / "c" / "1" / "0" / "0" / "0" / "0"
+    if is_missing:
+        lost.unlink()
+    else:
+        lost.write_bytes(b"")
+    with pytest.raises(UserError, match="images/c/1/0/0/0/0 is missing"):
+        store.read_array("images", 4, 8)
+
+
 def test_writing_takes_episodes_shard_by_shard(tmp_path: Path) -> None:
     images = tmp_path / "e.zarr" / "images" / "c"
 
