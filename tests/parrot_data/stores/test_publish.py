@@ -46,9 +46,10 @@ def test_half_discarded_work_is_not_resumed(
         raise Killed
 
     (open_work(tmp_path / "out", {"seed": 1}) / "half").write_text("of it is gone")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(publish_module.shutil, "rmtree", die)
-        open_work(tmp_path / "out", {"seed": 2})
+        with pytest.raises(Killed):
+            open_work(tmp_path / "out", {"seed": 2})
     assert not (open_work(tmp_path / "out", {"seed": 1}) / "half").exists()
 
 
