@@ -6,16 +6,16 @@ A maintainer's command, not a stage: its result is committed beside the code tha
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pybullet as bullet
 import pybullet_data
-from numpy.typing import NDArray
 
 from parrot_data.envs.layout import Layout
-from parrot_data.envs.objects import ObjectSpec
+from parrot_data.envs.objects import ObjectSpec, Quaternion, Split, Vector
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import TabletopEnv
 from parrot_data.envs.tasks import Task
@@ -51,7 +51,7 @@ def measure_objects(out: Path, num_trials: int, num_objects: int, progress: Prog
         spec = _settled(spec)
         rate = _lift_rate(spec, num_trials)
         if rate >= MIN_LIFT_RATE:
-            split = "test" if len(kept) % TEST_EVERY == TEST_EVERY - 1 else "train"
+            split: Split = "test" if len(kept) % TEST_EVERY == TEST_EVERY - 1 else "train"
             kept.append(replace(spec, lift_rate=rate, split=split))
             progress(len(kept), num_objects, f"{object_id} lifted {rate:.0%}")
         if len(kept) == num_objects:
@@ -78,7 +78,13 @@ def _candidate(object_id: str) -> ObjectSpec | None:
     scale = LARGEST_EXTENT_M / float(extent.max())
     center = (vertices.max(axis=0) + vertices.min(axis=0)) / 2 * scale
     return ObjectSpec(
-        object_id, "train", round(scale, 6), 0.0, _rounded(center), LARGEST_EXTENT_M, (0, 0, 0, 1)
+        object_id,
+        "train",
+        round(scale, 6),
+        0.0,
+        _vector(center.tolist()),
+        LARGEST_EXTENT_M,
+        (0, 0, 0, 1),
     )
 
 
@@ -93,7 +99,7 @@ def _settled(spec: ObjectSpec) -> ObjectSpec:
     position, orientation = bullet.getBasePositionAndOrientation(body, physicsClientId=client)
     env.close()
     return replace(
-        spec, rest_height=round(position[2], 5), rest_orientation=_rounded(np.array(orientation))
+        spec, rest_height=round(position[2], 5), rest_orientation=_quaternion(orientation)
     )
 
 
@@ -117,5 +123,11 @@ def _alone(spec: ObjectSpec) -> Task:
     return Task("pick", "pick", (spec.id,), "")
 
 
-def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(round(float(v), 5) for v in values)
+def _vector(values: Sequence[float]) -> Vector:
+    x, y, z = (round(float(v), 5) for v in values)
+    return x, y, z
+
+
+def _quaternion(values: Sequence[float]) -> Quaternion:
+    x, y, z, w = (round(float(v), 5) for v in values)
+    return x, y, z, w

@@ -73,7 +73,7 @@ class Arm:
         """Load the arm with its base at the origin of the table's top."""
         self._client = client
         self.body: int = bullet.loadURDF(str(URDF), useFixedBase=True, physicsClientId=client)
-        self._joints = list(range(NUM_ARM_JOINTS)) + [LEFT_FINGER, RIGHT_FINGER]
+        self._joints = [*range(NUM_ARM_JOINTS), LEFT_FINGER, RIGHT_FINGER]
         # The fingers mirror each other as in the real gripper, so that a grasp centres the object.
         gear = bullet.createConstraint(
             self.body, LEFT_FINGER, self.body, RIGHT_FINGER, bullet.JOINT_GEAR,

@@ -89,7 +89,7 @@ class Scene:
         """RGB picture, uint8 (size, size, 3)."""
         projection = bullet.computeProjectionMatrixFOV(CAMERA_FIELD_OF_VIEW, 1.0, 0.05, 1.5)
         _, _, pixels, _, _ = bullet.getCameraImage(
-            size, size, self._view, projection, shadow=0, lightDirection=(0.4, 0.3, 1.0),
+            size, size, self._view, projection, shadow=0, lightDirection=(0.4, 0.0, 1.0),
             renderer=bullet.ER_TINY_RENDERER, flags=bullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self.client,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -49,7 +49,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     next index; `reset(options={"episode_index": i})` goes to any.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / (SUBSTEPS * TIMESTEP_S))}
+    metadata: ClassVar[dict[str, Any]] = {
+        "render_modes": ["rgb_array"],
+        "render_fps": round(1 / (SUBSTEPS * TIMESTEP_S)),
+    }
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         box: dict[str, spaces.Space[Any]] = {"image": spaces.Box(0, 255, (size, size, 3), np.uint8)}
         if params.proprioception:
             box["proprioception"] = spaces.Box(-2.0, 2.0, (PROPRIOCEPTION_DIM,), np.float32)
-        self.observation_space = spaces.Dict(box)
+        self.observation_space = spaces.Dict(box)  # type: ignore[assignment]
         self.action_space = spaces.Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
         self.task: Task
         self.layout: Layout
@@ -126,7 +129,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         truncated = self._num_steps >= self.params.episode_steps
         return self._observe(), float(info["is_success"]), False, truncated, info
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """Picture of the scene, uint8 (render_size, render_size, 3); None without a render mode."""
         return self.scene.render(self.render_size) if self.render_mode == "rgb_array" else None
 

@@ -65,16 +65,14 @@ def _failure(env: TabletopEnv, infos: list[dict[str, Any]]) -> str:
     target = env.task.target
     if infos[-1]["is_success"]:
         return ""
-    if not any(info["touched"] for info in infos):
-        return "never_touched"
-    if not any(info["grasped"] == target for info in infos):
-        return "never_grasped"
-    if not any(info["lifted"] == target for info in infos):
-        return "never_lifted"
-    if env.task.family == "pick":
-        return "dropped"
-    if infos[-1]["grasped"] == target:
-        return "not_released"
-    if not is_over_container(env.scene, target, env.task, env.layout):
-        return "missed_container"
+    for missing, reason in (
+        (not any(info["touched"] for info in infos), "never_touched"),
+        (not any(info["grasped"] == target for info in infos), "never_grasped"),
+        (not any(info["lifted"] == target for info in infos), "never_lifted"),
+        (env.task.family == "pick", "dropped"),
+        (infos[-1]["grasped"] == target, "not_released"),
+        (not is_over_container(env.scene, target, env.task, env.layout), "missed_container"),
+    ):
+        if missing:
+            return reason
     return "not_at_rest"

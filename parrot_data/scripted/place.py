@@ -62,9 +62,9 @@ class PlacePolicy:
         if self._is_released:
             return self._rise()
         target = self._scene.object_position(self._target)
-        if not self._scene.is_grasped(self._target) or target[2] < LIFTED_M:
-            if float(np.linalg.norm(target[:2] - self._goal)) > 3 * OVER_M:
-                return self._grasp.action()
+        is_carried = self._scene.is_grasped(self._target) and target[2] > LIFTED_M
+        if not is_carried and float(np.linalg.norm(target[:2] - self._goal)) > 3 * OVER_M:
+            return self._grasp.action()
         return self._carry_or_release(target)
 
     def _carry_or_release(self, target: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,16 +66,19 @@ def paper_encoder(feature_dim: int) -> ImageEncoder:
 
 
 def fast_encoder(feature_dim: int) -> ImageEncoder:
-    """Build an encoder of strided convolutions (Mnih et al. 2015), several times cheaper."""
+    """Build an encoder of strided convolutions, several times cheaper than the paper's.
+
+    Strides of two rather than Mnih et al.'s (2015) four and two: a grasp is decided by a pixel.
+    """
     convolutions = nn.Sequential(
-        nn.Conv2d(3, 32, 8, stride=4),
+        nn.Conv2d(3, 32, 5, stride=2, padding=2),
         nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 4, stride=2),
+        nn.Conv2d(32, 48, 3, stride=2, padding=1),
         nn.ReLU(inplace=True),
-        nn.Conv2d(64, 64, 3, padding=1),
+        nn.Conv2d(48, 48, 3, stride=2, padding=1),
         nn.ReLU(inplace=True),
     )
-    return ImageEncoder(convolutions, mlp(64 * 4 * 4, [256], feature_dim), feature_dim)
+    return ImageEncoder(convolutions, mlp(48 * 6 * 6, [256], feature_dim), feature_dim)
 
 
 ENCODERS = {"paper": paper_encoder, "fast": fast_encoder}
