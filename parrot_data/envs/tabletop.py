@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -49,7 +49,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     next index; `reset(options={"episode_index": i})` goes to any.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as gymnasium declares it
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / (SUBSTEPS * TIMESTEP_S)),
     }

@@ -1,8 +1,8 @@
 """Keypoints that explain a picture: where things are, learned without labels.
 
 A prior never has to tell one object from another, so its own features need not. An autoencoder
-whose bottleneck is a handful of points (spatial softmax: Finn et al. 2016; keypoints as a bottleneck
-for reconstruction: Jakab et al. 2018) must put a point on everything that moves.
+whose bottleneck is a handful of points (spatial softmax: Finn et al. 2016; keypoints that must
+explain a picture: Jakab et al. 2018) has to put a point on everything that moves.
 """
 
 from __future__ import annotations
@@ -125,4 +125,5 @@ class KeypointAutoencoder(nn.Module):
         is_foreground = difference.abs().amax(1, keepdim=True) > FOREGROUND_THRESHOLD
         weight = 1.0 + (self.foreground_weight - 1.0) * is_foreground
         error = (self.decoder(self.encoder(images)).float() - difference).square()
-        return (weight * error).mean() / weight.mean()
+        loss: Tensor = (weight * error).mean() / weight.mean()
+        return loss

@@ -111,7 +111,7 @@ class BehavioralPrior(nn.Module):
         return self.flow.decode(z, context)
 
     def log_prob(self, actions: Tensor, context: Tensor) -> Tensor:
-        """Log-density log p(a | s), (B,), summed over the action's dimensions (PARROT, equation 1)."""
+        """Density log p(a | s), (B,), summed over the action's dimensions (PARROT, eq. 1)."""
         return self.flow.log_prob(actions, context)
 
     def sample(self, context: Tensor, generator: torch.Generator) -> Tensor:
