@@ -1,0 +1,56 @@
+"""The arm reaches the poses it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from parrot_data.envs.arm import POINTING_DOWN, inverse_kinematics
+from parrot_data.envs.objects import library
+from parrot_data.envs.scene import Scene
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    scene = Scene(library())
+    yield scene
+    scene.close()
+
+
+def rotation_about(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rodrigues' formula."""
+    angle = float(np.linalg.norm(vector))
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def test_forward_undoes_inverse_kinematics(scene: Scene) -> None:
+    import pybullet
+
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        position = rng.uniform([0.20, -0.17, 0.02], [0.40, 0.17, 0.18])
+        rotation = rotation_about(rng.normal(0.0, 0.05, 3)) @ POINTING_DOWN
+        for joint, angle in enumerate(inverse_kinematics(position, rotation)):
+            pybullet.resetJointState(scene.arm.body, joint, angle, physicsClientId=scene.client)
+        reached, quaternion = scene.arm.tool_pose()
+        matrix = np.array(pybullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
+        np.testing.assert_allclose(reached, position, atol=1e-6)
+        np.testing.assert_allclose(matrix, rotation, atol=1e-6)
+
+
+def test_a_point_out_of_reach_is_approached_within_the_joint_limits() -> None:
+    angles = inverse_kinematics(np.array([2.0, 0.0, 0.3]), POINTING_DOWN)
+    assert np.isfinite(angles).all()
+
+
+def test_a_command_is_carried_out_within_one_step(scene: Scene) -> None:
+    start, _ = scene.arm.tool_pose()
+    goal = start + np.array([0.02, -0.03, -0.02])
+    scene.arm.command(goal, POINTING_DOWN, 0.037)
+    scene.step()
+    assert np.linalg.norm(scene.arm.tool_pose()[0] - goal) < 0.004

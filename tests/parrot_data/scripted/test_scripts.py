@@ -1,0 +1,48 @@
+"""The scripts: they succeed, they vary, their noise has no atoms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.scripted.collect import Collector
+from parrot_data.scripted.noise import ACTION_LIMIT, noisy_action
+
+PARAMS = EnvironmentParams(image_size=16, proprioception=False, episode_steps=25)
+
+
+@pytest.mark.parametrize("family", ["pick", "place"])
+def test_scripts_succeed_and_failures_have_a_reason(family: str) -> None:
+    collector = Collector(PARAMS, {family: 1.0}, [2, 3], action_noise=0.1, seed=11)
+    episodes = [collector.collect(index) for index in range(60)]
+    collector.close()
+    assert np.mean([episode.success for episode in episodes]) >= 0.75
+    assert all(episode.success == (episode.failure == "") for episode in episodes)
+    assert all(episode.success == bool(episode.rewards[-1]) for episode in episodes)
+    starts = {episode.actions[0].tobytes() for episode in episodes}
+    assert len(starts) == len(episodes)
+
+
+def test_noise_has_no_atom_on_the_bound() -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.linspace(-0.9, 0.9, 7)
+    actions = np.stack([noisy_action(wanted, 0.1, rng) for _ in range(5000)])
+    assert np.abs(actions).max() <= ACTION_LIMIT
+    for column in actions.T:
+        _, counts = np.unique(column, return_counts=True)
+        assert counts.max() <= 2
+    np.testing.assert_allclose(actions[:, 3].std(), 0.1, rtol=0.05)
+
+
+def test_no_noise_leaves_the_action_alone() -> None:
+    wanted = np.linspace(-0.9, 0.9, 7)
+    quiet = noisy_action(wanted, 0.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(quiet, wanted.astype(np.float32))
+
+
+def test_families_occur_by_weight() -> None:
+    collector = Collector(PARAMS, {"pick": 3.0, "place": 1.0}, [2, 2], action_noise=0.1, seed=0)
+    families = [collector.collect(index).task for index in range(60)]
+    collector.close()
+    assert 0.55 < families.count("pick") / len(families) < 0.95
