@@ -1,0 +1,28 @@
+"""The probe finds what features hold, and nothing where they hold nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parrot_models.prior.probe import ProbeScenes, probe_error_cm
+
+
+@pytest.fixture
+def scenes() -> ProbeScenes:
+    """Pictures whose first two pixels are the position, coarsely."""
+    positions = np.random.default_rng(0).uniform(0.0, 0.255, (400, 2))
+    images = np.zeros((400, 4, 4, 3), np.uint8)
+    images[:, 0, :2, 0] = np.round(positions * 1000)
+    return ProbeScenes(images, positions)
+
+
+def test_features_that_hold_the_position_have_no_error(scenes: ProbeScenes) -> None:
+    error = probe_error_cm(scenes, lambda images: images.astype(np.float32))
+    assert error < 0.1
+
+
+def test_features_that_hold_nothing_err_like_guessing_the_mean(scenes: ProbeScenes) -> None:
+    error = probe_error_cm(scenes, lambda images: np.zeros((len(images), 3), np.float32))
+    test = scenes.positions[320:] - scenes.positions[:320].mean(0)
+    assert error == pytest.approx(100 * np.linalg.norm(test, axis=1).mean(), rel=1e-3)
