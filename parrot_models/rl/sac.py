@@ -19,7 +19,7 @@ from parrot_models.rl.replay_buffer import Batch, Observation
 Info = dict[str, float]
 # What the critics judge, from the actor's actions (B, A) and the observations: differentiable.
 Executed = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["fp32", "bf16"]
 
 NUM_CRITICS = 2
 
@@ -45,7 +45,7 @@ class SAC:
         initial_temperature: of the entropy bonus at the start.
         target_entropy: nats, of actions scaled to [-1, 1].
         initial_std: see `Actor`.
-        precision: of the matrix products in updates, not of their sums nor of acting; "bfloat16"
+        precision: of the matrix products in updates, not of their sums nor of acting; "bf16"
             spares a quarter of the time where the CPU can multiply it (AMX, AVX-512).
         generator: source of the initial weights and of all noise afterwards.
     """
@@ -207,7 +207,7 @@ class SAC:
 def _products_in(precision: Precision) -> Iterator[None]:
     """Let torch multiply float32 matrices at this precision, and as before afterwards."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else "highest")
+    torch.set_float32_matmul_precision("medium" if precision == "bf16" else "highest")
     try:
         yield
     finally:

@@ -59,6 +59,7 @@ def make_params(**changes):
         "polyak": 0.01,
         "initial_temperature": 0.02,
         "target_entropy": -5.0,
+        "precision": "bf16",
     }
     agent |= changes.pop("agent", {})
     values = {

@@ -25,7 +25,7 @@ def make_agent(seed=0, **changes):
         "initial_temperature": 0.05,
         "target_entropy": -4.0,
         "initial_std": 0.5,
-        "precision": "float32",
+        "precision": "fp32",
         "generator": torch.Generator().manual_seed(seed),
     }
     return SAC(**values | changes)
@@ -199,7 +199,7 @@ def test_weights_carry_the_whole_behaviour():
     assert np.array_equal(other.act(observation, deterministic=True), expected)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precision_is_the_updates_own(precision):
     during = []
 
@@ -209,5 +209,5 @@ def test_precision_is_the_updates_own(precision):
 
     before = torch.get_float32_matmul_precision()
     make_agent(precision=precision, executed=executed).update(make_batch())
-    assert set(during) == {"medium" if precision == "bfloat16" else "highest"}
+    assert set(during) == {"medium" if precision == "bf16" else "highest"}
     assert torch.get_float32_matmul_precision() == before
