@@ -20,6 +20,7 @@ from parrot_data.scripted.place import PlacePolicy, draw_place_style
 
 # Keeps the policy's chance apart from the scene's: both are spawned from (seed, index).
 POLICY_STREAM = 1
+MIN_GRASP_SPEED, MAX_VIA_STEPS = 0.25, 6  # a grasp alone has time to spare
 
 
 def draw_random_task(
@@ -100,6 +101,8 @@ def make_scripted_policy(env: TabletopEnv, rng: np.random.Generator) -> GraspPol
     """The script for the environment's present task, its variation drawn from `rng`."""
     task, container_position = env.task, env.layout.container_position
     if container_position is None:
-        return GraspPolicy(env.scene, task.target, draw_grasp_style(rng))
+        return GraspPolicy(
+            env.scene, task.target, draw_grasp_style(rng, MIN_GRASP_SPEED, MAX_VIA_STEPS)
+        )
     style = draw_place_style(rng)
     return PlacePolicy(env.scene, task.target, task.container, container_position, style)

@@ -12,6 +12,7 @@ from parrot_data.envs.scene import Scene
 from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, draw_grasp_style
 from parrot_data.scripted.motions import CLOSE, OPEN, towards
 
+MIN_GRASP_SPEED, MAX_VIA_STEPS = 0.5, 2  # 25 steps leave no time for more
 LIFTED_M = 0.045  # of the target over the table before it is carried
 OVER_M = 0.015  # sideways error at which the target is lowered
 LOWERED_M = 0.008  # height error at which it is let go
@@ -23,12 +24,14 @@ class PlaceStyle:
 
     Attributes:
         grasp: the grasp's own variation.
+        carry_speed: largest translation action once the target is grasped.
         carry_height: of the tool over the container, m.
         release_height: of the target's center over its height of rest in the container, m.
         offset: (2,) of the release from the container's middle, m.
     """
 
     grasp: GraspStyle
+    carry_speed: float
     carry_height: float
     release_height: float
     offset: NDArray[np.float64]
@@ -37,7 +40,8 @@ class PlaceStyle:
 def draw_place_style(rng: np.random.Generator) -> PlaceStyle:
     """Draw the variation of one episode."""
     return PlaceStyle(
-        grasp=draw_grasp_style(rng),
+        grasp=draw_grasp_style(rng, MIN_GRASP_SPEED, MAX_VIA_STEPS),
+        carry_speed=rng.uniform(0.5, 0.88),
         carry_height=rng.uniform(0.085, 0.11),
         release_height=rng.uniform(0.004, 0.016),
         offset=rng.normal(0.0, 0.008, size=2).clip(-0.015, 0.015),
@@ -84,4 +88,4 @@ class PlacePolicy:
         return self._move(np.array([*tool[:2], self._style.carry_height + 0.03]), OPEN)
 
     def _move(self, goal: NDArray[np.float64], gripper: float) -> NDArray[np.float64]:
-        return towards(self._scene, goal, gripper, self._style.grasp.speed)
+        return towards(self._scene, goal, gripper, self._style.carry_speed)
