@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cli.lineage import lineage
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, load_any_manifest
 from parrot_data.stores.publish import read_json, sha256_file
@@ -16,10 +17,15 @@ KINDS = (
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
     ("history.csv", "behavioural prior", ("metrics.json", "config.json")),
 )
+WITH_LINEAGE = ("run of finetune", "behavioural prior")
 
 
-def describe(path: Path) -> tuple[str, dict[str, Any]]:
+def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:
     """Title and facts of an artefact; a file stands for the folder it lies in.
+
+    Args:
+        path: the artefact.
+        data: where the shards lie, for the lineage of a prior or a run.
 
     Raises:
         UserError: nothing is there, or it is no output of a stage.
@@ -33,7 +39,9 @@ def describe(path: Path) -> tuple[str, dict[str, Any]]:
         if (folder / sign).exists():
             paths = [folder / name for name in sources]
             facts = {path.stem: read_json(path) for path in paths if path.exists()}
-            return f"{folder}: {kind}", {**facts, "sha256": _hashes(folder)}
+            if kind in WITH_LINEAGE:
+                facts["lineage"] = lineage(folder, data)
+            return f"{folder}: {kind}", {"sha256": _hashes(folder), **facts}
     raise UserError(
         f"{folder} is no output of a stage: it holds neither {MANIFEST} nor "
         f"{', '.join(sign for sign, _, _ in KINDS)}"

@@ -8,16 +8,18 @@ from typing import Annotated
 import typer
 
 from cli.console import print_summary
+from cli.options import Data
 from cli.progress import show_progress
 
 
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Any output of any stage.")],
+    data: Data = Path("data/shards"),
 ) -> None:
-    """Say what an artefact is: its kind, numbers, params and hashes."""
+    """Say what an artefact is: its kind, numbers, params and hashes, and what it was made from."""
     from cli.info import describe
 
-    print_summary(*describe(path))
+    print_summary(*describe(path, data))
 
 
 def verify(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,14 +16,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tasks import named_task
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import open_work, publish, sha256_sources, write_json
+from parrot_data.stores.publish import json_text, open_work, publish, sha256_sources, write_json
 from parrot_models.rl.curve import curve_rows, steps_to, success_rate, write_curve
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
 from parrot_models.rl.latent_env import FeatureEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.methods import AgentParams, critic_action_dim
 from parrot_models.rl.replay_buffer import ReplayBuffer
-from parrot_models.rl.run_folder import RunConfig, load_prior, make_run, prior_sha256, save_agent
+from parrot_models.rl.run_folder import (
+    RunConfig,
+    data_manifest_sha256,
+    load_prior,
+    make_run,
+    prior_sha256,
+    save_agent,
+)
 from parrot_models.rl.sac import SAC
 
 CHECKPOINT = "checkpoint.pt"
@@ -96,10 +104,12 @@ def finetune(
         agent=params.agent,
         environment=environment,
         prior=Path(os.path.relpath(prior, out)).as_posix(),
+        params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=prior_sha256(prior),
+        data_manifest_sha256=data_manifest_sha256(prior),
     )
-    env, agent = make_run(config, load_prior(prior))
-    work = open_work(out, _fingerprint(params, evaluation, config))
+    env, agent = make_run(config, load_prior(prior, environment))
+    work = open_work(out, _fingerprint(config))
     learner = _make_learner(params, env, agent, seed)
     history = _learn(params, learner, work / CHECKPOINT, progress)
     metrics = _write_results(work, params, evaluation, config, env, agent, history)
@@ -108,18 +118,21 @@ def finetune(
     return metrics
 
 
-def _fingerprint(
-    params: FinetuneParams, evaluation: EvaluateParams, config: RunConfig
-) -> dict[str, Any]:
+def _params_sha256(
+    params: FinetuneParams, evaluation: EvaluateParams, environment: EnvironmentParams
+) -> str:
     # The matrix is left out: another seed in it does not change this run.
-    matrix = {"tasks", "methods", "seeds"}
-    return {
-        "stage": "finetune",
-        "params": params.model_dump(exclude=matrix),
+    values = {
+        "finetune": params.model_dump(exclude={"tasks", "methods", "seeds"}),
         "evaluate": evaluation.model_dump(),
-        "config": config.model_dump(),
-        "sources": sha256_sources(Path(__file__).parent),
+        "environment": environment.model_dump(),
     }
+    return hashlib.sha256(json_text(values).encode()).hexdigest()
+
+
+def _fingerprint(config: RunConfig) -> dict[str, Any]:
+    sources = sha256_sources(Path(__file__).parent)
+    return {"stage": "finetune", "config": config.model_dump(), "sources": sources}
 
 
 def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int) -> Learner:

@@ -33,7 +33,10 @@ class RunConfig(BaseModel):
         agent: the agent's params.
         environment: params of the world it learned in.
         prior: path of the prior's folder, relative to the run's.
+        params_sha256: of every param the run was made with, those of agent and environment among
+            them.
         prior_sha256: of every file of the prior, by name.
+        data_manifest_sha256: of the shards the prior was trained on, as the prior has it.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -45,7 +48,9 @@ class RunConfig(BaseModel):
     agent: AgentParams
     environment: EnvironmentParams
     prior: str
+    params_sha256: str
     prior_sha256: dict[str, str]
+    data_manifest_sha256: str
 
 
 def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[FeatureEnv, SAC]:
@@ -84,7 +89,7 @@ def load_run(folder: Path, prior: Path | None = None) -> tuple[RunConfig, Featur
             f"{prior_folder} is not the prior that {folder} was fine-tuned on: name that one, "
             "run `dvc checkout`, or fine-tune again"
         )
-    env, agent = make_run(config, load_prior(prior_folder))
+    env, agent = make_run(config, load_prior(prior_folder, config.environment))
     try:
         agent.load_weights(load_file(folder / AGENT))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
@@ -113,13 +118,50 @@ def read_config(folder: Path) -> RunConfig:
         ) from error
 
 
-def load_prior(folder: Path) -> BehavioralPrior:
+def load_prior(folder: Path, environment: EnvironmentParams) -> BehavioralPrior:
     """The prior in a folder, frozen.
 
     Raises:
-        UserError: it is missing, or its weights do not match its config.
+        UserError: it is missing, its weights do not match its config, or it was trained for
+            another environment.
     """
-    return BehavioralPrior.load(folder).eval().requires_grad_(False)
+    trained_for = _origin(folder).params.get("environment", {})
+    wanted = environment.model_dump()
+    for key in sorted(wanted.keys() | trained_for.keys()):
+        if trained_for.get(key) != wanted.get(key):
+            raise UserError(
+                f"{folder} was trained for environment.{key} = {trained_for.get(key)}, but params "
+                f"say {wanted.get(key)}: set that key back, or run `parrot train-prior` on data of "
+                "the new environment"
+            )
+    return BehavioralPrior.load(folder)
+
+
+def data_manifest_sha256(prior: Path) -> str:
+    """Hash of the manifest of the shards that a prior was trained on.
+
+    Raises:
+        UserError: there is no prior.
+    """
+    return _origin(prior).data_manifest_sha256
+
+
+class _Origin(BaseModel):
+    """The part of a prior's config.json that says what it was made from."""
+
+    params: dict[str, dict[str, Any]]
+    data_manifest_sha256: str
+
+
+def _origin(prior: Path) -> _Origin:
+    path = prior / CONFIG
+    try:
+        return _Origin.model_validate(read_json(path))
+    except ValidationError as error:
+        raise UserError(
+            f"{path} does not say what its prior was made from: train it again with "
+            "`parrot train-prior`"
+        ) from error
 
 
 def prior_sha256(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -82,20 +83,16 @@ class FakePrior:
     def __init__(self):
         self.num_encoded = 0
 
-    def save(self, folder):
+    def save(self, folder, environment, data_manifest_sha256):
         folder.mkdir()
-        (folder / "config.json").write_text("{}")
+        params = {"environment": environment.model_dump()}
+        config = {"params": params, "data_manifest_sha256": data_manifest_sha256}
+        (folder / "config.json").write_text(json.dumps(config))
         (folder / "prior.safetensors").write_bytes(b"weights")
 
     @classmethod
     def load(cls, _folder):
         return cls()
-
-    def eval(self):
-        return self
-
-    def requires_grad_(self, _requires_grad):
-        return self
 
     def encode(self, images, proprioception):
         assert images.dtype == torch.uint8

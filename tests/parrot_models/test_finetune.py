@@ -16,6 +16,7 @@ from parrot_models.rl import run_folder
 from parrot_models.rl.evaluation import EvaluateParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
+DATA_MANIFEST = "d" * 64
 EVALUATION = EvaluateParams(seed=7, num_episodes=4)
 RESULTS = {
     "agent.safetensors",
@@ -43,7 +44,7 @@ def small_world(monkeypatch):
 @pytest.fixture
 def prior(tmp_path):
     folder = tmp_path / "prior"
-    fakes.FakePrior().save(folder)
+    fakes.FakePrior().save(folder, ENVIRONMENT, DATA_MANIFEST)
     return folder
 
 
@@ -206,6 +207,46 @@ def test_evaluate_names_a_broken_file(prior, tmp_path, name, content, message):
     with pytest.raises(UserError, match=message) as raised:
         evaluate(EVALUATION, tmp_path / "run")
     assert name in str(raised.value)
+
+
+def change_config(prior, **changes):
+    path = prior / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"episode_steps": 25}, "environment.episode_steps = 25, but params say 5"),
+        ({"proprioception": False}, "environment.proprioception = False, but params say True"),
+        ({"gravity": 9.8}, "environment.gravity = 9.8, but params say None"),
+    ],
+)
+def test_a_prior_of_another_environment_is_refused(prior, tmp_path, changes, message):
+    change_config(prior, params={"environment": ENVIRONMENT.model_dump() | changes})
+    with pytest.raises(UserError, match=message) as raised:
+        run(prior, tmp_path / "run")
+    assert str(prior) in str(raised.value)
+    assert not (tmp_path / "run.partial").exists()
+
+
+@pytest.mark.parametrize("lost", ["params", "data_manifest_sha256"])
+def test_a_prior_of_unknown_origin_is_refused(prior, tmp_path, lost):
+    change_config(prior, **{lost: None})
+    with pytest.raises(UserError, match=r"config\.json does not say what its prior was made from"):
+        run(prior, tmp_path / "run")
+
+
+def test_a_run_records_all_it_was_made_from(prior, tmp_path):
+    def config(name, **changes):
+        run(prior, tmp_path / name / "run", make_params(**changes))
+        return json.loads((tmp_path / name / "run" / "config.json").read_text())
+
+    first = config("a")
+    assert first["data_manifest_sha256"] == DATA_MANIFEST
+    assert set(first["prior_sha256"]) == {"config.json", "prior.safetensors"}
+    assert config("b", utd=0.25)["params_sha256"] != first["params_sha256"]
+    assert config("c", seeds=["0", "1"]) == first
 
 
 def test_mistakes_are_told_before_any_work(prior, tmp_path):
