@@ -21,6 +21,21 @@ CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".g
 TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
     "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
+    "train_prior": {
+        "log_every": 4,
+        "num_keypoints": 4,
+        "keypoint_width": 4,
+        "keypoint_steps": 4,
+        "keypoint_batch_size": 8,
+        "feature_dim": 8,
+        "context_dim": 8,
+        "num_layers": 2,
+        "hidden": [16],
+        "steps": 8,
+        "batch_size": 16,
+        "rollout_episodes": 2,
+        "probe_scenes": 10,
+    },
     "finetune": {
         "tasks": ["pick-1"],
         "methods": ["parrot", "sac"],
