@@ -58,7 +58,20 @@ def probe_error_cm(scenes: ProbeScenes, encode: Callable[[NDArray[np.uint8]], Fe
     train, test = features[:num_train], features[num_train:]
     mean, std = train.mean(0), train.std(0) + 1e-6
     inputs = np.concatenate([(train - mean) / std, np.ones((num_train, 1))], 1)
-    gram = inputs.T @ inputs + RIDGE * num_train * np.eye(inputs.shape[1])
-    weights = np.linalg.solve(gram, inputs.T @ scenes.positions[:num_train])
+    weights = _ridge(inputs, scenes.positions[:num_train], RIDGE * num_train)
     guess = np.concatenate([(test - mean) / std, np.ones((len(test), 1))], 1) @ weights
     return float(100 * np.linalg.norm(guess - scenes.positions[num_train:], axis=1).mean())
+
+
+def _ridge(
+    inputs: NDArray[np.floating], targets: NDArray[np.floating], penalty: float
+) -> NDArray[np.floating]:
+    """argmin_W |inputs W - targets|^2 + penalty |W|^2, in the smaller of its two forms."""
+    num_rows, num_columns = inputs.shape
+    if num_rows < num_columns:  # pixels: hundreds of scenes, thousands of columns
+        dual = np.linalg.solve(inputs @ inputs.T + penalty * np.eye(num_rows), targets)
+        weights = inputs.T @ dual
+    else:
+        gram = inputs.T @ inputs + penalty * np.eye(num_columns)
+        weights = np.linalg.solve(gram, inputs.T @ targets)
+    return weights

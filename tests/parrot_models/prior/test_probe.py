@@ -26,3 +26,15 @@ def test_features_that_hold_nothing_err_like_guessing_the_mean(scenes: ProbeScen
     error = probe_error_cm(scenes, lambda images: np.zeros((len(images), 3), np.float32))
     test = scenes.positions[320:] - scenes.positions[:320].mean(0)
     assert error == pytest.approx(100 * np.linalg.norm(test, axis=1).mean(), rel=1e-3)
+
+
+def test_features_beyond_the_number_of_scenes_are_solved_alike(scenes: ProbeScenes) -> None:
+    def narrow(images: np.ndarray) -> np.ndarray:
+        return images.reshape(len(images), -1).astype(np.float32)
+
+    def wide(images: np.ndarray) -> np.ndarray:
+        return np.pad(narrow(images), ((0, 0), (0, 500)))
+
+    noise = np.random.default_rng(1).normal(scale=0.05, size=scenes.positions.shape)
+    noisy = ProbeScenes(scenes.images, scenes.positions + noise)
+    assert probe_error_cm(noisy, wide) == pytest.approx(probe_error_cm(noisy, narrow), rel=1e-9)
