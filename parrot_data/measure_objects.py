@@ -11,9 +11,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import pybullet as bullet
 import pybullet_data
 
+from parrot_data.envs.bullet import bullet
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import ObjectSpec, Quaternion, Split, Vector
 from parrot_data.envs.params import EnvironmentParams

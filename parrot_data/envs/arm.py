@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pybullet as bullet
 from numpy.typing import NDArray
+
+from parrot_data.envs.bullet import bullet
 
 URDF = Path(__file__).parent / "assets" / "widowx250.urdf"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pybullet as bullet
 from numpy.typing import NDArray
+
+from parrot_data.envs.bullet import bullet
 
 TRANSLATION_M = 0.05  # of a full action, reached within the step
 ROTATION_RAD = 0.15

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pybullet as bullet
 from numpy.typing import NDArray
 
 from parrot_data.envs.arm import POINTING_DOWN
+from parrot_data.envs.bullet import bullet
 from parrot_data.envs.motion import ROTATION_RAD, TRANSLATION_M
 from parrot_data.envs.scene import Scene
 
