@@ -19,8 +19,8 @@ UPPER_ARM = math.hypot(ELBOW_FORWARD, ELBOW_UP)
 UPPER_ARM_LEAN = math.atan2(ELBOW_FORWARD, ELBOW_UP)
 FOREARM = 0.175 + 0.075
 WRIST_TO_TOOL = 0.065 + 0.111
-JOINT_LOWER = np.array([-3.14159, -1.88496, -1.60570, -3.14159, -2.14675, -3.14159])
-JOINT_UPPER = np.array([3.14159, 1.98968, 2.14675, 3.14159, 1.74533, 3.14159])
+JOINT_LOWER = (-3.14159, -1.88496, -1.60570, -3.14159, -2.14675, -3.14159)
+JOINT_UPPER = (3.14159, 1.98968, 2.14675, 3.14159, 1.74533, 3.14159)
 
 FINGER_CLOSED, FINGER_OPEN = 0.015, 0.037
 PAD_GAP_OFFSET = 0.008
@@ -62,9 +62,11 @@ def inverse_kinematics(position: NDArray[np.float64], rotation: NDArray[np.float
     bend = math.acos(min(1.0, max(-1.0, float(hand[0, 0]))))
     roll = math.atan2(hand[1, 0], -hand[2, 0])
     turn = math.atan2(hand[0, 1], hand[0, 2])
-    angles = np.array([waist, shoulder, shoulder - pitch, roll, -bend, turn])
-    limited: list[float] = np.clip(angles, JOINT_LOWER, JOINT_UPPER).tolist()
-    return limited
+    angles = (waist, shoulder, shoulder - pitch, roll, -bend, turn)
+    return [
+        min(high, max(low, float(angle)))
+        for angle, low, high in zip(angles, JOINT_LOWER, JOINT_UPPER, strict=True)
+    ]
 
 
 class Arm:

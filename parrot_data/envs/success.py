@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from parrot_data.envs.containers import CONTAINERS
@@ -18,11 +20,10 @@ REST_HEIGHT_SLACK_M = 0.03
 def is_lifted(scene: Scene, name: str) -> bool:
     """Whether an object is LIFT_HEIGHT_M above its rest and near the tool."""
     position = scene.object_position(name)
+    if position[2] <= scene.specs[name].rest_height + LIFT_HEIGHT_M:
+        return False
     tool, _ = scene.arm.tool_pose()
-    return bool(
-        position[2] > scene.specs[name].rest_height + LIFT_HEIGHT_M
-        and np.linalg.norm(position - tool) < HOLD_DISTANCE_M
-    )
+    return math.dist(position, tool) < HOLD_DISTANCE_M
 
 
 def is_over_container(scene: Scene, name: str, task: Task, layout: Layout) -> bool:
