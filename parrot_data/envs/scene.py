@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pybullet as bullet
 from numpy.typing import NDArray
 
 from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
+from parrot_data.envs.bullet import bullet
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec
@@ -16,7 +16,7 @@ from parrot_data.envs.tasks import Task
 
 TIMESTEP_S = 1 / 240
 SUBSTEPS = 10
-SOLVER_ITERATIONS = 50
+SOLVER_ITERATIONS = 20
 HOME = np.array([0.30, 0.0, 0.13])
 TABLE_HALF_M, TABLE_CENTER = (0.6, 0.6, 0.05), (0.3, 0.0, -0.05)
 TABLE_COLOR = (0.80, 0.78, 0.74, 1.0)
@@ -61,6 +61,7 @@ class Scene:
         self._shapes: dict[str, tuple[int, int]] = {}
         self._bodies: list[int] = []
         self.objects: dict[str, int] = {}  # bodies by id
+        self._touching: dict[str, frozenset[int]] = {}  # links by id, since the last substep
         self._backgrounds: dict[int, NDArray[np.uint8]] = {}  # by size
 
     def close(self) -> None:
@@ -77,6 +78,7 @@ class Scene:
         bullet.restoreState(self._start, physicsClientId=self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._bodies = []
+        self._touching = {}
         if task.container and layout.container_position is not None:
             self._bodies.append(self._make_container(task.container, layout.container_position))
         self.objects = {}
@@ -86,6 +88,7 @@ class Scene:
 
     def step(self) -> None:
         """Advance the simulation by one action's time, SUBSTEPS * TIMESTEP_S."""
+        self._touching = {}
         for _ in range(SUBSTEPS):
             bullet.stepSimulation(physicsClientId=self.client)
 
@@ -99,7 +102,9 @@ class Scene:
         if size not in self._backgrounds:
             self._backgrounds[size] = _picture_of_empty_table(size)
         pixels, depth = _camera_image(self.client, size)
-        return np.where(depth[:, :, None] < NOTHING_DEPTH, pixels, self._backgrounds[size])
+        picture = self._backgrounds[size].copy()
+        np.copyto(picture, pixels, where=depth[:, :, None] < NOTHING_DEPTH)
+        return picture
 
     def object_position(self, name: str) -> NDArray[np.float64]:
         """Position (3,) of an object's center, m."""
@@ -115,10 +120,12 @@ class Scene:
 
     def touching_links(self, name: str) -> frozenset[int]:
         """Links of the arm in contact with an object after the last substep."""
-        contacts = bullet.getContactPoints(
-            self.arm.body, self.objects[name], physicsClientId=self.client
-        )
-        return frozenset(c[3] for c in contacts if c[8] < CONTACT_SLACK_M)
+        if name not in self._touching:  # asked for several times a step
+            contacts = bullet.getContactPoints(
+                self.arm.body, self.objects[name], physicsClientId=self.client
+            )
+            self._touching[name] = frozenset(c[3] for c in contacts if c[8] < CONTACT_SLACK_M)
+        return self._touching[name]
 
     def is_grasped(self, name: str) -> bool:
         """Whether both fingers hold an object."""
