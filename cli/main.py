@@ -102,7 +102,7 @@ def train_prior(
     from parrot_data.envs.params import EnvironmentParams
     from parrot_models import train_prior as stage
 
-    options.set_threads(threads or available_cores())
+    options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
     environment = read("environment", EnvironmentParams)
@@ -128,7 +128,7 @@ def finetune(
     from parrot_models import finetune as stage
     from parrot_models.rl.evaluation import EvaluateParams
 
-    options.set_threads(threads or available_cores())
+    options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("finetune", stage.FinetuneParams)
     evaluation = read("evaluate", EvaluateParams)
@@ -152,7 +152,7 @@ def evaluate(
     from cli.params import Sections
     from parrot_models import evaluate as stage
 
-    options.set_threads(threads or available_cores())
+    options.set_threads(threads)
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
     with show_progress("evaluate") as progress:
         summary = stage.evaluate(values, run, prior=prior, progress=progress)

@@ -27,7 +27,8 @@ Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; every core by default.")
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads of torch; every core by default.")
+    int | None,
+    typer.Option("--threads", min=1, help="Threads of torch; OMP_NUM_THREADS or every core."),
 ]
 
 
@@ -36,8 +37,15 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def set_threads(num_threads: int) -> None:
-    """Fix the threads of torch, once and before any other work: changing them later is slow."""
+def set_threads(num_threads: int | None) -> None:
+    """Fix the threads of torch, once and before any other work: changing them later is slow.
+
+    Without a number OMP_NUM_THREADS counts, as for torch itself: where cores are shared, two
+    threads that wait for each other are far slower than one.
+    """
     import torch
 
-    torch.set_num_threads(num_threads)
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(
+        num_threads or (int(told) if told.isdecimal() else 0) or available_cores()
+    )
