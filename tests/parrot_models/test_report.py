@@ -145,14 +145,23 @@ def test_summary_has_an_entry_a_run(inputs: Path) -> None:
         "method": "parrot",
         "seed": 0,
         "success_rate": 0.9,
-        "warmup_success_rate": 0.0,
         "steps_to_50": 300,
         "steps_to_80": 400,
         "env_steps": 400,
     }
     assert summary["runs"][-1]["steps_to_50"] is None
-    for name in ("log_prob_per_dim", "rollout_success_rate", "random_success_rate"):
-        assert summary["prior"][name] == PRIOR[name]
+
+
+def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) -> None:
+    summary = json.loads((make(inputs) / "summary.json").read_text())
+    assert summary.keys() == {"runs", "prior", "final"}
+    run_keys = {*("task", "method", "seed", "success_rate"), *("steps_to_50", "steps_to_80")}
+    assert [set(run) for run in summary["runs"]] == [run_keys | {"env_steps"}] * len(WANTED)
+    wanted = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
+    assert summary["prior"] == {name: PRIOR[name] for name in wanted}
+    assert summary["final"] == {
+        "pick-1": {"parrot": {"success_rate": 0.9}, "sac": {"success_rate": 0.0}}
+    }
 
 
 def test_pictures_are_pictures(inputs: Path) -> None:
