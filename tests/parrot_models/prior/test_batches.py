@@ -6,19 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_shards import write_shards
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
-from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import (
-    ShardsManifest,
-    Sources,
-    entry_of,
-    file_entry,
-    load_manifest,
-    save_manifest,
-)
-from parrot_data.stores.statistics import RunningStatistics
+from parrot_data.stores.manifest import load_manifest, save_manifest
 from parrot_models.prior.batches import (
     TransitionBatches,
     held_out_episodes,
@@ -52,31 +44,7 @@ def tagged_episode(index: int) -> Episode:
 
 
 def write_dataset(folder: Path, num_episodes: int = NUM_EPISODES) -> Path:
-    """Shards as `shard` writes them, two to a dataset, without the Zarr copy."""
-    folder.mkdir()
-    episodes = [tagged_episode(FIRST_INDEX + i) for i in range(num_episodes)]
-    statistics = RunningStatistics()
-    for episode in episodes:
-        statistics.add(episode)
-    half = num_episodes // 2
-    parts = {"tar/shard-00000.tar": episodes[:half], "tar/shard-00001.tar": episodes[half:]}
-    (folder / "tar").mkdir()
-    for name, part in parts.items():
-        tar_shards.write_shard(folder / name, part, zstd_level=1)
-    manifest = ShardsManifest(
-        params={},
-        seed=0,
-        num_episodes=num_episodes,
-        num_transitions=num_episodes * NUM_STEPS,
-        statistics=statistics.result(),
-        files=[file_entry(folder, folder / name) for name in parts],
-        tar_shards=list(parts),
-        zarr="episodes.zarr",
-        episodes=[entry_of(episode) for episode in episodes],
-        sources=Sources(episodes_manifest_sha256="", kept_sha256=""),
-    )
-    save_manifest(folder, manifest)
-    return folder
+    return write_shards(folder, [tagged_episode(FIRST_INDEX + i) for i in range(num_episodes)])
 
 
 @pytest.fixture
