@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ class Pipeline:
             check=False,
         )
 
-    def repro(self) -> str:
-        done = self.call("dvc", "repro")
+    def repro(self, *targets: str) -> str:
+        done = self.call("dvc", "repro", *targets)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -179,6 +180,28 @@ def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> Non
     assert re.search(r"sha256\S* +[0-9a-f]{64}", done.stdout)
 
 
+def test_info_prints_the_chain_from_params_to_agent(pipeline: Pipeline) -> None:
+    shown = pipeline.call("parrot", "info", "runs/pick-1/parrot/0").stdout
+    chain = dict(re.findall(r"lineage\.(\w+(?: \w+)*) +([0-9a-f]{64})", shown))
+    root = pipeline.folder
+    for link, path in (
+        ("raw data", "data/episodes/manifest.json"),
+        ("filter decision", "data/kept/kept.json"),
+        ("shards", "data/shards/manifest.json"),
+        ("prior", "models/prior/prior.safetensors"),
+        ("agent", "runs/pick-1/parrot/0/agent.safetensors"),
+    ):
+        assert chain[link] == sha256((root / path).read_bytes()).hexdigest(), link
+    assert {"params of data", "params of prior", "params of run"} <= chain.keys()
+
+
+def test_a_prior_of_another_environment_is_refused(pipeline: Pipeline) -> None:
+    command = ("parrot", "finetune", "--task", "pick-1", "--method", "parrot", "--seed", "0")
+    values = ("--prior", "models/prior", "--set", "environment.proprioception=false")
+    done = pipeline.call(*command, *values, "--out", "../other_run")
+    assert_one_sentence(done, "models/prior", "environment.proprioception", "train-prior")
+
+
 def test_weights_of_another_architecture_are_refused(pipeline: Pipeline) -> None:
     prior = pipeline.folder.with_name("other_prior")
     shutil.copytree(pipeline.folder / "models" / "prior", prior)
@@ -246,10 +269,10 @@ def test_the_matrix_grows_and_shrinks_without_rerunning_the_rest(pipeline: Pipel
 
 def test_the_same_hashes_come_out_again(pipeline: Pipeline) -> None:
     before = pipeline.lock()
-    for name in ("data", "models", "runs", ".dvc/cache"):
+    for name in ("data", "models", ".dvc/cache"):
         shutil.rmtree(pipeline.folder / name)
-    ran = stages_run(pipeline.repro())
-    assert ran[:4] == ["generate", "filter", "shard", "train_prior"]
+    stages = ["generate", "filter", "shard", "train_prior"]
+    assert stages_run(pipeline.repro("train_prior")) == stages
     after = pipeline.lock()
-    for stage in ("generate", "filter", "shard", "train_prior"):
+    for stage in stages:
         assert after[stage]["outs"] == before[stage]["outs"], stage
