@@ -52,6 +52,7 @@ TINY: dict[str, dict[str, Any]] = {
     "evaluate": {"num_episodes": 2},
     "report": {"contact_sheet_episodes": 4},
 }
+FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
@@ -141,6 +142,20 @@ def test_everything_comes_out_of_nothing(pipeline: Pipeline) -> None:
     assert "Prior:" in table
     assert (report / "index.html").stat().st_size > 10_000
     assert (pipeline.folder / "runs/pick-1/parrot/0/video.gif").exists()
+
+
+def test_git_gets_the_lock_and_the_reports_small_files_alone(pipeline: Pipeline) -> None:
+    (pipeline.folder / "models" / "other.partial").mkdir()
+    made = pipeline.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
+    assert not [path for path in made if path.startswith(("data/", "models/", "runs/"))]
+    assert [path for path in made if path.startswith("report/")] == [
+        "report/curves.csv",
+        *(f"report/figures/{name}.png" for name in FIGURES),
+        "report/summary.json",
+        "report/table.txt",
+    ]
+    assert "dvc.lock" in made
+    assert [path for path in made if path.endswith("/.gitignore")] == [".dvc/.gitignore"]
 
 
 def test_metrics_and_plots_are_known_to_dvc(pipeline: Pipeline) -> None:
