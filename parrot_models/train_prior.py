@@ -249,6 +249,8 @@ def _likelihood_log(
         )
         lines = ["step,train_log_prob_per_dim,validation_log_prob_per_dim"]
         lines += [f"{s},{rows[s][0]:.5f},{rows[s][1]:.5f}" for s in sorted(rows) if s <= step]
-        path.write_text("\n".join(lines) + "\n")
+        temporary = path.with_suffix(".tmp")  # a torn row could not be resumed from
+        temporary.write_text("\n".join(lines) + "\n")
+        temporary.replace(path)
 
     return log
