@@ -56,14 +56,15 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, 3 * num_keypoints) in float32 of uint8 pictures (B, S, S, 3)."""
-        difference = INPUT_GAIN * (scale_images(images) - self.mean_picture)
-        maps = self.maps(difference).float().permute(0, 2, 3, 1)
-        maps = maps.flatten(1, 2)  # (B, places, keypoints): the memory order convolutions leave
+        difference = scale_images(images).sub_(self.mean_picture).mul_(INPUT_GAIN)
+        maps = self.maps(difference).float().contiguous().flatten(2)  # (B, keypoints, places)
         # Without this the attention starts flat, every point in the middle, and hardly learns.
-        std, mean = torch.std_mean(maps, 1, keepdim=True)
-        attention = (self.sharpness * (maps - mean) / (std + 1e-3)).softmax(1)
-        x, y = (attention.transpose(1, 2) @ self.places).unbind(-1)
-        strength = torch.tanh((attention * maps).sum(1) / STRENGTH_SCALE)
+        # (By hand, because torch's std is ten times slower.)
+        variance = torch.linalg.vecdot(maps, maps) / maps.shape[-1] - maps.mean(-1).square()
+        spread = variance.clamp_min(0.0).sqrt()[..., None] + 1e-3
+        attention = (maps * (self.sharpness[:, None] / spread)).softmax(-1)
+        x, y = (attention @ self.places).unbind(-1)
+        strength = torch.tanh(torch.linalg.vecdot(attention, maps) / STRENGTH_SCALE)
         return torch.cat([x, y, strength], -1)
 
 

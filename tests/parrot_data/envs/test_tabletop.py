@@ -169,7 +169,7 @@ def test_an_object_held_over_the_container_is_not_placed(make_env: MakeEnv) -> N
 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match="'juggle'.*pick-1"):
+    with pytest.raises(UserError, match=r"'juggle'.*pick-1"):
         make_task_env("juggle", PARAMS)
 
 

@@ -16,7 +16,7 @@ SCHEDULE = Schedule(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill."""
 
 
@@ -26,7 +26,7 @@ def line(checkpoint: Path, kill_at: int | None = None) -> nn.Linear:
 
     def loss_at(step: int) -> Tensor:
         if step == kill_at:
-            raise Killed
+            raise KilledError
         x = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
         error: Tensor = (module(x) - x.sum(1, keepdim=True)).square().mean()
         return error
@@ -37,7 +37,7 @@ def line(checkpoint: Path, kill_at: int | None = None) -> nn.Linear:
 
 def test_a_killed_fit_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole = line(tmp_path / "whole.checkpoint")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         line(tmp_path / "killed.checkpoint", kill_at=10)
     resumed = line(tmp_path / "killed.checkpoint")
     assert torch.equal(resumed.weight, whole.weight)
