@@ -14,13 +14,14 @@ from parrot_data.envs.tabletop import Observation, TabletopEnv
 from parrot_data.envs.tasks import Family, Task
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import SelectAction, collect_episode
-from parrot_data.scripted.grasp import GraspPolicy, draw_grasp_style
+from parrot_data.scripted.grasp import GraspPolicy, GraspVariety, draw_grasp_style
 from parrot_data.scripted.noise import noisy_action
 from parrot_data.scripted.place import PlacePolicy, draw_place_style
 
 # Keeps the policy's chance apart from the scene's: both are spawned from (seed, index).
 POLICY_STREAM = 1
-MIN_GRASP_SPEED, MAX_VIA_STEPS = 0.25, 6  # a grasp alone has time to spare
+# A grasp alone has time to spare.
+VARIETY = GraspVariety(min_speed=0.3, max_detour_steps=5, min_detour_height=0.03, max_stumbles=1)
 
 
 def draw_random_task(
@@ -101,8 +102,7 @@ def make_scripted_policy(env: TabletopEnv, rng: np.random.Generator) -> GraspPol
     """The script for the environment's present task, its variation drawn from `rng`."""
     task, container_position = env.task, env.layout.container_position
     if container_position is None:
-        return GraspPolicy(
-            env.scene, task.target, draw_grasp_style(rng, MIN_GRASP_SPEED, MAX_VIA_STEPS)
-        )
-    style = draw_place_style(rng)
-    return PlacePolicy(env.scene, task.target, task.container, container_position, style)
+        style = draw_grasp_style(env.scene, task.target, VARIETY, rng)
+        return GraspPolicy(env.scene, task.target, style)
+    place = draw_place_style(env.scene, task.target, rng)
+    return PlacePolicy(env.scene, task.target, task.container, container_position, place)

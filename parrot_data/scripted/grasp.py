@@ -14,8 +14,10 @@ from parrot_data.scripted.motions import CLOSE, OPEN, towards
 
 ALIGNED_M = 0.012  # sideways error at which the descent begins
 LOWERED_M = 0.012  # height error at which the fingers close
+STUMBLE_HEIGHT_M = 0.04  # over the height of the grasp
+ARRIVED_M = 0.03  # from the end of the detour
 NUM_CLOSE_STEPS = 2
-LIFT_SPEED = 0.8
+BRISK_SPEED = 0.8
 FINGER_REACH_M = 0.045  # the hand must not press on what the fingers are to hold
 
 
@@ -28,33 +30,20 @@ class GraspStyle:
         approach_height: of the tool over the target before the descent, m.
         grasp_offset: of the tool from the target's center when the fingers close, m.
         lift_height: of the tool over the table at the end, m.
-        via: (3,) point to visit first, m.
-        num_via_steps: steps spent on the way there.
+        detour: (3,) point to visit first, m; the target is the nearest object to it.
+        num_detour_steps: steps at most on the way there.
+        stumble: (2,) sideways action on the way down, which must then be corrected.
+        num_stumbles: steps of it.
     """
 
     speed: float
     approach_height: float
     grasp_offset: float
     lift_height: float
-    via: NDArray[np.float64]
-    num_via_steps: int
-
-
-# Visited first, so that the way to an object starts anywhere: a prior that has only seen the way
-# from home does not know how to correct an approach that went astray.
-VIA_LOW, VIA_HIGH = np.array([0.23, -0.12, 0.06]), np.array([0.37, 0.12, 0.15])
-
-
-def draw_grasp_style(rng: np.random.Generator, min_speed: float, max_via_steps: int) -> GraspStyle:
-    """Draw the variation of one episode, with a detour of at most `max_via_steps`."""
-    return GraspStyle(
-        speed=rng.uniform(min_speed, 0.75),
-        approach_height=rng.uniform(0.045, 0.075),
-        grasp_offset=rng.uniform(-0.006, 0.006),
-        lift_height=rng.uniform(0.10, 0.14),
-        via=rng.uniform(VIA_LOW, VIA_HIGH),
-        num_via_steps=int(rng.integers(max_via_steps + 1)),
-    )
+    detour: NDArray[np.float64]
+    num_detour_steps: int
+    stumble: NDArray[np.float64]
+    num_stumbles: int
 
 
 PLAIN_GRASP = GraspStyle(
@@ -62,9 +51,77 @@ PLAIN_GRASP = GraspStyle(
     approach_height=0.06,
     grasp_offset=0.0,
     lift_height=0.12,
-    via=np.zeros(3),
-    num_via_steps=0,
+    detour=np.zeros(3),
+    num_detour_steps=0,
+    stumble=np.zeros(2),
+    num_stumbles=0,
 )
+
+# The way to an object starts anywhere, high or low: a prior that has only seen the straight way
+# from home does not know how to correct an approach that went astray.
+DETOUR_LOW, DETOUR_HIGH = (0.23, -0.12), (0.37, 0.12, 0.15)
+MAX_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class GraspVariety:
+    """How much grasps vary: as much as the steps of an episode leave time for.
+
+    Attributes:
+        min_speed: least `GraspStyle.speed`.
+        max_detour_steps: most steps on a detour.
+        min_detour_height: least height of a detour's end, m.
+        max_stumbles: most stumbling steps.
+    """
+
+    min_speed: float
+    max_detour_steps: int
+    min_detour_height: float
+    max_stumbles: int
+
+
+def draw_grasp_style(
+    scene: Scene, target: str, variety: GraspVariety, rng: np.random.Generator
+) -> GraspStyle:
+    """Draw the variation of one episode.
+
+    The detour ends where the target is the nearest object. At every moment afterwards the nearest
+    object is then the one to grasp, and a picture tells what to do; were targets drawn without
+    regard to distance, the mean over them would lead between the objects.
+    """
+    angle = rng.uniform(-np.pi, np.pi)
+    num_detour_steps = int(rng.integers(variety.max_detour_steps + 1))
+    if not _is_nearest(scene, target, scene.arm.tool_pose()[0]):
+        num_detour_steps = variety.max_detour_steps
+    return GraspStyle(
+        speed=rng.uniform(variety.min_speed, 0.75),
+        approach_height=rng.uniform(0.045, 0.075),
+        grasp_offset=rng.uniform(-0.006, 0.006),
+        lift_height=rng.uniform(0.10, 0.14),
+        detour=_draw_detour(scene, target, variety.min_detour_height, rng),
+        num_detour_steps=num_detour_steps,
+        stumble=rng.uniform(0.3, 0.9) * np.array([np.cos(angle), np.sin(angle)]),
+        num_stumbles=int(rng.integers(variety.max_stumbles + 1)),
+    )
+
+
+def _draw_detour(
+    scene: Scene, target: str, min_height: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    for _ in range(MAX_DRAWS):
+        point: NDArray[np.float64] = rng.uniform((*DETOUR_LOW, min_height), DETOUR_HIGH)
+        if _is_nearest(scene, target, point):
+            return point
+    return np.array([*scene.object_position(target)[:2], DETOUR_HIGH[2]])
+
+
+def _is_nearest(scene: Scene, target: str, point: NDArray[np.float64]) -> bool:
+    """Whether no object lies nearer to a point, seen from above, than the target."""
+    distances = {
+        name: float(np.linalg.norm(scene.object_position(name)[:2] - point[:2]))
+        for name in scene.objects
+    }
+    return min(distances, key=distances.__getitem__) == target
 
 
 class GraspPolicy:
@@ -79,16 +136,22 @@ class GraspPolicy:
         self._scene, self._target, self._style = scene, target, style
         self._num_close_steps = 0
         self._is_descending = False
-        self._num_via_steps = style.num_via_steps
+        self._num_detour_steps, self._num_stumbles = style.num_detour_steps, style.num_stumbles
 
     def action(self) -> NDArray[np.float64]:
         """The next action (7,), before noise."""
-        if self._num_via_steps:
-            self._num_via_steps -= 1
-            return self._move(self._style.via, OPEN)
+        if self._num_detour_steps:
+            return self._make_detour()
         if self._num_close_steps:
             return self._close_or_lift()
         return self._approach_or_descend()
+
+    def _make_detour(self) -> NDArray[np.float64]:
+        tool, _ = self._scene.arm.tool_pose()
+        self._num_detour_steps -= 1
+        if float(np.linalg.norm(self._style.detour - tool)) < ARRIVED_M:
+            self._num_detour_steps = 0
+        return towards(self._scene, self._style.detour, OPEN, BRISK_SPEED)
 
     def _approach_or_descend(self) -> NDArray[np.float64]:
         target = self._scene.object_position(self._target)
@@ -102,9 +165,16 @@ class GraspPolicy:
         if self._is_descending and tool[2] < height + LOWERED_M and sideways < ALIGNED_M:
             self._num_close_steps = 1
             return self._move(np.array([*target[:2], height]), CLOSE)
+        if self._is_descending and self._num_stumbles and tool[2] < height + STUMBLE_HEIGHT_M:
+            return self._stumble()
         if not self._is_descending:
             height = target[2] + self._style.approach_height
         return self._move(np.array([*target[:2], height]), OPEN)
+
+    def _stumble(self) -> NDArray[np.float64]:
+        tool, _ = self._scene.arm.tool_pose()
+        self._num_stumbles -= 1
+        return np.concatenate([self._style.stumble, self._move(tool, OPEN)[2:]])
 
     def _close_or_lift(self) -> NDArray[np.float64]:
         tool, _ = self._scene.arm.tool_pose()
@@ -113,9 +183,9 @@ class GraspPolicy:
             return self._move(tool, CLOSE)
         if self._has_slipped():
             self._num_close_steps, self._is_descending = 0, False
-            return towards(self._scene, np.array([*tool[:2], tool[2] + 0.03]), OPEN, LIFT_SPEED)
+            return towards(self._scene, np.array([*tool[:2], tool[2] + 0.03]), OPEN, BRISK_SPEED)
         goal = np.array([*tool[:2], self._style.lift_height])
-        return towards(self._scene, goal, CLOSE, LIFT_SPEED)
+        return towards(self._scene, goal, CLOSE, BRISK_SPEED)
 
     def _has_slipped(self) -> bool:
         tool, _ = self._scene.arm.tool_pose()

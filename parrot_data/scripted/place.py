@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.scene import Scene
-from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, draw_grasp_style
+from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, GraspVariety, draw_grasp_style
 from parrot_data.scripted.motions import CLOSE, OPEN, towards
 
-MIN_GRASP_SPEED, MAX_VIA_STEPS = 0.5, 2  # 25 steps leave no time for more
+VARIETY = GraspVariety(min_speed=0.55, max_detour_steps=2, min_detour_height=0.08, max_stumbles=0)
 LIFTED_M = 0.045  # of the target over the table before it is carried
 OVER_M = 0.015  # sideways error at which the target is lowered
 LOWERED_M = 0.008  # height error at which it is let go
@@ -37,10 +37,10 @@ class PlaceStyle:
     offset: NDArray[np.float64]
 
 
-def draw_place_style(rng: np.random.Generator) -> PlaceStyle:
+def draw_place_style(scene: Scene, target: str, rng: np.random.Generator) -> PlaceStyle:
     """Draw the variation of one episode."""
     return PlaceStyle(
-        grasp=draw_grasp_style(rng, MIN_GRASP_SPEED, MAX_VIA_STEPS),
+        grasp=draw_grasp_style(scene, target, VARIETY, rng),
         carry_speed=rng.uniform(0.5, 0.88),
         carry_height=rng.uniform(0.085, 0.11),
         release_height=rng.uniform(0.004, 0.016),
