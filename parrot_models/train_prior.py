@@ -22,6 +22,7 @@ from parrot_data.stores.publish import (
     sha256_sources,
     write_json,
 )
+from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.prior.augment import augment
@@ -76,7 +77,7 @@ class TrainPriorParams(BaseModel):
     keypoint_steps: int = Field(ge=1)
     keypoint_batch_size: int = Field(ge=2)
     keypoint_learning_rate: float = Field(gt=0)
-    encoder: Literal["paper", "fast"]
+    encoder: Literal["foveal", "fast", "paper"]
     feature_dim: int = Field(ge=1)
     context_dim: int = Field(ge=1)
     num_layers: int = Field(ge=2)
@@ -203,7 +204,9 @@ def _fit_flow(
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
     with torch.no_grad():
-        context = prior.encode(some.images, some.proprioception).context
+        if isinstance(prior.encoder, FovealEncoder):
+            prior.encoder.init_from_data(some.images)
+        context = prior.context(some.images, some.proprioception)
         prior.flow.init_from_data(some.actions, context)
 
     def loss_at(step: int) -> torch.Tensor:

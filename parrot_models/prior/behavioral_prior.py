@@ -15,10 +15,12 @@ from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
 from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.networks.image_encoder import make_encoder
+from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.networks.image_encoder import ImageEncoder, make_encoder
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.mlp import mlp
 
+FOVEAL_WIDTH = 16
 WEIGHTS, CONFIG = "prior.safetensors", "config.json"
 
 
@@ -29,9 +31,9 @@ class PriorArchitecture:
     Attributes:
         image_size: side of the pictures, pixels.
         proprioception: whether the prior also reads the gripper's pose and opening.
-        encoder: name of the convolutional encoder whose features the flow is conditioned on.
-        feature_dim: width of those features.
-        num_keypoints: points a picture is reduced to for the agent, and for the flow beside them.
+        encoder: what conditions the flow: "foveal" (needs proprioception), "fast" or "paper".
+        feature_dim: width of its features, three a map for "foveal".
+        num_keypoints: points a picture is reduced to for the agent.
         keypoint_width: channels of the keypoint encoder.
         context_dim: width of the context.
         num_layers: coupling layers of the flow.
@@ -66,8 +68,8 @@ class Encoding(NamedTuple):
 class BehavioralPrior(nn.Module):
     """p(a | s) as an invertible map f(z; s) = a of z ~ N(0, I) (PARROT, section 4.1).
 
-    The context comes from the flow's own convolutions, trained by its likelihood, and from
-    keypoints, trained to reconstruct pictures and frozen while the flow learns.
+    The context comes from the flow's own encoder, trained by its likelihood. Agents see keypoints,
+    trained to reconstruct pictures: the flow's features need not tell a target from a distractor.
     """
 
     latent_dim = ACTION_DIM
@@ -77,8 +79,8 @@ class BehavioralPrior(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.keypoints = KeypointEncoder(a.image_size, a.num_keypoints, a.keypoint_width)
-        self.encoder = make_encoder(a.encoder, a.feature_dim)
-        width = a.feature_dim + self.keypoints.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
+        self.encoder = _make_encoder(a)
+        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
         self.trunk = mlp(width, [256], a.context_dim, layer_norm=True)
         self.flow = RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
 
@@ -97,14 +99,26 @@ class BehavioralPrior(nn.Module):
         Raises:
             ValueError: the prior reads proprioception and there is none.
         """
-        with torch.no_grad():
-            features = self.keypoints(images)
-        parts = [self.encoder(images), features]
-        if self.architecture.proprioception:
-            if proprioception is None:
-                raise ValueError("this prior was trained with proprioception: pass it")
-            parts.append(proprioception)
-        return Encoding(self.trunk(torch.cat(parts, -1)).float(), features)
+        return Encoding(self.context(images, proprioception), self.keypoints(images))
+
+    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+        """The context (B, context_dim) alone; arguments as for `encode`."""
+        if not self.architecture.proprioception:
+            parts = [self.encoder(images)]
+        elif proprioception is None:
+            raise ValueError("this prior was trained with proprioception: pass it")
+        else:
+            parts = [self.flow_features(images, proprioception), proprioception]
+        context: Tensor = self.trunk(torch.cat(parts, -1))
+        return context.float()
+
+    def flow_features(self, images: Tensor, proprioception: Tensor) -> Tensor:
+        """Features (B, feature_dim) of the flow's own encoder."""
+        is_foveal = isinstance(self.encoder, FovealEncoder)
+        features: Tensor = (
+            self.encoder(images, proprioception) if is_foveal else self.encoder(images)
+        )
+        return features
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
         """Actions f(z; s), (B, 7), of z (B, 7) and context (B, context_dim)."""
@@ -140,6 +154,19 @@ class BehavioralPrior(nn.Module):
             ) from error
         _load_weights(prior, folder / WEIGHTS)
         return prior.eval().requires_grad_(False)
+
+
+def _make_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
+    if a.encoder != "foveal":
+        return make_encoder(a.encoder, a.feature_dim)
+    if not a.proprioception:
+        raise UserError(
+            "train_prior.encoder foveal looks where proprioception says the gripper is: set "
+            "environment.proprioception to true, or train_prior.encoder to fast or paper"
+        )
+    if a.feature_dim % 3:
+        raise UserError("train_prior.feature_dim must be a multiple of 3 for the encoder foveal")
+    return FovealEncoder(a.image_size, a.feature_dim // 3, FOVEAL_WIDTH)
 
 
 def _load_weights(prior: BehavioralPrior, path: Path) -> None:

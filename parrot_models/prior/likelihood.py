@@ -23,7 +23,7 @@ def negative_log_likelihood(prior: BehavioralPrior, batch: Batch, precision: str
     Only the encoding runs in low precision: the flow's log_det would not survive it.
     """
     with precision_context(precision):
-        context = prior.encode(batch.images, batch.proprioception).context
+        context = prior.context(batch.images, batch.proprioception)
     return -prior.log_prob(batch.actions, context.float()).mean() / prior.latent_dim
 
 
@@ -40,6 +40,6 @@ def log_prob_per_dim(prior: BehavioralPrior, batches: Iterable[Batch], precision
 @torch.inference_mode()
 def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
     """Largest |f(f^-1(a; s); s) - a| over a batch: what float32 leaves of invertibility."""
-    context = prior.encode(batch.images, batch.proprioception).context
+    context = prior.context(batch.images, batch.proprioception)
     z, _ = prior.flow.inverse(batch.actions, context)
     return float((prior.decode(z, context) - batch.actions).abs().max())

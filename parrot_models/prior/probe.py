@@ -24,36 +24,40 @@ class ProbeScenes:
 
     Attributes:
         images: uint8 (N, S, S, 3).
+        proprioception: float32 (N, 8), where the arm was.
         positions: float64 (N, 2), the target's x and y in m.
     """
 
     images: NDArray[np.uint8]
+    proprioception: NDArray[np.float32]
     positions: NDArray[np.float64]
 
 
 def draw_probe_scenes(env: TabletopEnv, seed: int, num_scenes: int) -> ProbeScenes:
     """One picture of each of `num_scenes` scenes, after 0 to 6 uniform random actions."""
-    images, positions = [], []
+    images, proprioception, positions = [], [], []
     for index in range(num_scenes):
         observation, _ = env.reset(seed=seed, options={"episode_index": index})
         rng = episode_generator(seed, index).spawn(ARM_STREAM)[-1]
         for _ in range(int(rng.integers(MAX_ARM_STEPS + 1))):
             observation, *_ = env.step(rng.uniform(-1.0, 1.0, 7).astype(np.float32))
         images.append(observation["image"])
+        proprioception.append(env.proprioception())
         positions.append(env.object_positions()[0, :2])
-    return ProbeScenes(np.stack(images), np.stack(positions).astype(np.float64))
+    places = np.stack(positions).astype(np.float64)
+    return ProbeScenes(np.stack(images), np.stack(proprioception), places)
 
 
-def probe_error_cm(scenes: ProbeScenes, encode: Callable[[NDArray[np.uint8]], Features]) -> float:
+def probe_error_cm(scenes: ProbeScenes, encode: Callable[[ProbeScenes], Features]) -> float:
     """Mean distance, in cm, of a linear probe's guess from the target, on held-out scenes.
 
     Ridge regression on standardised features, fitted on the first four fifths of the scenes.
 
     Args:
         scenes: pictures and positions of one task's target.
-        encode: uint8 (N, S, S, 3) -> features (N, F).
+        encode: N scenes -> features (N, F).
     """
-    features = encode(scenes.images).astype(np.float64).reshape(len(scenes.images), -1)
+    features = encode(scenes).astype(np.float64).reshape(len(scenes.images), -1)
     num_train = int(TRAIN_FRACTION * len(features))
     train, test = features[:num_train], features[num_train:]
     mean, std = train.mean(0), train.std(0) + 1e-6

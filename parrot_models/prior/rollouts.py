@@ -65,10 +65,10 @@ def prior_policy(prior: BehavioralPrior, generator: torch.Generator) -> SelectAc
         images = torch.from_numpy(observation["image"])[None]
         proprioception = observation.get("proprioception")
         with torch.inference_mode():
-            encoding = prior.encode(
+            context = prior.context(
                 images, None if proprioception is None else torch.from_numpy(proprioception)[None]
             )
-            actions = prior.sample(encoding.context, generator)
+            actions = prior.sample(context, generator)
         return actions[0].numpy()
 
     return select_action

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import make_task_env
@@ -14,7 +16,7 @@ from parrot_data.progress import Progress
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import inverse_error, log_prob_per_dim
-from parrot_models.prior.probe import draw_probe_scenes, probe_error_cm
+from parrot_models.prior.probe import ProbeScenes, draw_probe_scenes, probe_error_cm
 from parrot_models.prior.rollouts import (
     RolloutRates,
     prior_policy,
@@ -92,11 +94,11 @@ def _probe_errors(
     prior: BehavioralPrior, environment: EnvironmentParams, seed: int, num_scenes: int
 ) -> dict[str, float]:
     """Mean error over tasks from what agents see, the flow's own features, pixels and nothing."""
-    encoders = {
-        "agent_features": lambda images: _in_chunks(prior.keypoints, images),
-        "flow_features": lambda images: _in_chunks(prior.encoder, images),
-        "pixels": lambda images: images.astype(np.float32) / 255.0,
-        "mean_guess": lambda images: np.zeros((len(images), 1), np.float32),
+    encoders: Mapping[str, Callable[[ProbeScenes], NDArray[np.float32]]] = {
+        "agent_features": lambda scenes: _in_chunks(scenes, lambda i, _p: prior.keypoints(i)),
+        "flow_features": lambda scenes: _in_chunks(scenes, prior.flow_features),
+        "pixels": lambda scenes: scenes.images.astype(np.float32) / 255.0,
+        "mean_guess": lambda scenes: np.zeros((len(scenes.images), 1), np.float32),
     }
     errors: dict[str, list[float]] = {name: [] for name in encoders}
     for task in PROBE_TASKS:
@@ -109,6 +111,14 @@ def _probe_errors(
 
 
 @torch.inference_mode()
-def _in_chunks(encoder: torch.nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    chunks = torch.from_numpy(images).split(EVALUATION_BATCH)  # type: ignore[no-untyped-call]
-    return torch.cat([encoder(chunk).float() for chunk in chunks]).numpy()
+def _in_chunks(
+    scenes: ProbeScenes, encode: Callable[[Tensor, Tensor], Tensor]
+) -> NDArray[np.float32]:
+    chunks = [
+        encode(
+            torch.from_numpy(scenes.images[start : start + EVALUATION_BATCH]),
+            torch.from_numpy(scenes.proprioception[start : start + EVALUATION_BATCH]),
+        )
+        for start in range(0, len(scenes.images), EVALUATION_BATCH)
+    ]
+    return torch.cat(chunks).float().numpy()

@@ -88,3 +88,8 @@ def test_missing_and_truncated_weights_are_refused_by_name(tmp_path: Path) -> No
     weights.unlink()
     with pytest.raises(UserError, match=r"prior\.safetensors"):
         BehavioralPrior.load(tmp_path)
+
+
+def test_the_foveal_encoder_needs_proprioception() -> None:
+    with pytest.raises(UserError, match=r"foveal.*environment\.proprioception"):
+        BehavioralPrior(dataclasses.replace(ARCHITECTURE, encoder="foveal", feature_dim=12))

@@ -14,16 +14,16 @@ def scenes() -> ProbeScenes:
     positions = np.random.default_rng(0).uniform(0.0, 0.255, (400, 2))
     images = np.zeros((400, 4, 4, 3), np.uint8)
     images[:, 0, :2, 0] = np.round(positions * 1000)
-    return ProbeScenes(images, positions)
+    return ProbeScenes(images, np.zeros((400, 8), np.float32), positions)
 
 
 def test_features_that_hold_the_position_have_no_error(scenes: ProbeScenes) -> None:
-    error = probe_error_cm(scenes, lambda images: images.astype(np.float32))
+    error = probe_error_cm(scenes, lambda s: s.images.astype(np.float32))
     assert error < 0.1
 
 
 def test_features_that_hold_nothing_err_like_guessing_the_mean(scenes: ProbeScenes) -> None:
-    error = probe_error_cm(scenes, lambda images: np.zeros((len(images), 3), np.float32))
+    error = probe_error_cm(scenes, lambda s: np.zeros((len(s.images), 3), np.float32))
     test = scenes.positions[320:] - scenes.positions[:320].mean(0)
     assert error == pytest.approx(100 * np.linalg.norm(test, axis=1).mean(), rel=1e-3)
 
