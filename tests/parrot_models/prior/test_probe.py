@@ -29,12 +29,12 @@ def test_features_that_hold_nothing_err_like_guessing_the_mean(scenes: ProbeScen
 
 
 def test_features_beyond_the_number_of_scenes_are_solved_alike(scenes: ProbeScenes) -> None:
-    def narrow(images: np.ndarray) -> np.ndarray:
-        return images.reshape(len(images), -1).astype(np.float32)
+    def narrow(scenes: ProbeScenes) -> np.ndarray:
+        return scenes.images.reshape(len(scenes.images), -1).astype(np.float32)
 
-    def wide(images: np.ndarray) -> np.ndarray:
-        return np.pad(narrow(images), ((0, 0), (0, 500)))
+    def wide(scenes: ProbeScenes) -> np.ndarray:
+        return np.pad(narrow(scenes), ((0, 0), (0, 500)))
 
     noise = np.random.default_rng(1).normal(scale=0.05, size=scenes.positions.shape)
-    noisy = ProbeScenes(scenes.images, scenes.positions + noise)
+    noisy = ProbeScenes(scenes.images, scenes.proprioception, scenes.positions + noise)
     assert probe_error_cm(noisy, wide) == pytest.approx(probe_error_cm(noisy, narrow), rel=1e-9)
