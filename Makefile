@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro test check clean
+.PHONY: help install repro study test check clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -36,6 +36,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 repro: install ## run the pipeline (only what changed), print the results and the report's path
 	@$(ACTIVATE) && dvc repro
 	@echo && cat report/table.txt && echo && echo "Report: $(CURDIR)/report/index.html"
+
+# Beside the pipeline, which runs one agent after another: the runs of a study are independent.
+STUDY_SEEDS ?= 0 1 2
+study: install ## several seeds of parrot and sac on pick-1, two at a time, into results/pick-1
+	@$(ACTIVATE) && dvc repro train_prior
+	@$(ACTIVATE) && for seed in $(STUDY_SEEDS); do for method in parrot sac; do \
+		echo "finetune --prior models/prior --task pick-1 --method $$method --seed $$seed" \
+			"--out study/pick-1/$$method/$$seed"; done; done | xargs -P 2 -L 1 parrot
+	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && parrot report --data data/shards \
+		--kept data/kept --prior models/prior --runs study --out results/pick-1 \
+		--set "finetune.seeds=[$${seeds%,}]"
 
 test: install ## run the tests
 	@$(ACTIVATE) && pytest

@@ -45,7 +45,25 @@ def set_threads(num_threads: int | None) -> None:
     """
     import torch
 
+    _keep_freed_memory()
     told = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(
         num_threads or (int(told) if told.isdecimal() else 0) or available_cores()
     )
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep freed blocks up to 32 MiB instead of giving them back to the kernel.
+
+    A training step frees and asks for the same large blocks again and again; getting them back
+    zeroed, page by page, costs a quarter of the step. Elsewhere than on glibc nothing happens.
+    """
+    import ctypes
+
+    m_trim_threshold, m_mmap_threshold = -1, -3  # of malloc.h
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(m_mmap_threshold, 32 << 20)
+    mallopt(m_trim_threshold, (1 << 31) - 1)

@@ -45,6 +45,7 @@ class FinetuneParams(BaseModel):
         warmup_steps: env steps of warm-up actions before the first update.
         batch_size: transitions an update.
         utd: updates per env step after the warm-up.
+        final_rate: share of the learning rates left at the end of a run; they fall linearly.
         n_step: steps of reward in a critic's target before it bootstraps.
         discount: of one env step.
         replay_capacity: observations kept; older ones are overwritten.
@@ -64,6 +65,7 @@ class FinetuneParams(BaseModel):
     warmup_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     utd: float = Field(ge=0)
+    final_rate: float = Field(ge=0, le=1)
     n_step: int = Field(ge=1)
     discount: float = Field(ge=0, le=1)
     replay_capacity: int = Field(ge=2)
@@ -152,6 +154,8 @@ def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int
         warmup_steps=params.warmup_steps,
         batch_size=params.batch_size,
         utd=params.utd,
+        total_steps=params.env_steps,
+        final_rate=params.final_rate,
         stores_executed=params.agent.critic_actions == "executed",
     )
 

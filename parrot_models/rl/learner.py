@@ -46,6 +46,8 @@ class Learner:
         warmup_steps: env steps of warm-up actions before the first update.
         batch_size: transitions an update.
         utd: updates per env step after the warm-up; may be a fraction.
+        total_steps: env steps of the whole run, over which learning rates fall linearly.
+        final_rate: share of the learning rates that is left at its end.
         stores_executed: whether the replay holds what the robot executed, not what the agent said.
     """
 
@@ -59,10 +61,13 @@ class Learner:
         warmup_steps: int,
         batch_size: int,
         utd: float,
+        total_steps: int,
+        final_rate: float,
         stores_executed: bool,
     ) -> None:
         self.env, self.agent, self.replay = env, agent, replay
         self.warmup_steps, self.batch_size, self.utd = warmup_steps, batch_size, utd
+        self.total_steps, self.final_rate = total_steps, final_rate
         self.stores_executed = stores_executed
         self.env_steps = 0
         self.num_episodes = 0
@@ -121,7 +126,13 @@ class Learner:
         if steps_since_warmup == 0:
             lived = self.replay.all_observations()
             self.agent.trunk.standardize_by({k: torch.from_numpy(v) for k, v in lived.items()})
+        self.agent.scale_learning_rates(self._rate())
         while self._num_updates < int(self.utd * steps_since_warmup):
             batch = self.replay.sample(self.batch_size, self._rng)
             self._info = self.agent.update(batch)
             self._num_updates += 1
+
+    def _rate(self) -> float:
+        """Share of the learning rates at this step: a late critic should no longer jump."""
+        progress = min(1.0, self.env_steps / self.total_steps)
+        return 1.0 + (self.final_rate - 1.0) * progress

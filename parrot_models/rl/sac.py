@@ -70,6 +70,7 @@ class SAC:
         generator: torch.Generator,
     ) -> None:
         self.executed, self.polyak = executed, polyak
+        self.learning_rate = learning_rate
         self.target_entropy, self.generator = target_entropy, generator
         self.precision: Precision = precision
         self.trunk = Trunk(vector_dims, encoder, encoder_dim)
@@ -89,6 +90,12 @@ class SAC:
     def temperature(self) -> float:
         """Weight of the entropy bonus."""
         return math.exp(self.log_temperature.item())
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Let all optimizers go on with this share of the learning rate they began with."""
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = factor * self.learning_rate
 
     @torch.inference_mode()
     def act(

@@ -71,6 +71,7 @@ def make_params(**changes):
         "warmup_steps": 20,
         "batch_size": 8,
         "utd": 0.5,
+        "final_rate": 0.5,
         "n_step": 3,
         "discount": 0.9,
         "replay_capacity": 40,
