@@ -122,7 +122,7 @@ def train_prior(
         "params": {"train_prior": params.model_dump(), "environment": environment.model_dump()},
         "data_manifest_sha256": sha256_file(data / MANIFEST),
     }
-    code = sha256_sources(Path(__file__).parent / "prior")
+    code = sha256_sources(Path(__file__).parent)
     work = open_work(out, {**lineage, "code": code})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, params.held_out_fraction, progress)

@@ -28,7 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
         "keypoint_width": 4,
         "keypoint_steps": 4,
         "keypoint_batch_size": 8,
-        "feature_dim": 8,
+        "feature_dim": 6,
         "context_dim": 8,
         "num_layers": 2,
         "hidden": [16],
