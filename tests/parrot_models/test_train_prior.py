@@ -20,6 +20,7 @@ from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
 from parrot_models import train_prior as stage
+from parrot_models.prior import training
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.report import PRIOR_NEEDED
@@ -199,7 +200,9 @@ def test_a_divergence_is_told_in_one_sentence(
     with pytest.raises(UserError, match=r"keypoints.*learning rate"):
         train(data, tmp_path / "prior", keypoint_learning_rate=1e38, gradient_clip=1e38)
     monkeypatch.setattr(
-        stage, "negative_log_likelihood", lambda prior, *_: prior.trunk[0].weight.sum() * math.nan
+        training,
+        "negative_log_likelihood",
+        lambda prior, *_: prior.trunk[0].weight.sum() * math.nan,
     )
     with pytest.raises(UserError, match=r"nan at step 0 of training \(flow\)"):
         train(data, tmp_path / "prior")

@@ -1,0 +1,127 @@
+"""The two trainings of a prior: keypoints by reconstruction, the flow by likelihood."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from parrot_data.progress import Progress
+from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.keypoints import KeypointAutoencoder
+from parrot_models.prior.augment import augment
+from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.fitting import Schedule, fit
+from parrot_models.prior.likelihood import (
+    log_prob_per_dim,
+    negative_log_likelihood,
+    precision_context,
+)
+from parrot_models.prior.params import TrainPriorParams
+
+WEIGHT_DECAY = 1e-3
+NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
+NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
+KEYPOINT_STREAM, FLOW_STREAM, INIT_STREAM = 0, 1, 2
+
+
+def fit_keypoints(
+    params: TrainPriorParams, batches: TransitionBatches, work: Path, progress: Progress
+) -> dict[str, torch.Tensor]:
+    """Train the autoencoder; the weights of its encoder."""
+    autoencoder = KeypointAutoencoder(
+        batches.transitions.images.shape[1],
+        params.num_keypoints,
+        params.keypoint_width,
+        params.foreground_weight,
+    )
+    some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
+    mean_picture = scale_images(some.images).mean(0, keepdim=True)
+    autoencoder.encoder.mean_picture.copy_(mean_picture)
+    autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss_at(step: int) -> torch.Tensor:
+        rng = step_generator(params.seed, step, KEYPOINT_STREAM)
+        batch = batches.sample(params.keypoint_batch_size, rng)
+        images = augment(batch, rng).images if params.augment else batch.images
+        with precision_context(params.precision):
+            return autoencoder.loss(images)
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, params.keypoint_steps, f"keypoints, loss {loss:.4f}")
+
+    schedule = _schedule(params, params.keypoint_steps, params.keypoint_learning_rate)
+    weights = list(autoencoder.parameters())
+    fit(autoencoder, weights, loss_at, schedule, work / "keypoints.checkpoint", after_step)
+    return autoencoder.encoder.state_dict()
+
+
+def fit_flow(
+    params: TrainPriorParams,
+    prior: BehavioralPrior,
+    batches: TransitionBatches,
+    work: Path,
+    progress: Progress,
+) -> None:
+    """Maximise the likelihood of the data's actions; the keypoints stay as they are."""
+    prior.keypoints.requires_grad_(False)
+    prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
+    with torch.no_grad():
+        if isinstance(prior.encoder, FovealEncoder):
+            prior.encoder.init_from_data(some.images)
+        context = prior.context(some.images, some.proprioception)
+        prior.flow.init_from_data(some.actions, context)
+
+    def loss_at(step: int) -> torch.Tensor:
+        rng = step_generator(params.seed, step, FLOW_STREAM)
+        batch = batches.sample(params.batch_size, rng)
+        return negative_log_likelihood(
+            prior, augment(batch, rng) if params.augment else batch, params.precision
+        )
+
+    log = _likelihood_log(params, prior, batches, work / "history.csv")
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, params.steps, f"flow, log-likelihood {-loss:.3f} a dimension")
+        if (step + 1) % params.log_every == 0 or step + 1 == params.steps:
+            log(step + 1)
+
+    trained = [p for p in prior.parameters() if p.requires_grad]
+    schedule = _schedule(params, params.steps, params.learning_rate)
+    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step)
+
+
+def _schedule(params: TrainPriorParams, steps: int, learning_rate: float) -> Schedule:
+    return Schedule(
+        steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every
+    )
+
+
+def _likelihood_log(
+    params: TrainPriorParams, prior: BehavioralPrior, batches: TransitionBatches, path: Path
+) -> Callable[[int], None]:
+    """Write the likelihood curve row by row; rows of steps done again are overwritten."""
+    train = [batches.sample(NUM_LOGGED, step_generator(params.seed, 2, INIT_STREAM))]
+    rows: dict[int, tuple[float, float]] = {}
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = {int(r[0]): (float(r[1]), float(r[2])) for r in list(csv.reader(file))[1:]}
+
+    def log(step: int) -> None:
+        held_out = batches.held_out(params.batch_size)
+        rows[step] = (
+            log_prob_per_dim(prior, train, params.precision),
+            log_prob_per_dim(prior, held_out, params.precision),
+        )
+        lines = ["step,train_log_prob_per_dim,validation_log_prob_per_dim"]
+        lines += [f"{s},{rows[s][0]:.5f},{rows[s][1]:.5f}" for s in sorted(rows) if s <= step]
+        temporary = path.with_suffix(".tmp")  # a torn row could not be resumed from
+        temporary.write_text("\n".join(lines) + "\n")
+        temporary.replace(path)
+
+    return log
