@@ -81,8 +81,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few_transitions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "NUM_INIT", 16)
-        patch.setattr(stage, "NUM_LOGGED", 16)
+        patch.setattr(training, "NUM_INIT", 16)
+        patch.setattr(training, "NUM_LOGGED", 16)
         yield
 
 
