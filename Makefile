@@ -39,14 +39,16 @@ repro: install ## run the pipeline (only what changed), print the results and th
 
 # Beside the pipeline, which runs one agent after another: the runs of a study are independent.
 STUDY_SEEDS ?= 0 1 2
-study: install ## several seeds of parrot and sac on pick-1, two at a time, into results/pick-1
+STUDY_METHODS ?= parrot sac
+study: install ## several seeds of several methods on pick-1, two at a time, into results/pick-1
 	@$(ACTIVATE) && dvc repro train_prior
-	@$(ACTIVATE) && for seed in $(STUDY_SEEDS); do for method in parrot sac; do \
+	@$(ACTIVATE) && for seed in $(STUDY_SEEDS); do for method in $(STUDY_METHODS); do \
 		echo "finetune --prior models/prior --task pick-1 --method $$method --seed $$seed" \
 			"--out study/pick-1/$$method/$$seed"; done; done | xargs -P 2 -L 1 parrot
-	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && parrot report --data data/shards \
+	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && \
+		methods=$$(printf '%s,' $(STUDY_METHODS)) && parrot report --data data/shards \
 		--kept data/kept --prior models/prior --runs study --out results/pick-1 \
-		--set "finetune.seeds=[$${seeds%,}]"
+		--set "finetune.seeds=[$${seeds%,}]" --set "finetune.methods=[$${methods%,}]"
 
 test: install ## run the tests
 	@$(ACTIVATE) && pytest
