@@ -28,11 +28,14 @@ from parrot_data.stores.verify import verify
 
 # What a shell would run: it says when it was interrupted, as the command line does.
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from synthetic import ENVIRONMENT, SyntheticCollector, generate_params
 from parrot_data.generate import generate
 if __name__ == "__main__":
+    # A shell that runs the tests in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     out, log, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     collector = SyntheticCollector(delay_s=0.1, log=log)
     try:
