@@ -191,12 +191,13 @@ def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) 
 def _block_writer(
     make_collector: Callable[[], EpisodeCollector], work: Path, zstd_level: int
 ) -> Iterator[Work[_Block]]:
-    """What writes blocks."""
-    yield partial(_write_block, make_collector, work, zstd_level)
+    """What writes blocks, all of them in one world."""
+    with closing(make_collector()) as collector:
+        yield partial(_write_block, collector, work, zstd_level)
 
 
 def _write_block(
-    make_collector: Callable[[], EpisodeCollector],
+    collector: EpisodeCollector,
     work: Path,
     zstd_level: int,
     block: _Block,
@@ -205,15 +206,11 @@ def _write_block(
     entries: list[EpisodeEntry] = []
 
     def collected() -> Iterator[Episode]:
-        # A world of its own for every file. Bullet's broadphase, which no saved state holds, keeps
-        # traces of earlier episodes, and one episode in a thousand, while it squeezes an object,
-        # magnifies them; within a file the earlier episodes are always the same.
-        with closing(make_collector()) as collector:
-            for index in range(block.start, block.stop):
-                episode = collector.collect(index)
-                yield episode
-                entries.append(entry_of(episode))
-                tick()
+        for index in range(block.start, block.stop):
+            episode = collector.collect(index)
+            yield episode
+            entries.append(entry_of(episode))
+            tick()
 
     tar_shards.write_shard(block.tar(work), collected(), zstd_level=zstd_level)
     file = file_entry(work, block.tar(work))
