@@ -3,8 +3,7 @@
 A prior must find whatever object is next to the gripper, of whatever colour, to within a
 centimetre. Convolutions with a fully connected head need far more pictures for that than a dataset
 of a few thousand episodes has; here every attention map is drawn towards the spot under the
-gripper, more or less strongly, and reports its place relative to that spot (spatial softmax: Levine
-et al. 2016).
+gripper, more or less strongly, and reports its place relative to that spot.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ from torch import Tensor, nn
 
 from parrot_data.envs.scene import PROJECTION, VIEW
 from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.spatial_softmax import SpatialSoftmax
 
 STRIDE = 2
 TABLE_HEIGHT_M = 0.02  # of the spot under the gripper: where the middle of an object would be
 LOG_PULLS = (-1.0, 3.5)  # range of the initial pull towards that spot
 INPUT_GAIN = 4.0
 OFFSET_GAIN = 3.0
-INITIAL_SHARPNESS, STRENGTH_SCALE = 4.0, 4.0
+STRENGTH_SCALE = 4.0
 
 
 class FovealEncoder(nn.Module):
@@ -44,14 +44,9 @@ class FovealEncoder(nn.Module):
             nn.Conv2d(width, num_maps, 3, padding=1),
         )
         self.log_pull = nn.Parameter(torch.linspace(*LOG_PULLS, num_maps)[:, None])
-        self.sharpness = nn.Parameter(torch.full((num_maps, 1), INITIAL_SHARPNESS))
+        self.attend = SpatialSoftmax(image_size // STRIDE, num_maps, STRENGTH_SCALE)
         self.mean_picture: Tensor
         self.register_buffer("mean_picture", torch.zeros(1, 4, image_size, image_size))
-        side = image_size // STRIDE
-        grid = (2 * torch.arange(side) + 1) / side - 1.0
-        y, x = torch.meshgrid(grid, grid, indexing="ij")
-        self.places: Tensor
-        self.register_buffer("places", torch.stack([x, y], -1).flatten(0, 1), persistent=False)
         self.camera: Tensor
         camera = torch.tensor(PROJECTION).view(4, 4).T @ torch.tensor(VIEW).view(4, 4).T
         self.register_buffer("camera", camera, persistent=False)
@@ -63,16 +58,12 @@ class FovealEncoder(nn.Module):
     def forward(self, images: Tensor, proprioception: Tensor) -> Tensor:
         """Offsets' x, their y, and strengths of all maps, one group after the other, float32."""
         difference = with_chroma(images).sub_(self.mean_picture).mul_(INPUT_GAIN)
-        maps = self.maps(difference).float().contiguous().flatten(2)  # (B, maps, places)
-        variance = torch.linalg.vecdot(maps, maps) / maps.shape[-1] - maps.mean(-1).square()
-        spread = variance.clamp_min(0.0).sqrt()[..., None] + 1e-2
-        spot = self.spot_under(proprioception[:, :3])
-        distance = (self.places - spot[:, None]).square().sum(-1)
-        logits = maps * (self.sharpness / spread) - self.log_pull.exp() * distance[:, None]
-        attention = logits.softmax(-1)
-        x, y = (OFFSET_GAIN * (attention @ self.places - spot[:, None])).unbind(-1)
-        strength = torch.tanh(torch.linalg.vecdot(attention, maps) / STRENGTH_SCALE)
-        return torch.cat([x, y, strength], -1)
+        spot = self.spot_under(proprioception[:, :3])[:, None]
+        distance = (self.attend.places - spot).square().sum(-1)
+        pull = -self.log_pull.exp() * distance[:, None]
+        places, strengths = self.attend(self.maps(difference), pull)
+        x, y = (OFFSET_GAIN * (places - spot)).unbind(-1)
+        return torch.cat([x, y, strengths], -1)
 
     def spot_under(self, gripper: Tensor) -> Tensor:
         """Where the picture shows the spot under a gripper at (B, 3), m: (B, 2) in [-1, 1]."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.spatial_softmax import SpatialSoftmax, pixel_centers
 
 STRIDE = 2  # of the encoder: maps are half as wide as the picture
 BLOB_SIGMA = 0.08  # width of a keypoint's blob, in halves of the picture's width
 INPUT_GAIN = 4.0  # the difference from the mean picture is small against 1
-INITIAL_SHARPNESS = 4.0
 STRENGTH_SCALE = 8.0  # map value at which a strength begins to saturate
 FOREGROUND_THRESHOLD = 0.06  # of the pixel range, from the mean picture
 
@@ -45,27 +45,17 @@ class KeypointEncoder(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(width, num_keypoints, 3, padding=1),
         )
-        self.sharpness = nn.Parameter(torch.full((num_keypoints,), INITIAL_SHARPNESS))
+        self.attend = SpatialSoftmax(image_size // STRIDE, num_keypoints, STRENGTH_SCALE)
         self.mean_picture: Tensor
         mean_picture = torch.zeros(1, 3, image_size, image_size)
         self.register_buffer("mean_picture", mean_picture.to(memory_format=torch.channels_last))
-        grid = torch.linspace(-1.0, 1.0, image_size // STRIDE)
-        y, x = torch.meshgrid(grid, grid, indexing="ij")
-        self.places: Tensor
-        self.register_buffer("places", torch.stack([x, y], -1).flatten(0, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, 3 * num_keypoints) in float32 of uint8 pictures (B, S, S, 3)."""
         difference = scale_images(images).sub_(self.mean_picture).mul_(INPUT_GAIN)
-        maps = self.maps(difference).float().contiguous().flatten(2)  # (B, keypoints, places)
-        # Without this the attention starts flat, every point in the middle, and hardly learns.
-        # (By hand, because torch's std is ten times slower.)
-        variance = torch.linalg.vecdot(maps, maps) / maps.shape[-1] - maps.mean(-1).square()
-        spread = variance.clamp_min(0.0).sqrt()[..., None] + 1e-3
-        attention = (maps * (self.sharpness[:, None] / spread)).softmax(-1)
-        x, y = (attention @ self.places).unbind(-1)
-        strength = torch.tanh(torch.linalg.vecdot(attention, maps) / STRENGTH_SCALE)
-        return torch.cat([x, y, strength], -1)
+        places, strengths = self.attend(self.maps(difference))
+        x, y = places.unbind(-1)
+        return torch.cat([x, y, strengths], -1)
 
 
 class KeypointDecoder(nn.Module):
@@ -75,8 +65,7 @@ class KeypointDecoder(nn.Module):
         """Build the network; arguments as for the encoder."""
         super().__init__()
         self.grid: Tensor
-        grid = torch.linspace(-1.0, 1.0, image_size // STRIDE)
-        self.register_buffer("grid", grid, persistent=False)
+        self.register_buffer("grid", pixel_centers(image_size // STRIDE), persistent=False)
         self.draw = nn.Sequential(
             nn.Conv2d(num_keypoints, width, 3, padding=1),
             nn.ReLU(inplace=True),
