@@ -14,22 +14,21 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tasks import named_task
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import json_text, open_work, publish, sha256_sources, write_json
-from parrot_models.rl.curve import curve_rows, steps_to, success_rate, write_curve
-from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
+from parrot_data.stores.publish import json_text, open_work, publish, sha256_sources
+from parrot_models.rl.curve import success_rate
+from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import FeatureEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.methods import AgentParams, critic_action_dim
 from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.results import write_results
 from parrot_models.rl.run_folder import (
     RunConfig,
     data_manifest_sha256,
     load_prior,
     make_run,
     prior_sha256,
-    save_agent,
 )
 from parrot_models.rl.sac import SAC
 
@@ -114,7 +113,11 @@ def finetune(
     work = open_work(out, _fingerprint(config))
     learner = _make_learner(params, env, agent, seed)
     history = _learn(params, learner, work / CHECKPOINT, progress)
-    metrics = _write_results(work, params, evaluation, config, env, agent, history)
+    metrics = write_results(
+        work, config, env, agent, history, evaluation=evaluation,
+        curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
+        num_filmed=params.video_episodes,
+    )  # fmt: skip
     (work / CHECKPOINT).unlink(missing_ok=True)
     publish(work, out)
     return metrics
@@ -191,41 +194,3 @@ def _save_checkpoint(learner: Learner, history: Sequence[EpisodeSummary], checkp
     summaries = [asdict(summary) for summary in history]
     torch.save({"learner": learner.state_dict(), "history": summaries}, temporary)
     temporary.replace(checkpoint)
-
-
-def _write_results(
-    work: Path,
-    params: FinetuneParams,
-    evaluation: EvaluateParams,
-    config: RunConfig,
-    env: FeatureEnv,
-    agent: SAC,
-    history: Sequence[EpisodeSummary],
-) -> dict[str, Any]:
-    """Write the files of a finished run and return its metrics."""
-
-    def policy(observation: Any) -> Any:
-        return agent.act(observation, deterministic=True)
-
-    result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=evaluation.num_episodes)
-    rows = curve_rows(history, params.curve_window_episodes, params.curve_every_episodes)
-    warmup = [episode for episode in history if episode.env_steps <= params.warmup_steps]
-    metrics = {
-        "task": config.task,
-        "method": config.method,
-        "seed": config.seed,
-        "success_rate": result.success_rate,
-        "num_episodes": evaluation.num_episodes,
-        "num_wrong_object": result.num_wrong_object(named_task(config.task).target),
-        "warmup_success_rate": success_rate(warmup) if warmup else None,
-        "steps_to_50": steps_to(rows, 0.5),
-        "steps_to_80": steps_to(rows, 0.8),
-        "env_steps": history[-1].env_steps,
-    }
-    save_agent(work, config, agent)
-    write_json(work / "metrics.json", metrics)
-    write_json(work / "evaluation.json", {"seed": evaluation.seed, **asdict(result)})
-    write_curve(work / "curve.csv", rows)
-    video = range(min(params.video_episodes, evaluation.num_episodes))
-    record_gif(env, policy, seed=evaluation.seed, episode_indices=video, path=work / "video.gif")
-    return metrics

@@ -50,5 +50,5 @@ def _spread(maps: Tensor) -> Tensor:
     Without it the softmax starts flat, every place in the middle, and hardly learns. (By moments,
     because torch's std is ten times slower.)
     """
-    variance = torch.linalg.vecdot(maps, maps) / maps.shape[-1] - maps.mean(-1).square()
+    variance: Tensor = torch.linalg.vecdot(maps, maps) / maps.shape[-1] - maps.mean(-1).square()
     return variance.clamp_min(0.0).sqrt()[..., None] + SPREAD_FLOOR

@@ -58,7 +58,8 @@ class Encoding(NamedTuple):
 
     Attributes:
         context: (B, context_dim), what the flow is conditioned on.
-        features: (B, 3 * num_keypoints), what an agent may see: where things are.
+        features: (B, 3 * num_keypoints + feature_dim), what an agent may see: keypoints, where
+            things are, then the features of the flow's own encoder, what is about the gripper.
     """
 
     context: Tensor
@@ -68,8 +69,9 @@ class Encoding(NamedTuple):
 class BehavioralPrior(nn.Module):
     """p(a | s) as an invertible map f(z; s) = a of z ~ N(0, I) (PARROT, section 4.1).
 
-    The context comes from the flow's own encoder, trained by its likelihood. Agents see keypoints,
-    trained to reconstruct pictures: the flow's features need not tell a target from a distractor.
+    The context comes from the flow's own encoder, trained by its likelihood. An agent sees its
+    features too, but they need not tell a target from a distractor: that is what keypoints, trained
+    to reconstruct pictures, are for.
     """
 
     latent_dim = ACTION_DIM
@@ -87,7 +89,7 @@ class BehavioralPrior(nn.Module):
     @property
     def feature_dim(self) -> int:
         """Width of the features an agent sees."""
-        return self.keypoints.feature_dim
+        return self.keypoints.feature_dim + self.architecture.feature_dim
 
     def encode(self, images: Tensor, proprioception: Tensor | None = None) -> Encoding:
         """Encode observations.
@@ -99,26 +101,30 @@ class BehavioralPrior(nn.Module):
         Raises:
             ValueError: the prior reads proprioception and there is none.
         """
-        return Encoding(self.context(images, proprioception), self.keypoints(images))
+        own = self.flow_features(images, proprioception)
+        seen = torch.cat([self.keypoints(images), own.float()], -1)
+        return Encoding(self._context_of(own, proprioception), seen)
 
     def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
         """The context (B, context_dim) alone; arguments as for `encode`."""
-        if not self.architecture.proprioception:
-            parts = [self.encoder(images)]
-        elif proprioception is None:
-            raise ValueError("this prior was trained with proprioception: pass it")
-        else:
-            parts = [self.flow_features(images, proprioception), proprioception]
-        context: Tensor = self.trunk(torch.cat(parts, -1))
-        return context.float()
+        return self._context_of(self.flow_features(images, proprioception), proprioception)
 
-    def flow_features(self, images: Tensor, proprioception: Tensor) -> Tensor:
-        """Features (B, feature_dim) of the flow's own encoder."""
+    def flow_features(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+        """Features (B, feature_dim) of the flow's own encoder; arguments as for `encode`."""
+        if self.architecture.proprioception and proprioception is None:
+            raise ValueError("this prior was trained with proprioception: pass it")
         is_foveal = isinstance(self.encoder, FovealEncoder)
         features: Tensor = (
             self.encoder(images, proprioception) if is_foveal else self.encoder(images)
         )
         return features
+
+    def _context_of(self, features: Tensor, proprioception: Tensor | None) -> Tensor:
+        parts = [features]
+        if self.architecture.proprioception and proprioception is not None:
+            parts.append(proprioception)
+        context: Tensor = self.trunk(torch.cat(parts, -1))
+        return context.float()
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
         """Actions f(z; s), (B, 7), of z (B, 7) and context (B, context_dim)."""

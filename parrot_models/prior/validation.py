@@ -93,9 +93,12 @@ def _named(name: str, rates: RolloutRates) -> dict[str, float]:
 def _probe_errors(
     prior: BehavioralPrior, environment: EnvironmentParams, seed: int, num_scenes: int
 ) -> dict[str, float]:
-    """Mean error over tasks from what agents see, the flow's own features, pixels and nothing."""
+    """Mean error over tasks from what agents see, its two parts, pixels and nothing."""
     encoders: Mapping[str, Callable[[ProbeScenes], NDArray[np.float32]]] = {
-        "agent_features": lambda scenes: _in_chunks(scenes, lambda i, _p: prior.keypoints(i)),
+        "agent_features": lambda scenes: _in_chunks(
+            scenes, lambda i, p: prior.encode(i, p).features
+        ),
+        "keypoints": lambda scenes: _in_chunks(scenes, lambda i, _p: prior.keypoints(i)),
         "flow_features": lambda scenes: _in_chunks(scenes, prior.flow_features),
         "pixels": lambda scenes: scenes.images.astype(np.float32) / 255.0,
         "mean_guess": lambda scenes: np.zeros((len(scenes.images), 1), np.float32),

@@ -59,7 +59,8 @@ class Run:
         folder: where it lies.
         curve: success while learning.
         success_rate: of the final, frozen agent.
-        warmup_success_rate: of the actions before learning, None for a run without any.
+        untrained_success_rate: of the method's warm-up actions in the same scenes: for a method
+            that acts through the prior, the prior's own success.
         steps_to_50: env steps until the curve reached 0.5, None if it never did.
         steps_to_80: the same for 0.8.
         env_steps: length of the run.
@@ -70,7 +71,7 @@ class Run:
     folder: Path
     curve: Curve
     success_rate: float
-    warmup_success_rate: float | None
+    untrained_success_rate: float
     steps_to_50: int | None
     steps_to_80: int | None
     env_steps: int

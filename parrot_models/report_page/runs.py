@@ -48,7 +48,7 @@ class _Metrics(BaseModel):
     """The part of a run's metrics.json that a report shows."""
 
     success_rate: float
-    warmup_success_rate: float | None
+    untrained_success_rate: float
     steps_to_50: int | None
     steps_to_80: int | None
     env_steps: int

@@ -12,10 +12,10 @@ import numpy as np
 from parrot_models.report_page.learning import Band, Run, band_of
 
 HEADER = (
-    *("task", "method", "seed", "at start", "success"),
+    *("task", "method", "seed", "untrained", "success"),
     *("steps to 50 %", "steps to 80 %", "env steps"),
 )
-RATES = ("warmup_success_rate", "success_rate")
+RATES = ("untrained_success_rate", "success_rate")
 COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
 NONE = "-"
 
@@ -43,6 +43,7 @@ def run_entry(run: Run) -> dict[str, object]:
         "method": run.key.method,
         "seed": int(run.key.seed),
         "success_rate": run.success_rate,
+        "untrained_success_rate": run.untrained_success_rate,
         "steps_to_50": run.steps_to_50,
         "steps_to_80": run.steps_to_80,
         "env_steps": run.env_steps,

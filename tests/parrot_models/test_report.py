@@ -32,7 +32,7 @@ PRIOR = {
     "probe_error_cm": {"features": 0.9},
 }
 UNTRAINED = {
-    "warmup_success_rate": 0.0,
+    "untrained_success_rate": 0.0,
     "steps_to_50": None,
     "steps_to_80": None,
     "env_steps": 400,
@@ -145,6 +145,7 @@ def test_summary_has_an_entry_a_run(inputs: Path) -> None:
         "method": "parrot",
         "seed": 0,
         "success_rate": 0.9,
+        "untrained_success_rate": 0.0,
         "steps_to_50": 300,
         "steps_to_80": 400,
         "env_steps": 400,

@@ -33,7 +33,7 @@ def run(
         folder=Path(),
         curve=curve(rates),
         success_rate=rates[-1],
-        warmup_success_rate=rates[0],
+        untrained_success_rate=rates[0],
         steps_to_50=steps_to_50,
         steps_to_80=None,
         env_steps=(len(rates) - 1) * 100,
