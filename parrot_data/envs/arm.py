@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from parrot_data.envs.bullet import bullet
+from parrot_data.envs.objects import Quaternion, Vector
+
+# A rotation matrix (3, 3), row by row, as bullet gives it. Poses are plain floats throughout:
+# numpy takes ten times as long for three of them.
+Rotation = tuple[float, float, float, float, float, float, float, float, float]
 
 URDF = Path(__file__).parent / "assets" / "widowx250.urdf"
 
@@ -28,13 +30,13 @@ NUM_ARM_JOINTS = 6
 LEFT_FINGER, RIGHT_FINGER, TOOL = 6, 7, 8  # link indices
 
 # Gripper pointing straight down, fingers opening along the table's y axis.
-POINTING_DOWN = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+POINTING_DOWN: Rotation = (0.0, 0.0, 1.0, 0.0, 1.0, 0.0, -1.0, 0.0, 0.0)
 POSITION_GAIN = 0.35  # of the error a substep: 10 substeps leave 1 %
 FINGER_SPEED_M_S = 0.35
 ARM_FORCE, FINGER_FORCE = 60.0, 12.0  # N m, N
 
 
-def inverse_kinematics(position: NDArray[np.float64], rotation: NDArray[np.float64]) -> list[float]:
+def inverse_kinematics(position: Vector, rotation: Rotation) -> list[float]:
     """Joint angles that bring the tool to a pose, elbow up, clipped to the joint limits.
 
     The last three axes meet in one point, so the wrist decouples: waist, shoulder and elbow carry
@@ -42,13 +44,14 @@ def inverse_kinematics(position: NDArray[np.float64], rotation: NDArray[np.float
     approached as far as the arm goes.
 
     Args:
-        position: (3,) of the tool in the base frame, m.
-        rotation: (3, 3) of the tool in the base frame.
+        position: of the tool in the base frame, m.
+        rotation: of the tool in the base frame.
 
     Returns:
         Six angles in rad, in URDF order.
     """
-    x, y, z = (float(v) for v in position - WRIST_TO_TOOL * rotation[:, 0])
+    (xx, yx, zx), (xy, yy, zy), (xz, yz, zz) = rotation[0::3], rotation[1::3], rotation[2::3]
+    x, y, z = (p - WRIST_TO_TOOL * along for p, along in zip(position, (xx, yx, zx), strict=True))
     waist = math.atan2(y, x)
     reach, height = math.hypot(x, y), z - SHOULDER_HEIGHT
     distance = math.hypot(reach, height)
@@ -57,14 +60,14 @@ def inverse_kinematics(position: NDArray[np.float64], rotation: NDArray[np.float
     pitch = math.atan2(UPPER_ARM * math.cos(lean) - height, reach - UPPER_ARM * math.sin(lean))
     shoulder = lean - UPPER_ARM_LEAN
     c1, s1, cp, sp = math.cos(waist), math.sin(waist), math.cos(pitch), math.sin(pitch)
-    forearm = np.array([[c1 * cp, -s1, c1 * sp], [s1 * cp, c1, s1 * sp], [-sp, 0.0, cp]])
-    hand = forearm.T @ rotation
-    bend = math.acos(min(1.0, max(-1.0, float(hand[0, 0]))))
-    roll = math.atan2(hand[1, 0], -hand[2, 0])
-    turn = math.atan2(hand[0, 1], hand[0, 2])
+    # The hand as the forearm sees it: products of the forearm's axes with the hand's.
+    out_x, out_y, out_z = c1 * cp, s1 * cp, -sp
+    bend = math.acos(min(1.0, max(-1.0, out_x * xx + out_y * yx + out_z * zx)))
+    roll = math.atan2(c1 * yx - s1 * xx, -(c1 * sp * xx + s1 * sp * yx + cp * zx))
+    turn = math.atan2(out_x * xy + out_y * yy + out_z * zy, out_x * xz + out_y * yz + out_z * zz)
     angles = (waist, shoulder, shoulder - pitch, roll, -bend, turn)
     return [
-        min(high, max(low, float(angle)))
+        min(high, max(low, angle))
         for angle, low, high in zip(angles, JOINT_LOWER, JOINT_UPPER, strict=True)
     ]
 
@@ -84,16 +87,14 @@ class Arm:
         )  # fmt: skip
         bullet.changeConstraint(gear, gearRatio=-1, erp=0.5, maxForce=100, physicsClientId=client)
 
-    def place_at(self, position: NDArray[np.float64], finger: float) -> None:
+    def place_at(self, position: Vector, finger: float) -> None:
         """Teleport to a tool position, pointing down, at rest; for building the saved state."""
         angles = [*inverse_kinematics(position, POINTING_DOWN), finger, finger]
         for joint, angle in zip(self._joints, angles, strict=True):
             bullet.resetJointState(self.body, joint, angle, 0.0, physicsClientId=self._client)
         self._drive(angles)
 
-    def command(
-        self, position: NDArray[np.float64], rotation: NDArray[np.float64], finger: float
-    ) -> None:
+    def command(self, position: Vector, rotation: Rotation, finger: float) -> None:
         """Set the motors' targets: a tool pose and a finger position (m from the hand's centre)."""
         self._drive([*inverse_kinematics(position, rotation), finger, finger])
 
@@ -110,10 +111,10 @@ class Arm:
                 force=FINGER_FORCE, maxVelocity=FINGER_SPEED_M_S, physicsClientId=self._client,
             )  # fmt: skip
 
-    def tool_pose(self) -> tuple[NDArray[np.float64], tuple[float, ...]]:
-        """Position (3,) in m and quaternion (x, y, z, w) of the point between the finger pads."""
+    def tool_pose(self) -> tuple[Vector, Quaternion]:
+        """Position in m and quaternion (x, y, z, w) of the point between the finger pads."""
         state = bullet.getLinkState(self.body, TOOL, physicsClientId=self._client)
-        return np.array(state[4]), state[5]
+        return state[4], state[5]
 
     def finger_position(self) -> float:
         """Mean distance of the two fingers from the hand's centre, m."""

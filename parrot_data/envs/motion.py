@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
+from collections.abc import Sequence
 
+from parrot_data.envs.arm import Rotation
 from parrot_data.envs.bullet import bullet
+from parrot_data.envs.objects import Quaternion, Vector
 
 TRANSLATION_M = 0.05  # of a full action, reached within the step
 ROTATION_RAD = 0.15
-WORKSPACE_LOW = np.array([0.20, -0.17, 0.018])
-WORKSPACE_HIGH = np.array([0.40, 0.17, 0.18])
-MAX_TILT_COSINE = np.cos(np.deg2rad(30.0))  # of the gripper from straight down
+WORKSPACE_LOW = (0.20, -0.17, 0.018)
+WORKSPACE_HIGH = (0.40, 0.17, 0.18)
+MAX_TILT_COSINE = math.cos(math.radians(30.0))  # of the gripper from straight down
 
 
 def moved_pose(
-    position: NDArray[np.float64], quaternion: tuple[float, ...], action: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    position: Vector, quaternion: Quaternion, action: Sequence[float]
+) -> tuple[Vector, Rotation]:
     """The pose an action asks for, seen from where the tool is.
 
     The pose is relative to the tool's present pose, not to the one last asked for, so that what
@@ -24,20 +26,25 @@ def moved_pose(
     gripper within 30 degrees of pointing down: a rotation that would leave that cone is ignored.
 
     Args:
-        position: (3,) of the tool, m.
+        position: of the tool, m.
         quaternion: (x, y, z, w) of the tool.
-        action: (7,) in [-1, 1].
+        action: 7 numbers in [-1, 1].
 
     Returns:
-        Position (3,) in m and rotation matrix (3, 3).
+        Position in m and rotation.
     """
-    target = np.clip(position + TRANSLATION_M * action[:3], WORKSPACE_LOW, WORKSPACE_HIGH)
-    vector = ROTATION_RAD * action[3:6]
-    angle = float(np.sqrt(vector @ vector))
-    axis = (vector / max(angle, 1e-9)).tolist()
+    x, y, z = (
+        min(high, max(low, at + TRANSLATION_M * move))
+        for at, move, low, high in zip(
+            position, action[:3], WORKSPACE_LOW, WORKSPACE_HIGH, strict=True
+        )
+    )
+    vector = [ROTATION_RAD * turn for turn in action[3:6]]
+    angle = math.hypot(*vector)
+    axis = [component / max(angle, 1e-9) for component in vector]
     turn = bullet.getQuaternionFromAxisAngle(axis, angle)
     _, turned = bullet.multiplyTransforms((0, 0, 0), turn, (0, 0, 0), quaternion)
-    rotation = np.array(bullet.getMatrixFromQuaternion(turned)).reshape(3, 3)
-    if -rotation[2, 0] < MAX_TILT_COSINE:
-        rotation = np.array(bullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
-    return target, rotation
+    rotation: Rotation = bullet.getMatrixFromQuaternion(turned)
+    if -rotation[6] < MAX_TILT_COSINE:  # the hand points along the matrix's first column
+        rotation = bullet.getMatrixFromQuaternion(quaternion)
+    return (x, y, z), rotation

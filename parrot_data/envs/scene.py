@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,27 +10,20 @@ from numpy.typing import NDArray
 
 from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
 from parrot_data.envs.bullet import bullet
+from parrot_data.envs.camera import PROJECTION, VIEW, Camera
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout
-from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec
+from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
+from parrot_data.envs.table import add_solid_table
 from parrot_data.envs.tasks import Task
+
+__all__ = ["PROJECTION", "VIEW", "Scene"]  # what looks at pictures knows the camera from here
 
 TIMESTEP_S = 1 / 240
 SUBSTEPS = 10
 SOLVER_ITERATIONS = 20
-HOME = np.array([0.30, 0.0, 0.13])
-TABLE_HALF_M, TABLE_CENTER = (0.6, 0.6, 0.05), (0.3, 0.0, -0.05)
-TABLE_COLOR = (0.80, 0.78, 0.74, 1.0)
+HOME = (0.30, 0.0, 0.13)
 CONTACT_SLACK_M = 0.001
-
-# The authors' framing: 0.29 m from the middle of the workspace, 40 degrees down, facing the arm.
-CAMERA_TARGET = (0.30, 0.0, 0.02)
-CAMERA_DISTANCE_M, CAMERA_YAW, CAMERA_PITCH, CAMERA_FIELD_OF_VIEW = 0.29, 90.0, -40.0, 60.0
-VIEW = bullet.computeViewMatrixFromYawPitchRoll(
-    CAMERA_TARGET, CAMERA_DISTANCE_M, CAMERA_YAW, CAMERA_PITCH, 0, 2
-)
-PROJECTION = bullet.computeProjectionMatrixFOV(CAMERA_FIELD_OF_VIEW, 1.0, 0.05, 1.5)
-NOTHING_DEPTH = 0.9999  # depth buffer where no body is; the farthest part of the arm is at 0.96
 
 
 class Scene:
@@ -58,15 +52,15 @@ class Scene:
             numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=1e-4,
             deterministicOverlappingPairs=1, physicsClientId=self.client,
         )  # fmt: skip
-        self._build_table()
+        add_solid_table(self.client)
         self.arm = Arm(self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._start: int = bullet.saveState(physicsClientId=self.client)
         self._shapes: dict[str, tuple[int, int]] = {}
         self._bodies: list[int] = []
         self.objects: dict[str, int] = {}  # bodies by id
-        self._touching: dict[str, frozenset[int]] = {}  # links by id, since the last substep
-        self._backgrounds: dict[int, NDArray[np.uint8]] = {}  # by size
+        self._forget()
+        self._camera = Camera(self.client)
 
     def close(self) -> None:
         """Disconnect; the scene is of no use afterwards."""
@@ -82,49 +76,54 @@ class Scene:
         bullet.restoreState(self._start, physicsClientId=self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._bodies = []
-        self._touching = {}
+        self._forget()
         if task.container and layout.container_position is not None:
             self._bodies.append(self._make_container(task.container, layout.container_position))
         self.objects = {}
-        for name, (x, y), yaw in zip(task.objects, layout.positions, layout.yaws, strict=True):
-            self.objects[name] = self._make_object(self.specs[name], (x, y), float(yaw))
+        for name, (x, y), yaw in zip(
+            task.objects, layout.positions.tolist(), layout.yaws.tolist(), strict=True
+        ):
+            self.objects[name] = self._make_object(self.specs[name], (x, y), yaw)
             self._bodies.append(self.objects[name])
 
     def step(self) -> None:
         """Advance the simulation by one action's time, SUBSTEPS * TIMESTEP_S."""
-        self._touching = {}
+        self._forget()
         for _ in range(SUBSTEPS):
             bullet.stepSimulation(physicsClientId=self.client)
 
+    def _forget(self) -> None:
+        """Drop what was read of the last state: most of it is asked for several times a step."""
+        self._tool: tuple[Vector, Quaternion] | None = None
+        self._positions: dict[str, Vector] = {}
+        self._touching: dict[str, frozenset[int]] = {}
+
     def render(self, size: int) -> NDArray[np.uint8]:
-        """RGB picture, uint8 (size, size, 3).
+        """RGB picture, uint8 (size, size, 3)."""
+        return self._camera.picture(size)
 
-        The table fills the picture and never changes, and shading its pixels costs more than all
-        the rest: it is drawn once a size, and each picture is laid over it. Nothing is ever behind
-        the table's top, so this is what drawing it every time would give.
-        """
-        if size not in self._backgrounds:
-            self._backgrounds[size] = _picture_of_empty_table(size)
-        pixels, depth = _camera_image(self.client, size)
-        picture = self._backgrounds[size].copy()
-        np.copyto(picture, pixels, where=depth[:, :, None] < NOTHING_DEPTH)
-        return picture
+    def tool_pose(self) -> tuple[Vector, Quaternion]:
+        """Position in m and quaternion of the point between the finger pads."""
+        if self._tool is None:
+            self._tool = self.arm.tool_pose()
+        return self._tool
 
-    def object_position(self, name: str) -> NDArray[np.float64]:
-        """Position (3,) of an object's center, m."""
-        position, _ = bullet.getBasePositionAndOrientation(
-            self.objects[name], physicsClientId=self.client
-        )
-        return np.array(position)
+    def object_position(self, name: str) -> Vector:
+        """Position of an object's center, m."""
+        if name not in self._positions:
+            self._positions[name], _ = bullet.getBasePositionAndOrientation(
+                self.objects[name], physicsClientId=self.client
+            )
+        return self._positions[name]
 
     def object_speed(self, name: str) -> float:
         """Linear speed of an object, m/s."""
         velocity, _ = bullet.getBaseVelocity(self.objects[name], physicsClientId=self.client)
-        return float(np.linalg.norm(velocity))
+        return math.hypot(*velocity)
 
     def touching_links(self, name: str) -> frozenset[int]:
         """Links of the arm in contact with an object after the last substep."""
-        if name not in self._touching:  # asked for several times a step
+        if name not in self._touching:
             contacts = bullet.getContactPoints(
                 self.arm.body, self.objects[name], physicsClientId=self.client
             )
@@ -133,7 +132,8 @@ class Scene:
 
     def is_grasped(self, name: str) -> bool:
         """Whether both fingers hold an object."""
-        return {LEFT_FINGER, RIGHT_FINGER} <= self.touching_links(name)
+        links = self.touching_links(name)
+        return LEFT_FINGER in links and RIGHT_FINGER in links
 
     def _make_object(self, spec: ObjectSpec, xy: tuple[float, float], yaw: float) -> int:
         if spec.id not in self._shapes:
@@ -164,17 +164,6 @@ class Scene:
         )  # fmt: skip
         return body
 
-    def _build_table(self) -> None:
-        box = bullet.createCollisionShape(
-            bullet.GEOM_BOX, halfExtents=TABLE_HALF_M, physicsClientId=self.client
-        )
-        # A body without a visual shape is drawn as it collides, so one out of sight: see render.
-        speck = bullet.createVisualShape(
-            bullet.GEOM_BOX, halfExtents=(0.001, 0.001, 0.001),
-            visualFramePosition=(0.0, 0.0, -10.0), physicsClientId=self.client,
-        )  # fmt: skip
-        bullet.createMultiBody(0.0, box, speck, TABLE_CENTER, physicsClientId=self.client)
-
     def _make_container(self, name: str, xy: NDArray[np.float64]) -> int:
         spec = CONTAINERS[name]
         if name not in self._shapes:
@@ -196,25 +185,3 @@ class Scene:
             0.0, collision, visual, (float(xy[0]), float(xy[1]), 0.0), physicsClientId=self.client
         )
         return body
-
-
-def _camera_image(client: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """RGB (size, size, 3) and depth buffer (size, size) of what a physics client shows."""
-    _, _, pixels, depth, _ = bullet.getCameraImage(
-        size, size, VIEW, PROJECTION, shadow=0, lightDirection=(0.4, 0.0, 1.0),
-        renderer=bullet.ER_TINY_RENDERER, flags=bullet.ER_NO_SEGMENTATION_MASK,
-        physicsClientId=client,
-    )  # fmt: skip
-    return pixels.reshape(size, size, 4)[:, :, :3], depth
-
-
-def _picture_of_empty_table(size: int) -> NDArray[np.uint8]:
-    """RGB picture (size, size, 3) of the table alone, from a client of its own."""
-    client = bullet.connect(bullet.DIRECT)
-    box = bullet.createVisualShape(
-        bullet.GEOM_BOX, halfExtents=TABLE_HALF_M, rgbaColor=TABLE_COLOR, physicsClientId=client
-    )
-    bullet.createMultiBody(0.0, -1, box, TABLE_CENTER, physicsClientId=client)
-    pixels, _ = _camera_image(client, size)
-    bullet.disconnect(client)
-    return np.ascontiguousarray(pixels)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from collections.abc import Collection
 
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout
@@ -22,7 +21,7 @@ def is_lifted(scene: Scene, name: str) -> bool:
     position = scene.object_position(name)
     if position[2] <= scene.specs[name].rest_height + LIFT_HEIGHT_M:
         return False
-    tool, _ = scene.arm.tool_pose()
+    tool, _ = scene.tool_pose()
     return math.dist(position, tool) < HOLD_DISTANCE_M
 
 
@@ -30,8 +29,9 @@ def is_over_container(scene: Scene, name: str, task: Task, layout: Layout) -> bo
     """Whether an object's center lies over the surface of the task's container."""
     if layout.container_position is None:
         return False
-    offset = np.abs(scene.object_position(name)[:2] - layout.container_position)
-    return bool(np.max(offset) < CONTAINERS[task.container].half_width)
+    x, y, _ = scene.object_position(name)
+    middle_x, middle_y = map(float, layout.container_position)
+    return max(abs(x - middle_x), abs(y - middle_y)) < CONTAINERS[task.container].half_width
 
 
 def is_placed(scene: Scene, name: str, task: Task, layout: Layout) -> bool:
@@ -50,8 +50,6 @@ def is_placed(scene: Scene, name: str, task: Task, layout: Layout) -> bool:
     )
 
 
-def is_successful(scene: Scene, task: Task, layout: Layout) -> bool:
-    """The task's predicate: the reward is 1.0 on every step on which it holds."""
-    if task.family == "pick":
-        return is_lifted(scene, task.target)
-    return is_placed(scene, task.target, task, layout)
+def is_successful(task: Task, lifted: Collection[str], placed: Collection[str]) -> bool:
+    """The task's predicate, of what is lifted and placed: the reward is 1.0 where it holds."""
+    return task.target in (lifted if task.family == "pick" else placed)

@@ -117,10 +117,11 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self, action: NDArray[np.float32]
     ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Move the gripper by one action; actions beyond [-1, 1] are clipped."""
-        clipped = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
+        wanted = np.asarray(action, dtype=np.float64).tolist()
+        clipped = [min(max(a, -1.0), 1.0) for a in wanted]
         if abs(clipped[6]) > GRIPPER_THRESHOLD:
             self._finger = FINGER_OPEN if clipped[6] > 0 else FINGER_CLOSED
-        position, quaternion = self.scene.arm.tool_pose()
+        position, quaternion = self.scene.tool_pose()
         target, rotation = moved_pose(position, quaternion, clipped)
         self.scene.arm.command(target, rotation, self._finger)
         self.scene.step()
@@ -139,17 +140,16 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def proprioception(self) -> NDArray[np.float32]:
         """Gripper position (m), quaternion with w >= 0, opening (m): float32 (8,)."""
-        position, quaternion = self.scene.arm.tool_pose()
+        position, quaternion = self.scene.tool_pose()
         sign = math.copysign(1.0, quaternion[3])  # q and -q are one rotation: report one of them
         values = [*position, *(sign * q for q in quaternion), self.scene.arm.opening()]
         return np.array(values, dtype=np.float32)
 
     def object_positions(self) -> NDArray[np.float32]:
         """Privileged positions of the objects, float32 (3, 3) in m; NaN beyond the scene's own."""
-        positions = np.full((MAX_OBJECTS, 3), np.nan, dtype=np.float32)
-        for row, name in enumerate(self.task.objects):
-            positions[row] = self.scene.object_position(name)
-        return positions
+        nothing = [(math.nan,) * 3] * (MAX_OBJECTS - len(self.task.objects))
+        positions = [self.scene.object_position(name) for name in self.task.objects]
+        return np.array(positions + nothing, dtype=np.float32)
 
     def _observe(self) -> Observation:
         observation: Observation = {"image": self.scene.render(self.params.image_size)}
@@ -162,12 +162,14 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def _info(self, grasped: str) -> dict[str, Any]:
         task, scene = self.task, self.scene
+        lifted = [n for n in task.objects if is_lifted(scene, n)]
+        placed = [n for n in task.objects if is_placed(scene, n, task, self.layout)]
         return {
-            "is_success": is_successful(scene, task, self.layout),
+            "is_success": is_successful(task, lifted, placed),
             "task": task.name,
             "grasped": grasped,
-            "lifted": next((n for n in task.objects if is_lifted(scene, n)), ""),
-            "placed": next((n for n in task.objects if is_placed(scene, n, task, self.layout)), ""),
+            "lifted": next(iter(lifted), ""),
+            "placed": next(iter(placed), ""),
             "touched": next((n for n in task.objects if scene.touching_links(n)), ""),
         }
 

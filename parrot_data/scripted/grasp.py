@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from parrot_data.envs.arm import PAD_GAP_OFFSET
 from parrot_data.envs.motion import WORKSPACE_LOW
+from parrot_data.envs.objects import Vector
 from parrot_data.envs.scene import Scene
 from parrot_data.scripted.motions import CLOSE, OPEN, towards
 
@@ -20,6 +22,8 @@ NUM_CLOSE_STEPS = 2
 BRISK_SPEED = 0.8
 FINGER_REACH_M = 0.045  # the hand must not press on what the fingers are to hold
 
+Places = dict[str, tuple[float, float]]  # (x, y) of every object, m
+
 
 @dataclass(frozen=True)
 class GraspStyle:
@@ -30,7 +34,7 @@ class GraspStyle:
         approach_height: of the tool over the target before the descent, m.
         grasp_offset: of the tool from the target's center when the fingers close, m.
         lift_height: of the tool over the table at the end, m.
-        detour: (3,) point to visit first, m; the target is the nearest object to it.
+        detour: point to visit first, m; the target is the nearest object to it.
         num_detour_steps: steps at most on the way there.
         stumble: (2,) sideways action on the way down, which must then be corrected.
         num_stumbles: steps of it.
@@ -40,7 +44,7 @@ class GraspStyle:
     approach_height: float
     grasp_offset: float
     lift_height: float
-    detour: NDArray[np.float64]
+    detour: Vector
     num_detour_steps: int
     stumble: NDArray[np.float64]
     num_stumbles: int
@@ -51,7 +55,7 @@ PLAIN_GRASP = GraspStyle(
     approach_height=0.06,
     grasp_offset=0.0,
     lift_height=0.12,
-    detour=np.zeros(3),
+    detour=(0.0, 0.0, 0.0),
     num_detour_steps=0,
     stumble=np.zeros(2),
     num_stumbles=0,
@@ -59,7 +63,7 @@ PLAIN_GRASP = GraspStyle(
 
 # The way to an object starts anywhere, high or low: a prior that has only seen the straight way
 # from home does not know how to correct an approach that went astray.
-DETOUR_LOW, DETOUR_HIGH = (0.23, -0.12), (0.37, 0.12, 0.15)
+DETOUR_X, DETOUR_Y, MAX_DETOUR_HEIGHT = (0.23, 0.37), (-0.12, 0.12), 0.15
 MAX_DRAWS = 100
 
 
@@ -89,38 +93,37 @@ def draw_grasp_style(
     object is then the one to grasp, and a picture tells what to do; were targets drawn without
     regard to distance, the mean over them would lead between the objects.
     """
-    angle = rng.uniform(-np.pi, np.pi)
+    angle = rng.uniform(-math.pi, math.pi)
     num_detour_steps = int(rng.integers(variety.max_detour_steps + 1))
-    if not _is_nearest(scene, target, scene.arm.tool_pose()[0]):
+    places = {name: scene.object_position(name)[:2] for name in scene.objects}
+    if not _is_nearest(places, target, scene.tool_pose()[0]):
         num_detour_steps = variety.max_detour_steps
     return GraspStyle(
         speed=rng.uniform(variety.min_speed, 0.75),
         approach_height=rng.uniform(0.045, 0.075),
         grasp_offset=rng.uniform(-0.006, 0.006),
         lift_height=rng.uniform(0.10, 0.14),
-        detour=_draw_detour(scene, target, variety.min_detour_height, rng),
+        detour=_draw_detour(places, target, variety.min_detour_height, rng),
         num_detour_steps=num_detour_steps,
-        stumble=rng.uniform(0.3, 0.9) * np.array([np.cos(angle), np.sin(angle)]),
+        stumble=rng.uniform(0.3, 0.9) * np.array([math.cos(angle), math.sin(angle)]),
         num_stumbles=int(rng.integers(variety.max_stumbles + 1)),
     )
 
 
 def _draw_detour(
-    scene: Scene, target: str, min_height: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+    places: Places, target: str, min_height: float, rng: np.random.Generator
+) -> Vector:
     for _ in range(MAX_DRAWS):
-        point: NDArray[np.float64] = rng.uniform((*DETOUR_LOW, min_height), DETOUR_HIGH)
-        if _is_nearest(scene, target, point):
+        x, y = rng.uniform(*DETOUR_X), rng.uniform(*DETOUR_Y)
+        point = (x, y, rng.uniform(min_height, MAX_DETOUR_HEIGHT))
+        if _is_nearest(places, target, point):
             return point
-    return np.array([*scene.object_position(target)[:2], DETOUR_HIGH[2]])
+    return (*places[target], MAX_DETOUR_HEIGHT)
 
 
-def _is_nearest(scene: Scene, target: str, point: NDArray[np.float64]) -> bool:
+def _is_nearest(places: Places, target: str, point: Vector) -> bool:
     """Whether no object lies nearer to a point, seen from above, than the target."""
-    distances = {
-        name: float(np.linalg.norm(scene.object_position(name)[:2] - point[:2]))
-        for name in scene.objects
-    }
+    distances = {name: math.dist(place, point[:2]) for name, place in places.items()}
     return min(distances, key=distances.__getitem__) == target
 
 
@@ -147,50 +150,51 @@ class GraspPolicy:
         return self._approach_or_descend()
 
     def _make_detour(self) -> NDArray[np.float64]:
-        tool, _ = self._scene.arm.tool_pose()
+        tool, _ = self._scene.tool_pose()
         self._num_detour_steps -= 1
-        if float(np.linalg.norm(self._style.detour - tool)) < ARRIVED_M:
+        if math.dist(self._style.detour, tool) < ARRIVED_M:
             self._num_detour_steps = 0
         return towards(self._scene, self._style.detour, OPEN, BRISK_SPEED)
 
     def _approach_or_descend(self) -> NDArray[np.float64]:
-        target = self._scene.object_position(self._target)
-        tool, _ = self._scene.arm.tool_pose()
-        sideways = float(np.linalg.norm(tool[:2] - target[:2]))
+        x, y, center = self._scene.object_position(self._target)
+        tool, _ = self._scene.tool_pose()
+        sideways = math.hypot(tool[0] - x, tool[1] - y)
         if not self._is_descending and sideways < ALIGNED_M:
             self._is_descending = True
         if self._is_descending and sideways > 3 * ALIGNED_M:
             self._is_descending = False  # the object was pushed away: rise and align anew
-        height = max(target[2] + self._style.grasp_offset, WORKSPACE_LOW[2])
+        height = max(center + self._style.grasp_offset, WORKSPACE_LOW[2])
         if self._is_descending and tool[2] < height + LOWERED_M and sideways < ALIGNED_M:
             self._num_close_steps = 1
-            return self._move(np.array([*target[:2], height]), CLOSE)
+            return self._move((x, y, height), CLOSE)
         if self._is_descending and self._num_stumbles and tool[2] < height + STUMBLE_HEIGHT_M:
             return self._stumble()
         if not self._is_descending:
-            height = target[2] + self._style.approach_height
-        return self._move(np.array([*target[:2], height]), OPEN)
+            height = center + self._style.approach_height
+        return self._move((x, y, height), OPEN)
 
     def _stumble(self) -> NDArray[np.float64]:
-        tool, _ = self._scene.arm.tool_pose()
+        tool, _ = self._scene.tool_pose()
         self._num_stumbles -= 1
-        return np.concatenate([self._style.stumble, self._move(tool, OPEN)[2:]])
+        action = self._move(tool, OPEN)
+        action[:2] = self._style.stumble
+        return action
 
     def _close_or_lift(self) -> NDArray[np.float64]:
-        tool, _ = self._scene.arm.tool_pose()
+        tool, _ = self._scene.tool_pose()
         if self._num_close_steps < NUM_CLOSE_STEPS:
             self._num_close_steps += 1
             return self._move(tool, CLOSE)
         if self._has_slipped():
             self._num_close_steps, self._is_descending = 0, False
-            return towards(self._scene, np.array([*tool[:2], tool[2] + 0.03]), OPEN, BRISK_SPEED)
-        goal = np.array([*tool[:2], self._style.lift_height])
-        return towards(self._scene, goal, CLOSE, BRISK_SPEED)
+            return towards(self._scene, (*tool[:2], tool[2] + 0.03), OPEN, BRISK_SPEED)
+        return towards(self._scene, (*tool[:2], self._style.lift_height), CLOSE, BRISK_SPEED)
 
     def _has_slipped(self) -> bool:
-        tool, _ = self._scene.arm.tool_pose()
-        offset = self._scene.object_position(self._target) - tool
-        return bool(np.linalg.norm(offset) > FINGER_REACH_M + PAD_GAP_OFFSET)
+        tool, _ = self._scene.tool_pose()
+        distance = math.dist(self._scene.object_position(self._target), tool)
+        return distance > FINGER_REACH_M + PAD_GAP_OFFSET
 
-    def _move(self, goal: NDArray[np.float64], gripper: float) -> NDArray[np.float64]:
+    def _move(self, goal: Vector, gripper: float) -> NDArray[np.float64]:
         return towards(self._scene, goal, gripper, self._style.speed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,13 @@ def noisy_action(
     Returns:
         (7,) within [-0.98, 0.98].
     """
-    noisy = action + scale * rng.standard_normal(action.shape)
-    over = np.abs(noisy) - ACTION_LIMIT
-    folded = np.where(over > 0, np.sign(noisy) * (ACTION_LIMIT - over), noisy)
-    return np.clip(folded, -ACTION_LIMIT, ACTION_LIMIT).astype(np.float32)
+    noise = rng.standard_normal(len(action)).tolist()
+    noisy = [a + scale * n for a, n in zip(action.tolist(), noise, strict=True)]
+    return np.array([_folded(a) for a in noisy], dtype=np.float32)
+
+
+def _folded(value: float) -> float:
+    over = abs(value) - ACTION_LIMIT
+    if over <= 0:
+        return value
+    return math.copysign(max(-ACTION_LIMIT, ACTION_LIMIT - over), value)

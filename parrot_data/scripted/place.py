@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.objects import Vector
 from parrot_data.envs.scene import Scene
 from parrot_data.scripted.grasp import GraspPolicy, GraspStyle, GraspVariety, draw_grasp_style
 from parrot_data.scripted.motions import CLOSE, OPEN, towards
@@ -56,7 +58,7 @@ class PlacePolicy:
     ) -> None:
         """Prepare to put `target` into `container`, which stands at `xy` (2,), m."""
         self._scene, self._target, self._style = scene, target, style
-        self._goal = xy + style.offset
+        self._x, self._y = (xy + style.offset).tolist()  # where the target is to go
         self._rest = CONTAINERS[container].floor_height + scene.specs[target].rest_height
         self._grasp = GraspPolicy(scene, target, style.grasp)
         self._is_released = False
@@ -66,26 +68,29 @@ class PlacePolicy:
         if self._is_released:
             return self._rise()
         target = self._scene.object_position(self._target)
-        is_carried = self._scene.is_grasped(self._target) and target[2] > LIFTED_M
-        if not is_carried and float(np.linalg.norm(target[:2] - self._goal)) > 3 * OVER_M:
+        is_carried = target[2] > LIFTED_M and self._scene.is_grasped(self._target)
+        if not is_carried and self._sideways(target) > 3 * OVER_M:
             return self._grasp.action()
         return self._carry_or_release(target)
 
-    def _carry_or_release(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
-        tool, _ = self._scene.arm.tool_pose()
+    def _carry_or_release(self, target: Vector) -> NDArray[np.float64]:
+        tool, _ = self._scene.tool_pose()
         # Steer the object rather than the tool: it hangs where the fingers happened to close.
-        goal = tool[:2] + self._goal - target[:2]
-        if float(np.linalg.norm(target[:2] - self._goal)) > OVER_M:
-            return self._move(np.array([*goal, self._style.carry_height]), CLOSE)
+        x, y = tool[0] + self._x - target[0], tool[1] + self._y - target[1]
+        if self._sideways(target) > OVER_M:
+            return self._move((x, y, self._style.carry_height), CLOSE)
         height = self._rest + self._style.release_height
         if target[2] > height + LOWERED_M:
-            return self._move(np.array([*goal, tool[2] + height - target[2]]), CLOSE)
+            return self._move((x, y, tool[2] + height - target[2]), CLOSE)
         self._is_released = True
         return self._move(tool, OPEN)
 
-    def _rise(self) -> NDArray[np.float64]:
-        tool, _ = self._scene.arm.tool_pose()
-        return self._move(np.array([*tool[:2], self._style.carry_height + 0.03]), OPEN)
+    def _sideways(self, target: Vector) -> float:
+        return math.hypot(target[0] - self._x, target[1] - self._y)
 
-    def _move(self, goal: NDArray[np.float64], gripper: float) -> NDArray[np.float64]:
+    def _rise(self) -> NDArray[np.float64]:
+        tool, _ = self._scene.tool_pose()
+        return self._move((tool[0], tool[1], self._style.carry_height + 0.03), OPEN)
+
+    def _move(self, goal: Vector, gripper: float) -> NDArray[np.float64]:
         return towards(self._scene, goal, gripper, self._style.carry_speed)

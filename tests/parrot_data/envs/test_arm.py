@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,24 +34,25 @@ def test_forward_undoes_inverse_kinematics(scene: Scene) -> None:
 
     rng = np.random.default_rng(0)
     for _ in range(200):
-        position = rng.uniform([0.20, -0.17, 0.02], [0.40, 0.17, 0.18])
-        rotation = rotation_about(rng.normal(0.0, 0.05, 3)) @ POINTING_DOWN
-        for joint, angle in enumerate(inverse_kinematics(position, rotation)):
+        x, y, z = rng.uniform([0.20, -0.17, 0.02], [0.40, 0.17, 0.18]).tolist()
+        rotation = rotation_about(rng.normal(0.0, 0.05, 3)) @ np.reshape(POINTING_DOWN, (3, 3))
+        flat = tuple(rotation.ravel().tolist())
+        for joint, angle in enumerate(inverse_kinematics((x, y, z), flat)):  # type: ignore[arg-type]
             pybullet.resetJointState(scene.arm.body, joint, angle, physicsClientId=scene.client)
         reached, quaternion = scene.arm.tool_pose()
         matrix = np.array(pybullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
-        np.testing.assert_allclose(reached, position, atol=1e-6)
+        np.testing.assert_allclose(reached, (x, y, z), atol=1e-6)
         np.testing.assert_allclose(matrix, rotation, atol=1e-6)
 
 
 def test_a_point_out_of_reach_is_approached_within_the_joint_limits() -> None:
-    angles = inverse_kinematics(np.array([2.0, 0.0, 0.3]), POINTING_DOWN)
+    angles = inverse_kinematics((2.0, 0.0, 0.3), POINTING_DOWN)
     assert np.isfinite(angles).all()
 
 
 def test_a_command_is_carried_out_within_one_step(scene: Scene) -> None:
-    start, _ = scene.arm.tool_pose()
-    goal = start + np.array([0.02, -0.03, -0.02])
+    (x, y, z), _ = scene.arm.tool_pose()
+    goal = (x + 0.02, y - 0.03, z - 0.02)
     scene.arm.command(goal, POINTING_DOWN, 0.037)
     scene.step()
-    assert np.linalg.norm(scene.arm.tool_pose()[0] - goal) < 0.004
+    assert math.dist(scene.arm.tool_pose()[0], goal) < 0.004

@@ -168,6 +168,19 @@ def test_an_object_held_over_the_container_is_not_placed(make_env: MakeEnv) -> N
     assert not put(0.12)["is_success"]
 
 
+def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: MakeEnv) -> None:
+    env, rng = make_env("place"), np.random.default_rng(0)
+    scene, seen = env.scene, set()
+    for index in range(3):
+        env.reset(seed=0, options={"episode_index": index})
+        for _ in range(5):
+            scene.tool_pose(), scene.object_position(env.task.target)
+            env.step(rng.uniform(-1, 1, 7).astype(np.float32))
+            assert scene.tool_pose() == scene.arm.tool_pose()
+            seen.add((scene.tool_pose(), scene.object_position(env.task.target)))
+    assert len(seen) == 15
+
+
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"'juggle'.*pick-1"):
         make_task_env("juggle", PARAMS)
