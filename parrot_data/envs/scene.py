@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
 from parrot_data.envs.bullet import bullet
-from parrot_data.envs.camera import PROJECTION, VIEW, Camera
+from parrot_data.envs.camera import Camera
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
 from parrot_data.envs.table import add_solid_table
 from parrot_data.envs.tasks import Task
-
-__all__ = ["PROJECTION", "VIEW", "Scene"]  # what looks at pictures knows the camera from here
 
 TIMESTEP_S = 1 / 240
 SUBSTEPS = 10

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from parrot_data.envs.scene import PROJECTION, VIEW
+from parrot_data.envs.camera import PROJECTION, VIEW
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.spatial_softmax import SpatialSoftmax
 
