@@ -1,0 +1,139 @@
+"""The environment against the simulator it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bullet_calls import bare_loop, check_loop, recorded
+from benchmarks.row import Figures, Row, at_least, at_least_itself
+from benchmarks.setting import Setting, Values
+from parrot_data.envs.layout import Layout
+from parrot_data.envs.objects import library
+from parrot_data.envs.scene import SUBSTEPS, Scene
+from parrot_data.envs.tabletop import TabletopEnv
+from parrot_data.envs.tasks import Task
+from parrot_data.scripted.collect import Collector, draw_random_task
+
+SEED = 0
+THREE = (3, 3)  # least and greatest number of objects in a scene
+PROTOTYPE_STEPS_S = 623.0  # of a prototype in plain code, on the machine the targets were set on
+
+Actions = Sequence[NDArray[np.float32]]  # (T, 7) an episode
+
+
+def steps_against_bare_calls(setting: Setting) -> Figures:
+    """Env steps/s, and the pace at which the simulator alone could have done the same."""
+    actions = scripted_actions(setting)
+    num_steps = sum(len(episode) for episode in actions)
+    with closing(three_object_env(setting.values)) as env:
+        live(env, actions)  # a first time, for the shapes that the client keeps
+        with recorded() as calls:
+            live(env, actions)
+        check_loop(calls, num_steps * SUBSTEPS, num_steps + len(actions))
+        ours, bare = setting.cpu_seconds(lambda: live(env, actions), bare_loop(calls))
+    note = (
+        f"{len(actions)} scripted episodes of three objects, their actions lived again without the "
+        f"script, resets and pictures included; {1e6 * ours / num_steps:.0f} us a step, of which "
+        f"the simulator takes {1e6 * bare / num_steps:.0f}. The bare loop makes the very calls "
+        "that moved, made or drew something, none that only read."
+    )
+    return Figures(num_steps / ours, num_steps / bare, note)
+
+
+def steps_a_second(setting: Setting) -> Figures:
+    """Env steps/s as they are."""
+    actions = scripted_actions(setting)
+    num_steps = sum(len(episode) for episode in actions)
+    with closing(three_object_env(setting.values)) as env:
+        (seconds,) = setting.cpu_seconds(lambda: live(env, actions))
+    note = "An absolute figure: it counts on an idle machine of the kind the target was set on."
+    return Figures(num_steps / seconds, PROTOTYPE_STEPS_S, note)
+
+
+def reset_against_rebuilding(setting: Setting) -> Figures:
+    """Resets/s of one scene, and of scenes that are built for it."""
+    starts = some_starts(setting)
+    ours_next, rebuilt_next = cycle(starts), cycle(starts)
+    scene = Scene(library())
+
+    def rebuild() -> None:
+        with closing(Scene(library())) as fresh:
+            fresh.reset(*next(rebuilt_next))
+
+    with closing(scene):
+        for start in starts:
+            scene.reset(*start)
+        ours, rebuilt = setting.cpu_seconds(lambda: scene.reset(*next(ours_next)), rebuild)
+    note = f"{1e3 * ours:.2f} ms a reset of three objects, {1e3 * rebuilt:.1f} ms a new scene."
+    return Figures(1 / ours, 1 / rebuilt, note)
+
+
+def three_object_env(values: Values) -> TabletopEnv:
+    """The environment of random training scenes of three objects."""
+    families = values.generate.families
+
+    def draw_task(rng: np.random.Generator) -> Task:
+        return draw_random_task(rng, families, THREE, "train")
+
+    return TabletopEnv(values.environment, draw_task)
+
+
+def scripted_actions(setting: Setting) -> Actions:
+    """What the scripts did in those scenes, episode by episode."""
+    params = setting.values.generate
+    collector = Collector(
+        setting.values.environment, params.families, THREE, params.action_noise, SEED
+    )
+    with closing(collector):
+        count = setting.scale.replayed_episodes
+        return [collector.collect(index).actions for index in range(count)]
+
+
+def live(env: TabletopEnv, actions: Actions) -> dict[str, Any]:
+    """Live the episodes again; the last observation."""
+    for index, episode in enumerate(actions):
+        env.reset(seed=SEED, options={"episode_index": index})
+        for action in episode:
+            observation, *_ = env.step(action)
+    return observation
+
+
+def some_starts(setting: Setting) -> list[tuple[Task, Layout]]:
+    """How episodes of those scenes begin."""
+    starts = []
+    with closing(three_object_env(setting.values)) as env:
+        for index in range(setting.scale.replayed_episodes):
+            env.reset(seed=SEED, options={"episode_index": index})
+            starts.append((env.task, env.layout))
+    return starts
+
+
+ROWS = (
+    Row(
+        "env steps, three objects, resets and image",
+        "bare physics and render calls of the same scene",
+        "steps/s/core",
+        (at_least(0.88),),
+        steps_against_bare_calls,
+    ),
+    Row(
+        "the same, absolute",
+        "the prototype",
+        "steps/s/core",
+        (at_least_itself(800.0),),
+        steps_a_second,
+    ),
+    Row(
+        "reset",
+        "rebuilding the scene",
+        "resets/s",
+        (at_least(10.0),),
+        reset_against_rebuilding,
+    ),
+)

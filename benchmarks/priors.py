@@ -1,0 +1,79 @@
+"""An untrained prior of the architecture that params.yaml asks for, and its training step.
+
+Untrained weights cost what trained ones cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.setting import Values
+from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
+from parrot_models.prior.training import WEIGHT_DECAY
+from parrot_models.prior.transitions import Batch
+
+SEED = 0
+
+
+def untrained_prior(values: Values) -> BehavioralPrior:
+    """Weights drawn from a seed of its own."""
+    params = values.train_prior
+    architecture = PriorArchitecture(
+        image_size=values.environment.image_size,
+        proprioception=values.environment.proprioception,
+        encoder=params.encoder,
+        feature_dim=params.feature_dim,
+        num_keypoints=params.num_keypoints,
+        keypoint_width=params.keypoint_width,
+        context_dim=params.context_dim,
+        num_layers=params.num_layers,
+        hidden=params.hidden,
+        max_log_scale=params.max_log_scale,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return BehavioralPrior(architecture)
+
+
+def prior_in_training(values: Values) -> BehavioralPrior:
+    """The same as `fit_flow` has it: keypoints frozen, in the memory order for convolutions."""
+    prior = untrained_prior(values)
+    prior.keypoints.requires_grad_(False)
+    prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return prior
+
+
+def some_batch(values: Values, batch_size: int) -> Batch:
+    """Transitions of the right shapes; what they hold costs nothing."""
+    generator = torch.Generator().manual_seed(SEED)
+    size = values.environment.image_size
+    shape = (batch_size, size, size, 3)
+    # Where the gripper may be; the foveal encoder projects it into the picture.
+    proprioception = 0.1 * torch.rand(batch_size, PROPRIOCEPTION_DIM, generator=generator)
+    proprioception[:, 0] += 0.25
+    return Batch(
+        images=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+        proprioception=proprioception,
+        actions=0.5 * torch.randn(batch_size, ACTION_DIM, generator=generator).clamp(-2, 2),
+    )
+
+
+def training_step(
+    parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], learning_rate: float
+) -> Callable[[], None]:
+    """One step of `fit`, for any model: AdamW, gradients clipped; ours and rivals' alike."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+
+    return step
