@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro study test check clean
+.PHONY: help install repro study test check bench clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -55,6 +55,10 @@ test: install ## run the tests
 
 check: install ## the gate: format, lint, types, layers, tests
 	@$(ACTIVATE) && ruff format --check . && ruff check . && mypy && lint-imports && pytest -W error
+
+bench: install ## measure every figure beside its rival (a quarter of an hour, leave the machine idle)
+	@$(PIP) install -e '.[bench]' -c constraints.txt
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench --out benchmarks/results
 
 clean: ## remove caches and unfinished work; data, models and the environment stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

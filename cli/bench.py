@@ -1,0 +1,79 @@
+"""The command that measures: every figure beside its rival's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import PARAMS, Out, Overrides, Params, set_threads
+from cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.row import Result
+    from benchmarks.setting import Values
+
+# A terminal narrower than this would break every cell; a log has no width of its own.
+LEAST_WIDTH = 140
+
+
+def bench(
+    out: Out,
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Groups of rows, such as env,sac; all by default."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run all of the code, too briefly to tell anything.")
+    ] = False,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Measure speed, memory and growth beside other tools, on one core; leave the machine idle."""
+    from benchmarks.bench import bench as measure
+
+    set_threads(1)
+    values, groups = _values(params, overrides), rows.split(",") if rows else None
+    checkout = params.resolve().parent
+    with show_progress("bench") as progress:
+        results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
+    _print(results)
+    typer.echo(f"\n{out / 'results.md'} has a note on every row.")
+
+
+def _values(params: Path, overrides: list[str] | None) -> Values:
+    from benchmarks.setting import Values
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.filter import FilterParams
+    from parrot_data.generate import GenerateParams
+    from parrot_data.shard import ShardParams
+    from parrot_models.finetune import FinetuneParams
+    from parrot_models.train_prior import TrainPriorParams
+
+    read = Sections(params, overrides)
+    return Values(
+        environment=read("environment", EnvironmentParams),
+        generate=read("generate", GenerateParams),
+        filter=read("filter", FilterParams),
+        shard=read("shard", ShardParams),
+        train_prior=read("train_prior", TrainPriorParams),
+        finetune=read("finetune", FinetuneParams),
+    )
+
+
+def _print(results: Sequence[Result]) -> None:
+    """The table, then why rows were not measured."""
+    from rich.console import Console
+
+    from benchmarks.table import rich_table
+
+    console = Console()
+    console.width = max(console.width, LEAST_WIDTH)
+    console.print(rich_table(results))
+    for result in results:
+        if result.trouble:
+            typer.echo(f"{result.row.name}: {result.trouble}")

@@ -1,0 +1,152 @@
+"""Laws of a run: nothing measured is lost, a missing rival costs one row, quick runs all of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import bench as module
+from benchmarks.bullet_calls import bare_loop, check_loop, recorded
+from benchmarks.env_rows import live, scripted_actions, three_object_env
+from benchmarks.row import Figures, Row, at_least
+from benchmarks.setting import QUICK, Setting, Values
+from cli.bench import _values
+from cli.main import app
+from parrot_data.envs.bullet import bullet
+from parrot_data.envs.scene import SUBSTEPS
+from parrot_data.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+PARAMS = ROOT / "params.yaml"
+
+
+@pytest.fixture(scope="module")
+def values() -> Values:
+    return _values(PARAMS, None)
+
+
+def row(name: str, measure: object = lambda _: Figures(4.0, 2.0)) -> Row:
+    return Row(name, "another", "1/s", (at_least(3.0),), measure)
+
+
+def fails(error: BaseException) -> object:
+    def measure(_: Setting) -> Figures:
+        raise error
+
+    return measure
+
+
+def run(monkeypatch: pytest.MonkeyPatch, values: Values, out: Path, *rows: Row) -> dict:
+    monkeypatch.setattr(module, "GROUPS", MappingProxyType({"some": rows}))
+    module.bench(values, ROOT, out, None, is_quick=True)
+    return json.loads((out / "results.json").read_text())
+
+
+def test_results_say_what_was_measured_where_and_of_which_code(
+    monkeypatch: pytest.MonkeyPatch, values: Values, tmp_path: Path
+) -> None:
+    found = run(monkeypatch, values, tmp_path / "new" / "out", row("first"))
+    assert found["rows"] == [
+        {
+            "group": "some",
+            "name": "first",
+            "rival": "another",
+            "unit": "1/s",
+            "ours": 4.0,
+            "rivals": 2.0,
+            "ratio": 2.0,
+            "targets": [">= 3x"],
+            "is_met": False,
+            "note": "",
+        }
+    ]
+    assert {"cpu", "cores", "memory_gb", "python", "torch", "numpy"} <= found["machine"].keys()
+    assert {"commit", "is_clean"} == found["code"].keys()
+    assert (
+        "| first | another | 1/s | 4 | 2 | 2 | >= 3x | no |"
+        in (tmp_path / "new" / "out" / "results.md").read_text().splitlines()
+    )
+
+
+def test_an_interrupted_run_keeps_the_rows_it_measured(
+    monkeypatch: pytest.MonkeyPatch, values: Values, tmp_path: Path
+) -> None:
+    interrupted = row("third", fails(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, values, tmp_path, row("first"), row("second"), interrupted, row("last"))
+    found = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [kept["name"] for kept in found] == ["first", "second"]
+    assert "| second |" in (tmp_path / "results.md").read_text()
+
+
+def test_a_missing_rival_is_one_sentence_and_costs_no_other_row(
+    monkeypatch: pytest.MonkeyPatch, values: Values, tmp_path: Path
+) -> None:
+    missing = row("against nflows", fails(ModuleNotFoundError("gone", name="nflows.flows")))
+    harmed = row("harmed", fails(UserError("The data are gone: make them again.")))
+    found = run(monkeypatch, values, tmp_path, missing, harmed, row("last"))["rows"]
+    assert [(kept["ours"], kept["is_met"]) for kept in found] == [(None, None)] * 2 + [(4.0, False)]
+    assert "nflows is not installed: run `pip install -e '.[bench]'" in found[0]["note"]
+    assert found[1]["note"] == "The data are gone: make them again."
+
+
+def test_what_is_missing_and_no_rival_is_a_defect(
+    monkeypatch: pytest.MonkeyPatch, values: Values, tmp_path: Path
+) -> None:
+    broken = row("broken", fails(ModuleNotFoundError("gone", name="parrot_models.gone")))
+    with pytest.raises(ModuleNotFoundError):
+        run(monkeypatch, values, tmp_path, broken)
+
+
+def test_nothing_is_imported_from_a_rival_before_its_row_is_measured() -> None:
+    missing = dict.fromkeys(module.RIVALS)
+    code = f"import sys; sys.modules.update({missing}); import benchmarks.bench"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_bare_loop_moves_the_world_as_the_environment_did(values: Values, tmp_path: Path) -> None:
+    setting = Setting(values, QUICK, tmp_path, ROOT)
+    actions, env = scripted_actions(setting), three_object_env(values)
+    originals = dict(vars(bullet))
+    live(env, actions)
+    with recorded() as calls:
+        last = live(env, actions)
+    assert dict(vars(bullet)) == originals
+    num_steps = sum(len(episode) for episode in actions)
+    check_loop(calls, num_steps * SUBSTEPS, num_steps + len(actions))
+    before = env.object_positions().tobytes(), last["image"].tobytes()
+    bare_loop(calls)()
+    image = env.scene.render(values.environment.image_size)
+    assert (env.object_positions().tobytes(), image.tobytes()) == before
+    with pytest.raises(RuntimeError, match="substeps"):
+        check_loop(calls[:-1], num_steps * SUBSTEPS, num_steps + len(actions))
+    env.close()
+
+
+def test_quick_measures_every_row_of_cheap_groups(tmp_path: Path) -> None:
+    pytest.importorskip("nflows")
+    pytest.importorskip("zuko")
+    groups = "env,prior,flow"
+    arguments = ["bench", "--quick", "--rows", groups, "--out", str(tmp_path)]
+    shown = CliRunner().invoke(app, [*arguments, "--params", str(PARAMS)])
+    assert shown.exit_code == 0, shown.output
+    found = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert len(found) == sum(len(module.GROUPS[group]) for group in groups.split(","))
+    assert all(measured["ours"] > 0 for measured in found), found
+    density = next(r for r in found if r["name"] == "flow density, fp32")
+    assert density["is_met"], "nflows with our weights must be the same density"
+
+
+def test_unknown_rows_are_one_sentence(tmp_path: Path) -> None:
+    arguments = ["bench", "--rows", "sak", "--out", str(tmp_path), "--params", str(PARAMS)]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 1
+    assert shown.stderr.count("error: ") == 1
+    assert "'sak'" in shown.stderr
+    assert "sac" in shown.stderr
