@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import print_error
 from cli.options import PARAMS, Out, Overrides, Params, set_threads
 from cli.progress import show_progress
 
@@ -38,8 +39,12 @@ def bench(
     set_threads(1)
     values, groups = _values(params, overrides), rows.split(",") if rows else None
     checkout = params.resolve().parent
-    with show_progress("bench") as progress:
-        results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
+    try:
+        with show_progress("bench") as progress:
+            results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
+    except KeyboardInterrupt:
+        print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
+        raise typer.Exit(130) from None
     _print(results)
     typer.echo(f"\n{out / 'results.md'} has a note on every row.")
 

@@ -85,6 +85,15 @@ def test_an_interrupted_run_keeps_the_rows_it_measured(
     assert "| second |" in (tmp_path / "results.md").read_text()
 
 
+def test_ctrl_c_says_where_those_rows_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = (row("first"), row("second", fails(KeyboardInterrupt())))
+    monkeypatch.setattr(module, "GROUPS", MappingProxyType({"some": rows}))
+    shown = CliRunner().invoke(app, ["bench", "--out", str(tmp_path), "--params", str(PARAMS)])
+    assert shown.exit_code == 130
+    assert f"error: interrupted; {tmp_path / 'results.md'}" in shown.stderr
+    assert "| first |" in (tmp_path / "results.md").read_text()
+
+
 def test_a_missing_rival_is_one_sentence_and_costs_no_other_row(
     monkeypatch: pytest.MonkeyPatch, values: Values, tmp_path: Path
 ) -> None:
