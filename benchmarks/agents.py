@@ -50,6 +50,7 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> Learner:
         replay,
         seed=SEED,
         warmup_steps=WARMUP_EPISODES * values.environment.episode_steps,
+        critic_only_updates=0,
         batch_size=params.batch_size,
         utd=1.0,
         total_steps=num_steps,

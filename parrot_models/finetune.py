@@ -42,6 +42,7 @@ class FinetuneParams(BaseModel):
         tasks, methods, seeds: the matrix of runs; a run is one of each.
         env_steps: length of a run, rounded up to whole episodes.
         warmup_steps: env steps of warm-up actions before the first update.
+        critic_only_updates: first updates, in which the actor stays as it is.
         batch_size: transitions an update.
         utd: updates per env step after the warm-up.
         final_rate: share of the learning rates left at the end of a run; they fall linearly.
@@ -62,6 +63,7 @@ class FinetuneParams(BaseModel):
     seeds: list[str]
     env_steps: int = Field(ge=1)
     warmup_steps: int = Field(ge=1)
+    critic_only_updates: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     utd: float = Field(ge=0)
     final_rate: float = Field(ge=0, le=1)
@@ -155,6 +157,7 @@ def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int
         replay,
         seed=seed,
         warmup_steps=params.warmup_steps,
+        critic_only_updates=params.critic_only_updates,
         batch_size=params.batch_size,
         utd=params.utd,
         total_steps=params.env_steps,

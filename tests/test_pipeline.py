@@ -43,6 +43,7 @@ TINY: dict[str, dict[str, Any]] = {
         "seeds": ["0"],
         "env_steps": 100,
         "warmup_steps": 50,
+        "critic_only_updates": 5,
         "batch_size": 16,
         "replay_capacity": 200,
         "curve_window_episodes": 2,

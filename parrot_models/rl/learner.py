@@ -45,6 +45,8 @@ class Learner:
         seed: of the training episodes, the warm-up and the draws from the replay buffer.
         warmup_steps: env steps of warm-up actions before the first update.
         batch_size: transitions an update.
+        critic_only_updates: first updates, in which the actor stays as it is: it would follow
+            critics that know nothing yet, and lose what the prior gave it.
         utd: updates per env step after the warm-up; may be a fraction.
         total_steps: env steps of the whole run, over which learning rates fall linearly.
         final_rate: share of the learning rates that is left at its end.
@@ -59,6 +61,7 @@ class Learner:
         *,
         seed: int,
         warmup_steps: int,
+        critic_only_updates: int,
         batch_size: int,
         utd: float,
         total_steps: int,
@@ -67,6 +70,7 @@ class Learner:
     ) -> None:
         self.env, self.agent, self.replay = env, agent, replay
         self.warmup_steps, self.batch_size, self.utd = warmup_steps, batch_size, utd
+        self.critic_only_updates = critic_only_updates
         self.total_steps, self.final_rate = total_steps, final_rate
         self.stores_executed = stores_executed
         self.env_steps = 0
@@ -129,7 +133,8 @@ class Learner:
         self.agent.scale_learning_rates(self._rate())
         while self._num_updates < int(self.utd * steps_since_warmup):
             batch = self.replay.sample(self.batch_size, self._rng)
-            self._info = self.agent.update(batch)
+            critic_only = self._num_updates < self.critic_only_updates
+            self._info = self.agent.update(batch, critic_only=critic_only)
             self._num_updates += 1
 
     def _rate(self) -> float:

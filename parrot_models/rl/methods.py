@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from parrot_data.errors import UserError
 from parrot_models.networks.image_encoder import make_encoder
+from parrot_models.networks.precision import Precision
 from parrot_models.rl.latent_env import FeatureEnv, LatentEnv, Observe, Prior
-from parrot_models.rl.sac import SAC, Executed, Precision, actions_as_given
+from parrot_models.rl.sac import SAC, Executed, actions_as_given
 
 CONTEXT = "context"  # observation key that only `executed` reads
 
@@ -35,6 +36,7 @@ class AgentParams(BaseModel):
         polyak: share of the critics that their targets take over at every update.
         initial_temperature: weight of the entropy bonus at the start.
         target_entropy: nats, of actions scaled to [-1, 1].
+        observation_noise: standard deviation of the noise on what networks see in updates.
         precision: of matrix products in updates, "bf16" or "fp32", see `SAC`. At batch 256 "bf16"
             was a quarter faster, and a toy task was learned alike, over three seeds.
     """
@@ -51,6 +53,7 @@ class AgentParams(BaseModel):
     polyak: float = Field(gt=0, le=1)
     initial_temperature: float = Field(gt=0)
     target_entropy: float
+    observation_noise: float = Field(ge=0)
     precision: Precision
 
 
@@ -135,6 +138,7 @@ def make_agent(
         initial_temperature=params.initial_temperature,
         target_entropy=params.target_entropy,
         initial_std=method.initial_std(params),
+        observation_noise=params.observation_noise,
         precision=params.precision,
         generator=torch.Generator().manual_seed(seed),
     )

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from parrot_models.networks.precision import Precision, products_in
 from parrot_models.rl.actor_critic import Actor, Critic, Trunk
 from parrot_models.rl.replay_buffer import Batch, Observation
 
 Info = dict[str, float]
 # What the critics judge, from the actor's actions (B, A) and the observations: differentiable.
 Executed = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-Precision = Literal["fp32", "bf16"]
 
 NUM_CRITICS = 2
 
@@ -45,6 +44,9 @@ class SAC:
         initial_temperature: of the entropy bonus at the start.
         target_entropy: nats, of actions scaled to [-1, 1].
         initial_std: see `Actor`.
+        observation_noise: standard deviation of the Gaussian noise that updates add to the trunk's
+            normalized output, in networks and in targets: critics then cannot learn single
+            observations by heart.
         precision: of the matrix products in updates, not of their sums nor of acting; "bf16"
             spares a quarter of the time where the CPU can multiply it (AMX, AVX-512).
         generator: source of the initial weights and of all noise afterwards.
@@ -66,12 +68,14 @@ class SAC:
         initial_temperature: float,
         target_entropy: float,
         initial_std: float,
+        observation_noise: float,
         precision: Precision,
         generator: torch.Generator,
     ) -> None:
         self.executed, self.polyak = executed, polyak
         self.learning_rate = learning_rate
         self.target_entropy, self.generator = target_entropy, generator
+        self.observation_noise = observation_noise
         self.precision: Precision = precision
         self.trunk = Trunk(vector_dims, encoder, encoder_dim)
         width = self.trunk.output_dim
@@ -115,15 +119,20 @@ class SAC:
             return self.actor.mode(encoded)[0].numpy()
         return self.actor.sample(encoded, generator or self.generator)[0][0].numpy()
 
-    def update(self, batch: Batch) -> Info:
-        """One gradient step on critics, actor and temperature, and one on the target critics."""
-        with _products_in(self.precision):
-            encoded = self.trunk(batch.observations)
-            critic_info = self.update_critic(batch, encoded)
-            actor_info = self.update_actor(batch.observations, encoded.detach())
-        temperature_info = self.update_temperature(actor_info["entropy"])
+    def update(self, batch: Batch, *, critic_only: bool = False) -> Info:
+        """One gradient step on critics, actor and temperature, and one on the target critics.
+
+        With `critic_only` actor and temperature stay as they are.
+        """
+        with products_in(self.precision):
+            encoded = self._encode(batch.observations)
+            info = self.update_critic(batch, encoded)
+            if not critic_only:
+                info |= self.update_actor(batch.observations, encoded.detach())
+        if not critic_only:
+            info |= self.update_temperature(info["entropy"])
         self.update_target()
-        return {**critic_info, **actor_info, **temperature_info}
+        return info
 
     def update_critic(self, batch: Batch, encoded: Tensor) -> Info:
         """Step critics and trunk towards the soft target; `encoded` is the trunk's (B, dim)."""
@@ -138,7 +147,7 @@ class SAC:
     @torch.no_grad()
     def critic_targets(self, batch: Batch) -> Tensor:
         """R + discount * (min_i Q_i(s', a') - temperature * log_prob(a')): (B,)."""
-        encoded = self.trunk(batch.next_observations)
+        encoded = self._encode(batch.next_observations)
         actions, log_probs = self.actor.sample(encoded, self.generator)
         executed = self.executed(actions, batch.next_observations)
         values: Tensor = self.target_critic(encoded, executed).amin(0)
@@ -206,16 +215,13 @@ class SAC:
             optimizer.load_state_dict(copy.deepcopy(saved))  # it would share the moments
         self.generator.set_state(state["generator"])
 
+    def _encode(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """The trunk's output (B, dim) with noise, for updates."""
+        encoded: Tensor = self.trunk(observations)
+        if self.observation_noise == 0.0:
+            return encoded
+        noise = torch.randn(encoded.shape, generator=self.generator)
+        return encoded.add(noise, alpha=self.observation_noise)
+
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer]
-
-
-@contextmanager
-def _products_in(precision: Precision) -> Iterator[None]:
-    """Let torch multiply float32 matrices at this precision, and as before afterwards."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if precision == "bf16" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -60,6 +60,7 @@ def make_params(**changes):
         "polyak": 0.01,
         "initial_temperature": 0.02,
         "target_entropy": -5.0,
+        "observation_noise": 0.1,
         "precision": "bf16",
     }
     agent |= changes.pop("agent", {})
@@ -69,6 +70,7 @@ def make_params(**changes):
         "seeds": ["0"],
         "env_steps": 60,
         "warmup_steps": 20,
+        "critic_only_updates": 3,
         "batch_size": 8,
         "utd": 0.5,
         "final_rate": 0.5,

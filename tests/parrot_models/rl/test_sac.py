@@ -25,6 +25,7 @@ def make_agent(seed=0, **changes):
         "initial_temperature": 0.05,
         "target_entropy": -4.0,
         "initial_std": 0.5,
+        "observation_noise": 0.0,
         "precision": "fp32",
         "generator": torch.Generator().manual_seed(seed),
     }
@@ -79,6 +80,25 @@ def test_only_the_actors_loss_reaches_the_actor():
     assert not is_unchanged(agent.actor, actor)
     assert is_unchanged(agent.trunk, trunk)
     assert is_unchanged(agent.critic, critic)
+
+
+def test_a_critic_only_update_leaves_actor_and_temperature_alone():
+    agent, batch = make_agent(), make_batch()
+    actor, critic, temperature = copied(agent.actor), copied(agent.critic), agent.temperature
+    agent.update(batch, critic_only=True)
+    assert is_unchanged(agent.actor, actor)
+    assert agent.temperature == temperature
+    assert not is_unchanged(agent.critic, critic)
+
+
+def test_observation_noise_is_what_updates_see_and_acting_does_not():
+    quiet, noisy = make_agent(), make_agent(observation_noise=0.5)
+    observation = {"features": np.ones(2, np.float32)}
+    assert (
+        quiet.act(observation, deterministic=True) == noisy.act(observation, deterministic=True)
+    ).all()
+    batch = make_batch()
+    assert quiet.update(batch)["critic_loss"] != noisy.update(batch)["critic_loss"]
 
 
 def test_critic_targets_are_soft_and_clipped():
