@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from time import process_time
 from types import MappingProxyType
 
 from torch import Tensor
@@ -30,8 +32,7 @@ from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import step_generator
 from parrot_models.prior.likelihood import negative_log_likelihood
 
-# Linear and flat, with room for what any measurement varies by; a line of a manifest for every
-# episode is held in memory, kilobytes where the episode itself has 180.
+# Linear and flat, with room for what any measurement varies by.
 COST_GROWTH, MEMORY_GROWTH, ALLOWED_MB = 1.2, 1.2, 16.0
 
 
@@ -41,53 +42,51 @@ class Work:
 
     Attributes:
         prepare: makes what the work needs, before it is measured.
-        do: the work; gives the number of units it is divided by.
-        unit: what those are.
+        do: the work; gives the seconds of one core that a unit of it took.
+        unit: what it is divided by.
         is_simulation: whether every episode is simulated, and sizes are smaller.
     """
 
     prepare: Callable[[Setting, int], object]
-    do: Callable[[Setting, int], int]
+    do: Callable[[Setting, int], float]
     unit: str = "episode"
     is_simulation: bool = False
 
 
-def do_generate(setting: Setting, num_episodes: int) -> int:
+def do_generate(setting: Setting, num_episodes: int) -> float:
     """Simulate and store."""
     params = setting.values.generate.model_copy(
         update={"num_episodes": num_episodes, "episodes_per_file": max(1, num_episodes // 4)}
     )
     out = setting.scratch / "growing-raw"
-    generate(params, setting.values.environment, out, workers=1)
+    environment = setting.values.environment
+    seconds = _seconds_each(num_episodes, partial(generate, params, environment, out, workers=1))
     shutil.rmtree(out)
-    return num_episodes
+    return seconds
 
 
-def do_store(setting: Setting, num_episodes: int) -> int:
+def do_store(setting: Setting, num_episodes: int) -> float:
     """Write raw data of episodes that cost no simulation."""
     shutil.rmtree(raw_folder(setting, num_episodes), ignore_errors=True)
-    repeated_raw_data(setting, num_episodes)
-    return num_episodes
+    return _seconds_each(num_episodes, partial(repeated_raw_data, setting, num_episodes))
 
 
-def do_shard(setting: Setting, num_episodes: int) -> int:
+def do_shard(setting: Setting, num_episodes: int) -> float:
     """Write both stores."""
     shutil.rmtree(shards_folder(setting, num_episodes), ignore_errors=True)
-    sharded(setting, num_episodes)
-    return num_episodes
+    return _seconds_each(num_episodes, partial(sharded, setting, num_episodes))
 
 
-def do_verify(setting: Setting, num_episodes: int) -> int:
+def do_verify(setting: Setting, num_episodes: int) -> float:
     """Check every byte of both stores."""
-    verify(sharded(setting, num_episodes))
-    return num_episodes
+    return _seconds_each(num_episodes, partial(verify, sharded(setting, num_episodes)))
 
 
-def do_train(setting: Setting, num_episodes: int) -> int:
-    """Train on a dataset that is decoded already: load, augment, step."""
-    params = setting.values.train_prior
+def do_train(setting: Setting, num_episodes: int) -> float:
+    """Train on a dataset that is decoded and opened already: load, augment, step."""
+    params, num_steps = setting.values.train_prior, setting.scale.steps_of_growth
     batches, prior = decoded(setting, num_episodes), prior_in_training(setting.values)
-    number = iter(range(setting.scale.steps_of_growth))
+    number = count()
 
     def loss_at_next_step() -> Tensor:
         rng = step_generator(params.seed, next(number))
@@ -95,9 +94,14 @@ def do_train(setting: Setting, num_episodes: int) -> int:
         return negative_log_likelihood(prior, batch, params.precision)
 
     step = training_step(prior.parameters(), loss_at_next_step, params.learning_rate)
-    for _ in range(setting.scale.steps_of_growth):
-        step()
-    return setting.scale.steps_of_growth
+    step()  # the first pays for what is made only once
+    return _seconds_each(num_steps, lambda: [step() for _ in range(num_steps)])
+
+
+def _seconds_each(units: int, work: Callable[[], object]) -> float:
+    start = process_time()
+    work()
+    return (process_time() - start) / units
 
 
 def prepare_nothing(_setting: Setting, _num_episodes: int) -> None:
@@ -128,13 +132,25 @@ WORK: Mapping[str, Work] = MappingProxyType(
 def growth_of_cost(setting: Setting, *, name: str) -> Figures:
     """Milliseconds of one core a unit of work, at the largest size and at the smallest."""
     costs = {size: used["cost_ms"] for size, used in _usages(setting, name).items()}
-    return _from_smallest_to_largest(costs, f"ms/{WORK[name].unit}")
+    note = (
+        f"ms by number of episodes: {_told(costs)}. Only `generate` simulates every one of them; "
+        "the others work on a few simulated ones, repeated."
+    )
+    return Figures(costs[max(costs)], costs[min(costs)], note)
 
 
 def growth_of_memory(setting: Setting, *, name: str) -> Figures:
     """Megabytes that the work took, at the largest size and at the smallest."""
     added = {size: used["added_mb"] for size, used in _usages(setting, name).items()}
-    return _from_smallest_to_largest(added, "MB on top of the imports")
+    smallest, largest = min(added), max(added)
+    slope_kb = 1e3 * (added[largest] - added[smallest]) / (largest - smallest)
+    environment = setting.values.environment
+    images_kb = 3e-3 * (environment.episode_steps + 1) * environment.image_size**2
+    note = (
+        f"MB on top of the imports by number of episodes: {_told(added)}; {slope_kb:.1f} kB for "
+        f"each more, whose images are {images_kb:.0f} kB. Episodes stream; manifests do not."
+    )
+    return Figures(added[largest], added[smallest], note)
 
 
 def _usages(setting: Setting, name: str) -> dict[int, dict[str, float]]:
@@ -146,20 +162,13 @@ def _usages(setting: Setting, name: str) -> dict[int, dict[str, float]]:
         if not path.exists():
             work.prepare(setting, size)
             used = in_own_process(work.do, setting, size)
-            cost_ms = 1e3 * used.cpu_s / used.result
-            write_json(path, {"cost_ms": cost_ms, "added_mb": 1e3 * used.added_gb})
+            write_json(path, {"cost_ms": 1e3 * used.result, "added_mb": 1e3 * used.added_gb})
         usages[size] = read_json(path)
     return usages
 
 
-def _from_smallest_to_largest(values: Mapping[int, float], unit: str) -> Figures:
-    smallest, largest = min(values), max(values)
-    told = ", ".join(f"{size:,}: {value:.1f}" for size, value in values.items())
-    note = (
-        f"{unit} by number of episodes: {told}. Only `generate` simulates every one of them; the "
-        "others work on a few simulated ones, repeated."
-    )
-    return Figures(values[largest], values[smallest], note)
+def _told(values: Mapping[int, float]) -> str:
+    return ", ".join(f"{size:,}: {value:.3g}" for size, value in values.items())
 
 
 ROWS = tuple(

@@ -1,4 +1,4 @@
-"""Work in a process of its own, to see what it takes in memory and on one core."""
+"""Work in a process of its own, to see what it takes in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
 from typing import Any
 
 import torch
@@ -22,14 +21,12 @@ class Usage:
     """What a piece of work took.
 
     Attributes:
-        cpu_s: of all threads of the process, start and imports left out.
         peak_gb: most memory it ever held, files mapped into it included.
         added_gb: most that the work added to what the imports took, without mapped files, which
             the kernel drops when it needs room.
         result: what the work returned.
     """
 
-    cpu_s: float
     peak_gb: float
     added_gb: float
     result: Any
@@ -53,13 +50,12 @@ def _measured(work: Callable[..., Any], *arguments: Any) -> Usage:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    before_gb, start = _gigabytes("RssAnon"), process_time()
+    before_gb = _gigabytes("RssAnon")
     result = work(*arguments)
-    cpu_s = process_time() - start
     ended.set()
     watcher.join()
     added_gb = max([*seen, _gigabytes("RssAnon")]) - before_gb
-    return Usage(cpu_s, _gigabytes("VmHWM"), added_gb, result)
+    return Usage(_gigabytes("VmHWM"), added_gb, result)
 
 
 def _gigabytes(key: str) -> float:
