@@ -37,18 +37,22 @@ repro: install ## run the pipeline (only what changed), print the results and th
 	@$(ACTIVATE) && dvc repro
 	@echo && cat report/table.txt && echo && echo "Report: $(CURDIR)/report/index.html"
 
-# Beside the pipeline, which runs one agent after another: the runs of a study are independent.
+# Beside the pipeline, which runs one agent after another: the runs of a study are independent, and
+# two with a thread each take less time than one after the other with two.
+STUDY_TASK ?= pick-2
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
-study: install ## several seeds of several methods on pick-1, two at a time, into results/pick-1
+study: install ## several seeds and methods on STUDY_TASK, two at a time, into results/STUDY_TASK
 	@$(ACTIVATE) && dvc repro train_prior
 	@$(ACTIVATE) && for seed in $(STUDY_SEEDS); do for method in $(STUDY_METHODS); do \
-		echo "finetune --prior models/prior --task pick-1 --method $$method --seed $$seed" \
-			"--out study/pick-1/$$method/$$seed"; done; done | xargs -P 2 -L 1 parrot
+		echo "finetune --prior models/prior --task $(STUDY_TASK) --method $$method --seed $$seed" \
+			"--threads 1 --out study/$(STUDY_TASK)/$$method/$$seed"; done; done \
+		| xargs -P 2 -L 1 parrot
 	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && \
 		methods=$$(printf '%s,' $(STUDY_METHODS)) && parrot report --data data/shards \
-		--kept data/kept --prior models/prior --runs study --out results/pick-1 \
-		--set "finetune.seeds=[$${seeds%,}]" --set "finetune.methods=[$${methods%,}]"
+		--kept data/kept --prior models/prior --runs study --out results/$(STUDY_TASK) \
+		--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \
+		--set "finetune.methods=[$${methods%,}]"
 
 test: install ## run the tests
 	@$(ACTIVATE) && pytest
