@@ -62,6 +62,7 @@ check: install ## the gate: format, lint, types, layers, tests
 
 bench: install ## measure every figure beside its rival (a quarter of an hour, leave the machine idle)
 	@$(PIP) install -e '.[bench]' -c constraints.txt
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot profile --out benchmarks/results
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench --out benchmarks/results
 
 clean: ## remove caches and unfinished work; data, models and the environment stay

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
@@ -16,6 +15,7 @@ from benchmarks.row import Figures, Row, at_least, at_most_itself
 from benchmarks.setting import Setting, Values
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.networks.precision import Precision, products_in
 
 SEED = 0
 NUM_FITTED = 200  # training steps after which a density is worth comparing
@@ -38,7 +38,7 @@ def sampling_against_zuko(setting: Setting) -> Figures:
     return _sampling(setting, lambda context: rival(context).sample())
 
 
-def training(setting: Setting, *, batch_size: int, precision: str) -> Figures:
+def training(setting: Setting, *, batch_size: int, precision: Precision) -> Figures:
     """Training steps/s, ours in the precision asked for, nflows in float32."""
     from benchmarks.rivals.nflows_flow import nflows_flow
 
@@ -52,7 +52,7 @@ def training(setting: Setting, *, batch_size: int, precision: str) -> Figures:
     )
 
     def our_step_in_precision() -> None:
-        with _products_in(precision):
+        with products_in(precision):
             our_step()
 
     mine, theirs = setting.cpu_seconds(our_step_in_precision, rival_step)
@@ -84,7 +84,7 @@ def density_in_bf16(setting: Setting) -> Figures:
         actions, context = _batch(values, 1024, seed)
         with torch.inference_mode():
             exact = flow.log_prob(actions, context)
-            with _products_in("bf16"):
+            with products_in("bf16"):
                 differences.append(flow.log_prob(actions, context) - exact)
     difference = torch.cat(differences)
     note = (
@@ -147,16 +147,7 @@ def _loss(flow: Any, actions: Tensor, context: Tensor) -> Tensor:
     return loss
 
 
-@contextmanager
-def _products_in(precision: str) -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if precision == "bf16" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
+LEAST_RATIOS: tuple[tuple[Precision, float], ...] = (("fp32", 1.0), ("bf16", 1.5))
 ROWS = (
     Row(
         "flow sample, batch 1",
@@ -174,7 +165,7 @@ ROWS = (
             (at_least(least),),
             partial(training, batch_size=batch_size, precision=precision),
         )
-        for precision, least in (("fp32", 1.0), ("bf16", 1.5))
+        for precision, least in LEAST_RATIOS
         for batch_size in (256, 1024)
     ),
     Row("flow density, fp32", "nflows", "nats", (at_most_itself(1e-3),), density_against_nflows),

@@ -49,6 +49,17 @@ def bench(
     typer.echo(f"\n{out / 'results.md'} has a note on every row.")
 
 
+def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
+    """Write where a second of generation and one of fine-tuning goes, function by function."""
+    from benchmarks.profiles import write_profile
+
+    set_threads(1)
+    values = _values(params, overrides)
+    with show_progress("profile") as progress:
+        path = write_profile(values, params.resolve().parent, out, progress=progress)
+    typer.echo(f"wrote {path}")
+
+
 def _values(params: Path, overrides: list[str] | None) -> Values:
     from benchmarks.setting import Values
     from cli.params import Sections
