@@ -59,8 +59,9 @@ class FovealEncoder(nn.Module):
         """Offsets' x, their y, and strengths of all maps, one group after the other, float32."""
         difference = with_chroma(images).sub_(self.mean_picture).mul_(INPUT_GAIN)
         spot = self.spot_under(proprioception[:, :3])[:, None]
-        distance = (self.attend.places - spot).square().sum(-1)
-        pull = -self.log_pull.exp() * distance[:, None]
+        # -|place - spot|^2 less what is the same in all places, which a softmax does not see.
+        towards = torch.cat([2 * spot, -torch.ones_like(spot[..., :1])], -1)
+        pull = self.log_pull.exp() * towards
         places, strengths = self.attend(self.maps(difference), pull)
         x, y = (OFFSET_GAIN * (places - spot)).unbind(-1)
         return torch.cat([x, y, strengths], -1)
