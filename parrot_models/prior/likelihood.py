@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
+from parrot_models.networks.precision import layers_in
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.transitions import Batch
-
-
-def precision_context(precision: str) -> AbstractContextManager[object]:
-    """bfloat16 products in convolutions and linear layers for "bf16", nothing for "fp32"."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
 
 def negative_log_likelihood(prior: BehavioralPrior, batch: Batch, precision: str) -> Tensor:
@@ -22,7 +17,7 @@ def negative_log_likelihood(prior: BehavioralPrior, batch: Batch, precision: str
 
     Only the encoding runs in low precision: the flow's log_det would not survive it.
     """
-    with precision_context(precision):
+    with layers_in(precision):
         context = prior.context(batch.images, batch.proprioception)
     return -prior.log_prob(batch.actions, context.float()).mean() / prior.latent_dim
 

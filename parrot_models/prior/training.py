@@ -12,6 +12,7 @@ from parrot_data.progress import Progress
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
+from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
@@ -19,7 +20,6 @@ from parrot_models.prior.fitting import Schedule, fit
 from parrot_models.prior.likelihood import (
     log_prob_per_dim,
     negative_log_likelihood,
-    precision_context,
 )
 from parrot_models.prior.params import TrainPriorParams
 
@@ -48,7 +48,7 @@ def fit_keypoints(
         rng = step_generator(params.seed, step, KEYPOINT_STREAM)
         batch = batches.sample(params.keypoint_batch_size, rng)
         images = augment(batch, rng).images if params.augment else batch.images
-        with precision_context(params.precision):
+        with layers_in(params.precision):
             return autoencoder.loss(images)
 
     def after_step(step: int, loss: float) -> None:

@@ -56,7 +56,7 @@ class Trunk(nn.Module):
             standardized = (self._vectors(observations) - self.mean) / self.std
             parts.append(standardized.clamp(-CLIP_STANDARDIZED, CLIP_STANDARDIZED))
         if self.encoder is not None and self.norm is not None:
-            parts.append(self.norm(self.encoder(observations["image"])))
+            parts.append(self.norm(self.encoder(observations["image"]).float()))
         return torch.cat(parts, dim=-1)
 
     def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from parrot_models.networks.precision import Precision, products_in
+from parrot_models.networks.precision import Precision, layers_in, products_in
 from parrot_models.rl.actor_critic import Actor, Critic, Trunk
 from parrot_models.rl.replay_buffer import Batch, Observation
 
@@ -217,7 +217,8 @@ class SAC:
 
     def _encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """The trunk's output (B, dim) with noise, for updates."""
-        encoded: Tensor = self.trunk(observations)
+        with layers_in(self.precision):
+            encoded: Tensor = self.trunk(observations)
         if self.observation_noise == 0.0:
             return encoded
         noise = torch.randn(encoded.shape, generator=self.generator)
