@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from parrot_data.envs.camera import PROJECTION, VIEW
-from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.image_encoder import scale_planes
 from parrot_models.networks.spatial_softmax import SpatialSoftmax
 
 STRIDE = 2
@@ -57,14 +57,21 @@ class FovealEncoder(nn.Module):
 
     def forward(self, images: Tensor, proprioception: Tensor) -> Tensor:
         """Offsets' x, their y, and strengths of all maps, one group after the other, float32."""
-        difference = with_chroma(images).sub_(self.mean_picture).mul_(INPUT_GAIN)
+        mean_picture = self.mean_picture.contiguous()  # as `with_chroma` has its planes
+        difference = with_chroma(images).sub_(mean_picture).mul_(INPUT_GAIN)
         spot = self.spot_under(proprioception[:, :3])[:, None]
-        # -|place - spot|^2 less what is the same in all places, which a softmax does not see.
-        towards = torch.cat([2 * spot, -torch.ones_like(spot[..., :1])], -1)
-        pull = self.log_pull.exp() * towards
-        places, strengths = self.attend(self.maps(difference), pull)
+        maps = self.maps(_for_convolutions(difference))
+        places, strengths = self.attend(maps, self.pull_towards(spot))
         x, y = (OFFSET_GAIN * (places - spot)).unbind(-1)
         return torch.cat([x, y, strengths], -1)
+
+    def pull_towards(self, spot: Tensor) -> Tensor:
+        """What `SpatialSoftmax` adds to the logits, (B, num_maps, 3), for spots (B, 1, 2).
+
+        -|place - spot|^2 less what is the same in all places, which a softmax does not see.
+        """
+        towards = torch.cat([2 * spot, -torch.ones_like(spot[..., :1])], -1)
+        return self.log_pull.exp() * towards
 
     def spot_under(self, gripper: Tensor) -> Tensor:
         """Where the picture shows the spot under a gripper at (B, 3), m: (B, 2) in [-1, 1]."""
@@ -75,12 +82,25 @@ class FovealEncoder(nn.Module):
         return torch.stack([right, -up], -1)
 
 
+def _for_convolutions(pictures: Tensor) -> Tensor:
+    """Channels last, and in autocast's dtype, in one pass."""
+    device = pictures.device.type
+    is_low = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if is_low else pictures.dtype
+    return pictures.to(dtype, memory_format=torch.channels_last)
+
+
 def with_chroma(images: Tensor) -> Tensor:
     """Scaled pictures with a fourth channel, max less min of RGB: (B, 4, S, S).
 
     Table, arm and most containers are grey; chroma shows an object whatever its colour.
     """
-    pixels = scale_images(images)
-    chroma = pixels.amax(1, keepdim=True) - pixels.amin(1, keepdim=True)
-    four = torch.cat([pixels, chroma], 1)
-    return four.contiguous(memory_format=torch.channels_last)
+    # Plane by plane and in bytes: a quarter of the memory traffic of values, a sixth of the time.
+    four = images.new_empty(len(images), 4, *images.shape[1:3])
+    four[:, :3] = images.permute(0, 3, 1, 2)
+    red, green, blue, chroma = four.unbind(1)
+    torch.maximum(torch.maximum(red, green), blue, out=chroma)
+    chroma -= torch.minimum(torch.minimum(red, green), blue)
+    scaled = scale_planes(four)
+    scaled[:, 3] += 0.5
+    return scaled

@@ -14,9 +14,9 @@ IMAGE_SHAPE = (48, 48, 3)
 def scale_images(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Turn uint8 pictures (B, H, W, 3) into values (B, 3, H, W) in [-0.5, 0.5].
 
-    The only place where pixels are scaled, so that training and acting cannot disagree. The values
-    lie in channels-last memory order, the order in which convolutions are fastest. bfloat16 holds
-    them as exactly as it can, because the difference that is taken first is exact in it.
+    With `scale_planes` the only place where pixels are scaled, so that training and acting cannot
+    disagree. The values lie in channels-last memory order, the order in which convolutions are
+    fastest. bfloat16 holds them as well as it can: the difference taken first is exact in it.
 
     Raises:
         ValueError: the pictures are not uint8 (B, H, W, 3); scaled twice, they would mislead.
@@ -24,7 +24,12 @@ def scale_images(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         shape = tuple(images.shape)
         raise ValueError(f"images must be uint8 (B, H, W, 3), got {images.dtype} {shape}")
-    return images.permute(0, 3, 1, 2).to(dtype).sub_(127.5).div_(255.0)
+    return scale_planes(images.permute(0, 3, 1, 2), dtype)
+
+
+def scale_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Turn uint8 planes (B, C, H, W) into values in [-0.5, 0.5], in the planes' memory order."""
+    return planes.to(dtype).sub_(127.5).div_(255.0)
 
 
 class ImageEncoder(nn.Module):

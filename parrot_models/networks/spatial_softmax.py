@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 INITIAL_SHARPNESS = 4.0
 SPREAD_FLOOR = 1e-2  # a flat map attends everywhere instead of to its rounding errors
+LOGIT_FLOOR = -50.0  # below a map's largest; its share of the attention is 1e-22
 PIECE_VALUES = 1 << 17  # of maps handled at once on a CPU: half a megabyte stays in its cache
 
 
@@ -46,7 +47,7 @@ class SpatialSoftmax(nn.Module):
                 maps, self.sharpness, pull, self.basis
             )
         else:
-            places, found, *_ = _attend(maps, self.sharpness, pull, self.basis)
+            places, found, *_ = attend(maps, self.sharpness, pull, self.basis)
         return places, torch.tanh(found / self.strength_scale)
 
 
@@ -67,7 +68,7 @@ class _Attend(torch.autograd.Function):
     def forward(
         ctx: Any, maps: Tensor, sharpness: Tensor, pull: Tensor | None, basis: Tensor
     ) -> tuple[Tensor, ...]:
-        results = _attend(maps, sharpness, pull, basis)
+        results = attend(maps, sharpness, pull, basis)
         ctx.save_for_backward(maps, sharpness, pull, basis, *results)
         return results[:2]
 
@@ -101,13 +102,13 @@ class _Attend(torch.autograd.Function):
         return grad_maps, (grad_gain / spread).sum(0), grad_pull, None
 
 
-def _attend(
+def attend(
     maps: Tensor, sharpness: Tensor, pull: Tensor | None, basis: Tensor
 ) -> tuple[Tensor, ...]:
     """Mean places (B, K, 2) and values (B, K) under the softmax; mean and spread (B, K, 1)."""
     if torch.is_autocast_enabled(maps.device.type):
         with torch.autocast(maps.device.type, enabled=False):  # a place is finer than bfloat16
-            return _attend(maps, sharpness, pull, basis)
+            return attend(maps, sharpness, pull, basis)
     pieces = _pieces(maps)
     if len(pieces) == 1:
         return _attend_to_piece(maps, sharpness, pull, basis)
@@ -144,7 +145,10 @@ def _softmax(values: Tensor, gain: Tensor, pull: Tensor | None, basis: Tensor) -
     logits = values * gain
     if pull is not None:
         logits = torch.addmm(logits.flatten(0, 1), pull.flatten(0, 1), basis).view_as(values)
-    return logits.softmax(-1)
+    # Softmax, floored: a strong pull leaves weights too small for a normal float, and a CPU takes a
+    # hundred times longer over products of those.
+    attention = logits.sub_(logits.amax(-1, keepdim=True)).clamp_min_(LOGIT_FLOOR).exp_()
+    return attention.div_(attention.sum(-1, keepdim=True))
 
 
 def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
