@@ -43,7 +43,6 @@ def run_entry(run: Run) -> dict[str, object]:
         "method": run.key.method,
         "seed": int(run.key.seed),
         "success_rate": run.success_rate,
-        "untrained_success_rate": run.untrained_success_rate,
         "steps_to_50": run.steps_to_50,
         "steps_to_80": run.steps_to_80,
         "env_steps": run.env_steps,

@@ -145,7 +145,6 @@ def test_summary_has_an_entry_a_run(inputs: Path) -> None:
         "method": "parrot",
         "seed": 0,
         "success_rate": 0.9,
-        "untrained_success_rate": 0.0,
         "steps_to_50": 300,
         "steps_to_80": 400,
         "env_steps": 400,
