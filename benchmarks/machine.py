@@ -29,12 +29,12 @@ def describe_machine() -> dict[str, object]:
 
 
 def describe_code(folder: Path) -> dict[str, object]:
-    """Commit of the checkout a folder lies in, and whether nothing in it was changed since.
+    """Commit of the checkout a folder lies in, and whether nothing but results was changed since.
 
     Both are None where the folder lies in no checkout, or git is missing.
     """
     commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain")
+    changes = _git(folder, "status", "--porcelain", "--", ".", ":(exclude)benchmarks/results")
     return {"commit": commit, "is_clean": None if changes is None else changes == ""}
 
 
