@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from parrot_data.envs.camera import PROJECTION, VIEW
 from parrot_models.networks.image_encoder import scale_planes
+from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps
 from parrot_models.networks.spatial_softmax import SpatialSoftmax
 
-STRIDE = 2
 TABLE_HEIGHT_M = 0.02  # of the spot under the gripper: where the middle of an object would be
 LOG_PULLS = (-1.0, 3.5)  # range of the initial pull towards that spot
-INPUT_GAIN = 4.0
 OFFSET_GAIN = 3.0
 STRENGTH_SCALE = 4.0
 
@@ -36,20 +35,13 @@ class FovealEncoder(nn.Module):
         """
         super().__init__()
         self.feature_dim = 3 * num_maps
-        self.maps = nn.Sequential(
-            nn.Conv2d(4, width, 5, stride=STRIDE, padding=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, num_maps, 3, padding=1),
-        )
+        self.maps = make_maps(4, width, num_maps)
         self.log_pull = nn.Parameter(torch.linspace(*LOG_PULLS, num_maps)[:, None])
         self.attend = SpatialSoftmax(image_size // STRIDE, num_maps, STRENGTH_SCALE)
         self.mean_picture: Tensor
         self.register_buffer("mean_picture", torch.zeros(1, 4, image_size, image_size))
-        self.camera: Tensor
-        camera = torch.tensor(PROJECTION).view(4, 4).T @ torch.tensor(VIEW).view(4, 4).T
-        self.register_buffer("camera", camera, persistent=False)
+        self.projection: Tensor
+        self.register_buffer("projection", _projection_of_the_table(), persistent=False)
 
     def init_from_data(self, images: Tensor) -> None:
         """Take the mean picture of uint8 (B, S, S, 3)."""
@@ -75,19 +67,30 @@ class FovealEncoder(nn.Module):
 
     def spot_under(self, gripper: Tensor) -> Tensor:
         """Where the picture shows the spot under a gripper at (B, 3), m: (B, 2) in [-1, 1]."""
-        spot = torch.cat([gripper[:, :2], torch.ones_like(gripper[:, :2])], -1)
-        spot[:, 2] = TABLE_HEIGHT_M
-        clip = spot @ self.camera.T
-        right, up = (clip[:, :2] / clip[:, 3:]).unbind(-1)
-        return torch.stack([right, -up], -1)
+        return project(gripper, self.projection)
+
+
+def project(gripper: Tensor, projection: Tensor) -> Tensor:
+    """See `FovealEncoder.spot_under`; `projection` is what `_projection_of_the_table` gives."""
+    of_x, of_y, of_one = projection
+    # No matrix product: autocast would round a place to the bits of bfloat16.
+    clip = torch.addcmul(of_one, gripper[:, :1], of_x).addcmul_(gripper[:, 1:2], of_y)
+    return clip[:, :2] / clip[:, 2:]
+
+
+def _projection_of_the_table() -> Tensor:
+    """(3, 3): (x, y, 1) at TABLE_HEIGHT_M times this is w times (right, down, 1) in the picture."""
+    camera = torch.tensor(PROJECTION).view(4, 4).T @ torch.tensor(VIEW).view(4, 4).T
+    of_x, of_y, of_z, of_one = camera[[0, 1, 3]].T * torch.tensor([1.0, -1.0, 1.0])
+    return torch.stack([of_x, of_y, of_z * TABLE_HEIGHT_M + of_one])
 
 
 def _for_convolutions(pictures: Tensor) -> Tensor:
-    """Channels last, and in autocast's dtype, in one pass."""
+    """Channels last, and in autocast's dtype: in two steps, which takes half as long as in one."""
     device = pictures.device.type
     is_low = torch.is_autocast_enabled(device)
     dtype = torch.get_autocast_dtype(device) if is_low else pictures.dtype
-    return pictures.to(dtype, memory_format=torch.channels_last)
+    return pictures.contiguous(memory_format=torch.channels_last).to(dtype)
 
 
 def with_chroma(images: Tensor) -> Tensor:

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps
 from parrot_models.networks.spatial_softmax import SpatialSoftmax, pixel_centers
 
-STRIDE = 2  # of the encoder: maps are half as wide as the picture
 BLOB_SIGMA = 0.08  # width of a keypoint's blob, in halves of the picture's width
-INPUT_GAIN = 4.0  # the difference from the mean picture is small against 1
 STRENGTH_SCALE = 8.0  # map value at which a strength begins to saturate
 FOREGROUND_THRESHOLD = 0.06  # of the pixel range, from the mean picture
 
@@ -38,13 +37,7 @@ class KeypointEncoder(nn.Module):
         super().__init__()
         self.num_keypoints = num_keypoints
         self.feature_dim = 3 * num_keypoints
-        self.maps = nn.Sequential(
-            nn.Conv2d(3, width, 5, stride=STRIDE, padding=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, num_keypoints, 3, padding=1),
-        )
+        self.maps = make_maps(3, width, num_keypoints)
         self.attend = SpatialSoftmax(image_size // STRIDE, num_keypoints, STRENGTH_SCALE)
         self.mean_picture: Tensor
         mean_picture = torch.zeros(1, 3, image_size, image_size)
