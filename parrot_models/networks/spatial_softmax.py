@@ -138,13 +138,14 @@ def _pieces(maps: Tensor) -> list[slice]:
 
 def _values(maps: Tensor) -> Tensor:
     """Maps as float32 (B, K, places), a map's values side by side."""
-    return maps.flatten(2).to(torch.float32, memory_format=torch.contiguous_format)
+    values = maps.flatten(2).to(torch.float32, memory_format=torch.contiguous_format)
+    return values.contiguous()  # `to` leaves float32 as it lies
 
 
 def _softmax(values: Tensor, gain: Tensor, pull: Tensor | None, basis: Tensor) -> Tensor:
     logits = values * gain
     if pull is not None:
-        logits = torch.addmm(logits.flatten(0, 1), pull.flatten(0, 1), basis).view_as(values)
+        logits.flatten(0, 1).addmm_(pull.flatten(0, 1), basis)  # a view: written in place
     # Softmax, floored: a strong pull leaves weights too small for a normal float, and a CPU takes a
     # hundred times longer over products of those.
     attention = logits.sub_(logits.amax(-1, keepdim=True)).clamp_min_(LOGIT_FLOOR).exp_()
@@ -158,5 +159,5 @@ def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
     because torch's std is ten times slower.)
     """
     mean = values.mean(-1, keepdim=True)
-    squares = torch.linalg.vecdot(values, values)[..., None] / values.shape[-1]
+    squares = torch.linalg.vector_norm(values, dim=-1, keepdim=True).square() / values.shape[-1]
     return mean, (squares - mean.square()).clamp_min_(0.0).sqrt_().add_(SPREAD_FLOOR)
