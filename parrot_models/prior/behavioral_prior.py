@@ -102,7 +102,13 @@ class BehavioralPrior(nn.Module):
             ValueError: the prior reads proprioception and there is none.
         """
         own = self.flow_features(images, proprioception)
-        seen = torch.cat([self.keypoints(images), own.float()], -1)
+        return self.encoding_of(self.keypoints(images), own, proprioception)
+
+    def encoding_of(
+        self, keypoints: Tensor, own: Tensor, proprioception: Tensor | None
+    ) -> Encoding:
+        """The encoding that keypoints' features and the flow's own features make."""
+        seen = torch.cat([keypoints, own.float()], -1)
         return Encoding(self._context_of(own, proprioception), seen)
 
     def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import make_task_env
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.rl.latent_env import FeatureEnv
 from parrot_models.rl.methods import AgentParams, make_agent, named_method
@@ -61,8 +62,9 @@ def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[FeatureEnv, SAC
     """
     method = named_method(config.method)
     env: gymnasium.Env[Any, Any] = make_task_env(config.task, config.environment)
-    seen = method.make_env(env, prior, config.agent)
-    return seen, make_agent(method, config.agent, seen, prior, config.seed)
+    acting = ActingPrior(prior, config.agent.precision)
+    seen = method.make_env(env, acting, config.agent)
+    return seen, make_agent(method, config.agent, seen, acting, config.seed)
 
 
 def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
