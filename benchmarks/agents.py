@@ -13,6 +13,7 @@ from benchmarks.priors import untrained_prior
 from benchmarks.setting import Values
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
+from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.rl.latent_env import FeatureEnv, Observe
 from parrot_models.rl.learner import Learner
 from parrot_models.rl.methods import METHODS, critic_action_dim, make_agent
@@ -33,7 +34,9 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> Learner:
     """
     params = values.finetune
     agent_params = params.agent.model_copy(update={"observe": observe})
-    prior = untrained_prior(values).eval().requires_grad_(False)
+    prior = ActingPrior(
+        untrained_prior(values).eval().requires_grad_(False), agent_params.precision
+    )
     plain = make_task_env(TASK, values.environment, render_mode=None)
     env = METHOD.make_env(plain, prior, agent_params)
     assert isinstance(env.observation_space, gymnasium.spaces.Dict)
@@ -115,5 +118,6 @@ def still_env_and_agent(values: Values) -> tuple[FeatureEnv, Any, Any]:
     """PARROT's env over a `StillEnv`, its agent and its prior, as fine-tuning composes them."""
     params = values.finetune.agent.model_copy(update={"observe": "features"})
     prior = untrained_prior(values).eval().requires_grad_(False)
-    env = METHOD.make_env(StillEnv(values.environment), prior, params)
-    return env, make_agent(METHOD, params, env, prior, SEED), prior
+    acting = ActingPrior(prior, params.precision)
+    env = METHOD.make_env(StillEnv(values.environment), acting, params)
+    return env, make_agent(METHOD, params, env, acting, SEED), prior

@@ -12,28 +12,17 @@ from torch import Tensor, nn
 
 from benchmarks.setting import Values
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
-from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
+from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.training import WEIGHT_DECAY
 from parrot_models.prior.transitions import Batch
+from parrot_models.train_prior import prior_architecture
 
 SEED = 0
 
 
 def untrained_prior(values: Values) -> BehavioralPrior:
     """Weights drawn from a seed of its own."""
-    params = values.train_prior
-    architecture = PriorArchitecture(
-        image_size=values.environment.image_size,
-        proprioception=values.environment.proprioception,
-        encoder=params.encoder,
-        feature_dim=params.feature_dim,
-        num_keypoints=params.num_keypoints,
-        keypoint_width=params.keypoint_width,
-        context_dim=params.context_dim,
-        num_layers=params.num_layers,
-        hidden=params.hidden,
-        max_log_scale=params.max_log_scale,
-    )
+    architecture = prior_architecture(values.train_prior, values.environment)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return BehavioralPrior(architecture)

@@ -26,7 +26,7 @@ from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.training import fit_flow, fit_keypoints
 from parrot_models.prior.validation import validate
 
-__all__ = ["TrainPriorParams", "train_prior"]
+__all__ = ["TrainPriorParams", "prior_architecture", "train_prior"]
 
 
 def train_prior(
@@ -65,7 +65,7 @@ def train_prior(
     cache = work / "cache"
     batches = TransitionBatches(data, cache, params.held_out_fraction, progress)
     torch.manual_seed(params.seed)  # weights are drawn by torch's own initialisers
-    prior = BehavioralPrior(_architecture(params, environment))
+    prior = BehavioralPrior(prior_architecture(params, environment))
     prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, progress))
     fit_flow(params, prior, batches, work, progress)
     prior.eval().requires_grad_(False)
@@ -84,7 +84,10 @@ def train_prior(
     return metrics
 
 
-def _architecture(params: TrainPriorParams, environment: EnvironmentParams) -> PriorArchitecture:
+def prior_architecture(
+    params: TrainPriorParams, environment: EnvironmentParams
+) -> PriorArchitecture:
+    """The prior that these params ask for."""
     return PriorArchitecture(
         image_size=environment.image_size,
         proprioception=environment.proprioception,

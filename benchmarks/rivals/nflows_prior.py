@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.rivals.nflows_flow import nflows_flow
+from benchmarks.rivals.plain_softmax import PlainSpatialSoftmax
 from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.networks.image_encoder import ImageEncoder
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.transitions import Batch
 from parrot_models.rl.replay_buffer import Observation
@@ -19,7 +21,10 @@ from parrot_models.rl.sac import SAC
 
 
 class NflowsPrior(nn.Module):
-    """The networks of a prior of ours, copied, around a flow of nflows; float32 throughout."""
+    """The networks of a prior of ours around a flow of nflows: eager autograd, float32 throughout.
+
+    Weights are copied; what we differentiate by hand is written plainly here.
+    """
 
     def __init__(self, ours: BehavioralPrior) -> None:
         super().__init__()
@@ -31,6 +36,9 @@ class NflowsPrior(nn.Module):
             ours.latent_dim, a.context_dim, a.num_layers, a.hidden, a.max_log_scale
         )
         self.has_proprioception = a.proprioception
+        for encoder in (self.keypoints, self.encoder):
+            if not isinstance(encoder, ImageEncoder):
+                encoder.add_module("attend", PlainSpatialSoftmax(encoder.attend))
 
     def features(self, images: Tensor, proprioception: Tensor) -> Tensor:
         """What the flow's own encoder makes of pictures, (B, feature_dim)."""
