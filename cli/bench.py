@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import print_error
-from cli.options import PARAMS, Out, Overrides, Params, set_threads
+from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
 from cli.progress import show_progress
 
 if TYPE_CHECKING:
@@ -58,6 +58,35 @@ def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> N
     with show_progress("profile") as progress:
         path = write_profile(values, params.resolve().parent, out, progress=progress)
     typer.echo(f"wrote {path}")
+
+
+def bench_learning(
+    prior: Prior,
+    out: Out,
+    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder to keep runs in.")],
+    task: Annotated[
+        str | None, typer.Option(help="The first of finetune.tasks by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each variant.")] = 3,
+    variants: Annotated[str, typer.Option(metavar="NAME,...")] = "fast,plain,image",
+    workers: Workers = None,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Learn one task along the fast paths, the plain ones and from pictures, and compare curves."""
+    from benchmarks.learning import Runs, measure_learning
+    from cli.params import Sections
+    from parrot_models.rl.evaluation import EvaluateParams
+
+    values = _values(params, overrides)
+    evaluation = Sections(params, overrides)("evaluate", EvaluateParams)
+    what = Runs(values, evaluation, prior, task or values.finetune.tasks[0], runs)
+    names, checkout = variants.split(","), params.resolve().parent
+    with show_progress("bench-learning") as progress:
+        measure_learning(
+            what, names, seeds, workers or available_cores(), out, checkout, progress=progress
+        )
+    typer.echo((out / "learning.md").read_text(encoding="utf-8"))
 
 
 def _values(params: Path, overrides: list[str] | None) -> Values:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cli import options, tools
-from cli.bench import bench, profile
+from cli.bench import bench, bench_learning, profile
 from cli.console import Commands, print_summary, print_version
 from cli.options import PARAMS, Out, Overrides, Params, available_cores
 from cli.progress import show_progress
@@ -189,3 +189,4 @@ app.command()(tools.verify)
 app.command()(tools.measure_objects)
 app.command()(bench)
 app.command()(profile)
+app.command()(bench_learning)
