@@ -12,14 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.manifest import (
-    KEPT,
-    MANIFEST,
-    DroppedEpisode,
-    EpisodeEntry,
-    KeptEpisodes,
-    load_manifest,
-)
+from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.kept import KEPT, DroppedEpisode, KeptEpisodes
+from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
 
 SUMMARY = "summary.json"

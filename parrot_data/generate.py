@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,21 +22,10 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import (
-    BlockEntry,
-    EpisodeEntry,
-    EpisodesManifest,
-    entry_of,
-    file_entry,
-    save_manifest,
-)
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_sources,
-    write_json,
-)
+from parrot_data.stores.blocks import Block, blocks_of, complete, gather
+from parrot_data.stores.entries import EpisodeEntry, entry_of
+from parrot_data.stores.manifest import save_manifest
+from parrot_data.stores.publish import open_work, publish, sha256_sources
 from parrot_data.workers import Work, share_out
 
 
@@ -123,7 +111,7 @@ def generate(
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
     code = sha256_sources(Path(__file__).parent)
     work = open_work(out, {"params": plain, "code": code})
-    blocks = _blocks_of(params)
+    blocks = blocks_of(params.num_episodes, params.episodes_per_file)
     missing = [block for block in blocks if not block.is_complete(work)]
     done = params.num_episodes - sum(block.stop - block.start for block in missing)
 
@@ -136,7 +124,7 @@ def generate(
     make_collector = make_collector or partial(_scripted_collector, params, environment)
     start = partial(_block_writer, make_collector, work, params.zstd_level)
     share_out(start, missing, workers, tick)
-    manifest = _gather(work, blocks, plain, params.seed)
+    manifest = gather(work, blocks, plain, params.seed)
     save_manifest(work, manifest)
     publish(work, out)
     num_successes = sum(episode.success for episode in manifest.episodes)
@@ -145,40 +133,6 @@ def generate(
         "num_successes": num_successes,
         "success_rate": num_successes / manifest.num_episodes,
     }
-
-
-class _BlockRecord(BaseModel):
-    """What the manifest says of a block; written after its tar, it marks the block complete."""
-
-    file: BlockEntry
-    episodes: list[EpisodeEntry]
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A tar of episodes with indices start to stop (exclusive)."""
-
-    number: int
-    start: int
-    stop: int
-
-    def tar(self, work: Path) -> Path:
-        return work / f"episodes-{self.number:05d}.tar"
-
-    def record(self, work: Path) -> Path:
-        return work / f"episodes-{self.number:05d}.json"
-
-    def is_complete(self, work: Path) -> bool:
-        if not (self.tar(work).exists() and self.record(work).exists()):
-            return False
-        record = _BlockRecord.model_validate(read_json(self.record(work)))
-        return record.file.size == self.tar(work).stat().st_size
-
-
-def _blocks_of(params: GenerateParams) -> list[_Block]:
-    total, size = params.num_episodes, params.episodes_per_file
-    starts = range(0, total, size)
-    return [_Block(i, start, min(start + size, total)) for i, start in enumerate(starts)]
 
 
 def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) -> EpisodeCollector:
@@ -190,7 +144,7 @@ def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) 
 @contextmanager
 def _block_writer(
     make_collector: Callable[[], EpisodeCollector], work: Path, zstd_level: int
-) -> Iterator[Work[_Block]]:
+) -> Iterator[Work[Block]]:
     """What writes blocks, all of them in one world."""
     with closing(make_collector()) as collector:
         yield partial(_write_block, collector, work, zstd_level)
@@ -200,7 +154,7 @@ def _write_block(
     collector: EpisodeCollector,
     work: Path,
     zstd_level: int,
-    block: _Block,
+    block: Block,
     tick: Callable[[], None],
 ) -> None:
     entries: list[EpisodeEntry] = []
@@ -213,22 +167,4 @@ def _write_block(
             tick()
 
     tar_shards.write_shard(block.tar(work), collected(), zstd_level=zstd_level)
-    file = file_entry(work, block.tar(work))
-    entry = BlockEntry(**file.model_dump(), num_episodes=len(entries))
-    write_json(block.record(work), _BlockRecord(file=entry, episodes=entries).model_dump())
-
-
-def _gather(
-    work: Path, blocks: list[_Block], params: dict[str, dict[str, Any]], seed: int
-) -> EpisodesManifest:
-    """The manifest of finished blocks, whose records it takes away."""
-    records = [_BlockRecord.model_validate(read_json(block.record(work))) for block in blocks]
-    for block in blocks:
-        block.record(work).unlink()
-    return EpisodesManifest(
-        params=params,
-        seed=seed,
-        num_episodes=sum(len(record.episodes) for record in records),
-        files=[record.file for record in records],
-        episodes=[episode for record in records for episode in record.episodes],
-    )
+    complete(block, work, entries)

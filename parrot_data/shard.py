@@ -15,21 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.stores import tar_shards, zarr_store
-from parrot_data.stores.manifest import (
-    KEPT,
-    MANIFEST,
-    EpisodeEntry,
-    EpisodesManifest,
-    KeptEpisodes,
-    ShardsManifest,
-    Sources,
-    file_entry,
-    load_kept,
-    load_manifest,
-    save_manifest,
-)
-from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_file, sha256_sources
+from parrot_data.stores import tar_shards, zarr_writer
+from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.kept import load_kept
+from parrot_data.stores.manifest import ShardsManifest, load_manifest, save_manifest
+from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_sources
+from parrot_data.stores.records import file_entry
+from parrot_data.stores.selection import check_sources, kept_entries, kept_samples
 from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
 
 ZARR = "episodes.zarr"
@@ -79,8 +71,8 @@ def shard(
         UserError: an input is missing, damaged, or `kept` was made from other episodes.
     """
     source, decision = load_manifest(episodes, "episodes"), load_kept(kept)
-    sources = _check_sources(episodes, kept, decision)
-    entries = _kept_entries(source, decision, kept)
+    sources = check_sources(episodes, kept, decision)
+    entries = kept_entries(source, decision, kept)
     code = sha256_sources(Path(__file__).parent)
     work = open_work(out, {"params": params.model_dump(), **sources.model_dump(), "code": code})
     # It takes minutes at most: simpler to begin anew than to resume.
@@ -112,47 +104,6 @@ def shard(
     }
 
 
-def _check_sources(episodes: Path, kept: Path, decision: KeptEpisodes) -> Sources:
-    """The inputs' hashes, once it is certain that they belong together."""
-    manifest_sha256 = sha256_file(episodes / MANIFEST)
-    if decision.episodes_manifest_sha256 != manifest_sha256:
-        raise UserError(
-            f"{kept / KEPT} was made from other episodes than {episodes}: "
-            f"run `parrot filter --episodes {episodes} --out {kept}` again."
-        )
-    return Sources(episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT))
-
-
-def _kept_entries(
-    source: EpisodesManifest, decision: KeptEpisodes, kept: Path
-) -> list[EpisodeEntry]:
-    """The manifest's entries of the kept episodes, in the order of the tars."""
-    wanted = set(decision.kept)
-    entries = [entry for entry in source.episodes if entry.index in wanted]
-    if not entries or [entry.index for entry in entries] != decision.kept:
-        raise UserError(
-            f"{kept / KEPT}: its key kept must list indices of the episodes, ascending and each "
-            "once: run `parrot filter` again."
-        )
-    return entries
-
-
-def _kept_samples(
-    tars: list[Path], entries: list[EpisodeEntry]
-) -> Iterator[tuple[EpisodeEntry, tar_shards.Sample]]:
-    by_key = {f"{entry.index:08d}": entry for entry in entries}
-    num_found = 0
-    for sample in tar_shards.read_samples(tars):
-        if sample["__key__"] in by_key:
-            num_found += 1
-            yield by_key[sample["__key__"]], sample
-    if num_found != len(entries):
-        raise UserError(
-            f"{tars[0].parent} lacks {len(entries) - num_found} of the episodes in its manifest: "
-            "run `parrot generate` again, or `dvc checkout`."
-        )
-
-
 def _write_tars(
     tars: list[Path],
     entries: list[EpisodeEntry],
@@ -163,7 +114,7 @@ def _write_tars(
     """Copy the kept samples as they are: they are compressed already."""
 
     def samples() -> Iterator[tar_shards.Sample]:
-        for done, (_, sample) in enumerate(_kept_samples(tars, entries), start=1):
+        for done, (_, sample) in enumerate(kept_samples(tars, entries), start=1):
             yield sample
             progress(done, 2 * len(entries), "tar shards")
 
@@ -186,7 +137,7 @@ def _write_zarr(
 
     def episodes() -> Iterator[Episode]:
         nonlocal num_transitions
-        for done, (entry, sample) in enumerate(_kept_samples(tars, entries), start=1):
+        for done, (entry, sample) in enumerate(kept_samples(tars, entries), start=1):
             episode = tar_shards.decode_sample(sample)
             if episode.content_hash() != entry.content_hash:
                 raise UserError(
@@ -198,8 +149,8 @@ def _write_zarr(
             yield episode
             progress(len(entries) + done, 2 * len(entries), "Zarr store")
 
-    layout = zarr_store.ZarrLayout(
+    layout = zarr_writer.ZarrLayout(
         params.episodes_per_chunk, params.episodes_per_shard, params.zstd_level
     )
-    zarr_store.write(path, episodes(), len(entries), layout)
+    zarr_writer.write(path, episodes(), len(entries), layout)
     return running.result(), num_transitions

@@ -9,8 +9,8 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import MANIFEST, FileEntry, Manifest, load_any_manifest
-from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
+from parrot_data.stores.records import check_file
 from parrot_data.stores.zarr_store import ZarrEpisodes
 
 _REMEDY = "run the stage that writes the folder again, or `dvc checkout`"
@@ -43,22 +43,6 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
         for done in _check_contents(folder, store, episodes, manifest):
             progress(number * manifest.num_episodes + done, total, store)
     return manifest
-
-
-def check_file(folder: Path, file: FileEntry) -> None:
-    """Compare a file's size and SHA-256 with the manifest's.
-
-    Raises:
-        UserError: it is missing, truncated or altered.
-    """
-    path = folder / file.name
-    if not path.is_file():
-        raise UserError(f"{path} is missing: {_REMEDY}.")
-    size = path.stat().st_size
-    if size != file.size:
-        raise UserError(f"{path} has {size} bytes where its manifest says {file.size}: {_REMEDY}.")
-    if sha256_file(path) != file.sha256:
-        raise UserError(f"{path} was altered: its SHA-256 is not its manifest's: {_REMEDY}.")
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:

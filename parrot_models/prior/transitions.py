@@ -18,8 +18,8 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
 from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.records import check_file
 from parrot_data.stores.tar_shards import decode_sample
-from parrot_data.stores.verify import check_file
 
 _COMPLETE = "complete.json"
 

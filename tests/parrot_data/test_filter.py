@@ -18,7 +18,8 @@ from synthetic import (
 from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
 from parrot_data.generate import generate
-from parrot_data.stores.manifest import MANIFEST, load_kept
+from parrot_data.stores.kept import load_kept
+from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import sha256_file
 
 COUNT = 40

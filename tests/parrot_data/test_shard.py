@@ -25,7 +25,8 @@ from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
 from parrot_data.generate import generate
 from parrot_data.shard import shard
-from parrot_data.stores.manifest import KEPT, MANIFEST, load_manifest
+from parrot_data.stores.kept import KEPT
+from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify

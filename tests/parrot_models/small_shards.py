@@ -7,13 +7,9 @@ from pathlib import Path
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import (
-    ShardsManifest,
-    Sources,
-    entry_of,
-    file_entry,
-    save_manifest,
-)
+from parrot_data.stores.entries import entry_of
+from parrot_data.stores.manifest import ShardsManifest, Sources, save_manifest
+from parrot_data.stores.records import file_entry
 from parrot_data.stores.statistics import RunningStatistics
 
 

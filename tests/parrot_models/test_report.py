@@ -14,7 +14,8 @@ from PIL import Image
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores import manifest as manifests
-from parrot_data.stores import zarr_store
+from parrot_data.stores import zarr_writer
+from parrot_data.stores.entries import entry_of
 from parrot_data.stores.publish import sha256_file, write_json
 from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.report import ReportParams, report
@@ -59,8 +60,8 @@ def episode(index: int) -> Episode:
 def write_data(folder: Path) -> None:
     episodes = [episode(index) for index in range(6)]
     folder.mkdir(parents=True)
-    layout = zarr_store.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=2, zstd_level=1)
-    zarr_store.write(folder / "episodes.zarr", episodes, len(episodes), layout)
+    layout = zarr_writer.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=2, zstd_level=1)
+    zarr_writer.write(folder / "episodes.zarr", episodes, len(episodes), layout)
     statistics = RunningStatistics()
     for one in episodes:
         statistics.add(one)
@@ -73,7 +74,7 @@ def write_data(folder: Path) -> None:
         files=[],
         tar_shards=[],
         zarr="episodes.zarr",
-        episodes=[manifests.entry_of(one) for one in episodes],
+        episodes=[entry_of(one) for one in episodes],
         sources=manifests.Sources(episodes_manifest_sha256="", kept_sha256=""),
     )
     manifests.save_manifest(folder, manifest)

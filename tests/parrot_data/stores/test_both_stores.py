@@ -13,10 +13,10 @@ from synthetic import files_of, hashes_of, synthetic_episode, synthetic_episodes
 
 from parrot_data.episodes.episode import ARRAY_FIELDS, Episode
 from parrot_data.errors import UserError
-from parrot_data.stores import tar_shards, zarr_store
+from parrot_data.stores import tar_shards, zarr_store, zarr_writer
 
 COUNT = 11
-LAYOUT = zarr_store.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=4, zstd_level=3)
+LAYOUT = zarr_writer.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=4, zstd_level=3)
 
 
 def write_tars(folder: Path, episodes: list[Episode]) -> None:
@@ -27,7 +27,7 @@ def write_tars(folder: Path, episodes: list[Episode]) -> None:
 
 
 def write_zarr(folder: Path, episodes: list[Episode]) -> None:
-    zarr_store.write(folder, iter(episodes), len(episodes), LAYOUT)
+    zarr_writer.write(folder, iter(episodes), len(episodes), LAYOUT)
 
 
 def read_zarr(folder: Path) -> Iterator[Episode]:

@@ -9,11 +9,11 @@ import pytest
 from synthetic import synthetic_episodes
 
 from parrot_data.errors import UserError
+from parrot_data.stores.entries import entry_of
+from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import (
     MANIFEST,
     EpisodesManifest,
-    entry_of,
-    load_kept,
     load_manifest,
     save_manifest,
 )

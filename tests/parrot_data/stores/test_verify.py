@@ -18,8 +18,9 @@ from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
 from parrot_data.generate import generate
 from parrot_data.shard import shard
-from parrot_data.stores import tar_shards, zarr_store
-from parrot_data.stores.manifest import FileEntry, file_entry, load_any_manifest, save_manifest
+from parrot_data.stores import tar_shards, zarr_writer
+from parrot_data.stores.manifest import load_any_manifest, save_manifest
+from parrot_data.stores.records import FileEntry, file_entry
 from parrot_data.stores.verify import verify
 
 COUNT = 8
@@ -121,8 +122,8 @@ def test_other_episodes_in_zarr_are_found(dataset: Path) -> None:
         return  # has no Zarr store
     manifest = load_any_manifest(dataset)
     count = manifest.num_episodes
-    layout = zarr_store.ZarrLayout(2, 4, 3)
-    zarr_store.write(dataset / "episodes.zarr", synthetic_episodes(count, seed=1), count, layout)
+    layout = zarr_writer.ZarrLayout(2, 4, 3)
+    zarr_writer.write(dataset / "episodes.zarr", synthetic_episodes(count, seed=1), count, layout)
     for path in files_in(dataset / "episodes.zarr"):
         resealed(dataset, path)
     with pytest.raises(UserError, match=r"position 0 of the episodes\.zarr store"):

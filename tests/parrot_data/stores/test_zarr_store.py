@@ -9,7 +9,8 @@ import pytest
 from synthetic import synthetic_episode, synthetic_episodes
 
 from parrot_data.errors import UserError
-from parrot_data.stores.zarr_store import ZarrEpisodes, ZarrLayout, write
+from parrot_data.stores.zarr_store import ZarrEpisodes
+from parrot_data.stores.zarr_writer import ZarrLayout, write
 
 COUNT = 11
 LAYOUT = ZarrLayout(episodes_per_chunk=2, episodes_per_shard=4, zstd_level=3)
