@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.lineage import lineage
 from parrot_data.errors import UserError
-from parrot_data.stores.manifest import MANIFEST, load_any_manifest
+from parrot_data.stores.manifest import MANIFEST, files_of, load_any_manifest
 from parrot_data.stores.publish import read_json, sha256_file
 
 # By the file that gives a kind away: what the folder is, and which of its files say more.
@@ -52,11 +52,11 @@ def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = load_any_manifest(folder)
     left_out = {"kind", "files", "episodes", "tar_shards"}
     facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
-    successes = sum(episode.success for episode in manifest.episodes)
+    successes = sum(entry.success for entry in manifest.entries(folder))
     sizes = {
         "num_successes": successes,
-        "num_files": len(manifest.files),
-        "megabytes": round(sum(file.size for file in manifest.files) / 1e6, 3),
+        "num_files": len(files_of(manifest)),
+        "megabytes": round(sum(file.size for file in files_of(manifest)) / 1e6, 3),
     }
     hashes = {MANIFEST: sha256_file(folder / MANIFEST)}
     return f"{folder}: dataset of {manifest.kind}", {**facts, **sizes, "sha256": hashes}

@@ -6,6 +6,8 @@ Only the manifest is read. Failures stay in the raw data, so the decision can be
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +36,36 @@ class FilterParams(BaseModel):
     max_episodes_per_family: int = Field(ge=0)
 
 
+@dataclass
+class _Tally:
+    """Counts of the episodes of a task."""
+
+    num_episodes: int = 0
+    num_kept: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entry: EpisodeEntry, *, is_kept: bool) -> None:
+        self.num_episodes += 1
+        self.num_kept += is_kept
+        if not entry.success:
+            self.failures[entry.failure] += 1
+
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(
+            self.num_episodes + other.num_episodes,
+            self.num_kept + other.num_kept,
+            self.failures + other.failures,
+        )
+
+    def rates(self) -> dict[str, object]:
+        num_successes = self.num_episodes - self.failures.total()
+        return {
+            "num_episodes": self.num_episodes,
+            "num_kept": self.num_kept,
+            "success_rate": num_successes / self.num_episodes,
+        }
+
+
 def filter_episodes(
     params: FilterParams, episodes: Path, out: Path, *, progress: Progress = silent
 ) -> dict[str, object]:
@@ -55,17 +87,18 @@ def filter_episodes(
     """
     manifest = load_manifest(episodes, "episodes")
     manifest_sha256 = sha256_file(episodes / MANIFEST)
-    _check_families(params, {episode.task for episode in manifest.episodes}, episodes)
-    kept: list[EpisodeEntry] = []
+    _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+    kept: list[int] = []
     dropped: list[DroppedEpisode] = []
-    num_kept: Counter[str] = Counter()
-    for done, episode in enumerate(manifest.episodes, start=1):
-        reason = _reason_to_drop(params, episode, num_kept[episode.task])
+    tallies: dict[str, _Tally] = {}
+    for done, entry in enumerate(manifest.entries(episodes), start=1):
+        tally = tallies.setdefault(entry.task, _Tally())
+        reason = _reason_to_drop(params, entry, tally.num_kept)
         if reason:
-            dropped.append(_dropped(episode, reason))
+            dropped.append(_dropped(entry, reason))
         else:
-            kept.append(episode)
-            num_kept[episode.task] += 1
+            kept.append(entry.index)
+        tally.add(entry, is_kept=not reason)
         progress(done, manifest.num_episodes, "episodes")
     if not kept:
         raise UserError(
@@ -74,11 +107,11 @@ def filter_episodes(
         )
     decision = KeptEpisodes(
         params=params.model_dump(),
-        kept=[episode.index for episode in kept],
+        kept=kept,
         dropped=dropped,
         episodes_manifest_sha256=manifest_sha256,
     )
-    summary = _summary(manifest.episodes, num_kept)
+    summary = _summary(tallies)
     work = open_work(out, {"params": decision.params, "episodes": manifest_sha256})
     write_json(work / KEPT, decision.model_dump())
     write_json(work / SUMMARY, summary)
@@ -95,43 +128,24 @@ def _check_families(params: FilterParams, known: set[str], episodes: Path) -> No
             )
 
 
-def _reason_to_drop(params: FilterParams, episode: EpisodeEntry, num_kept: int) -> str:
+def _reason_to_drop(params: FilterParams, entry: EpisodeEntry, num_kept: int) -> str:
     """Why the episode goes, "" if it stays; `num_kept` of its family stayed before it."""
-    if not episode.success:
+    if not entry.success:
         return "failed"
-    if episode.task not in params.families:
+    if entry.task not in params.families:
         return "family_not_kept"
     if 0 < params.max_episodes_per_family <= num_kept:
         return "over_limit"
     return ""
 
 
-def _dropped(episode: EpisodeEntry, reason: str) -> DroppedEpisode:
-    return DroppedEpisode(
-        index=episode.index, task=episode.task, failure=episode.failure, reason=reason
-    )
+def _dropped(entry: EpisodeEntry, reason: str) -> DroppedEpisode:
+    return DroppedEpisode(index=entry.index, task=entry.task, failure=entry.failure, reason=reason)
 
 
-def _summary(episodes: list[EpisodeEntry], num_kept: Counter[str]) -> dict[str, object]:
-    by_task: dict[str, list[EpisodeEntry]] = {}
-    for episode in episodes:
-        by_task.setdefault(episode.task, []).append(episode)
+def _summary(tallies: Mapping[str, _Tally]) -> dict[str, object]:
+    overall = sum(tallies.values(), _Tally())
     tasks = {
-        task: {
-            **_rates(of_task, num_kept[task]),
-            "failures": dict(
-                Counter(episode.failure for episode in of_task if not episode.success)
-            ),
-        }
-        for task, of_task in by_task.items()
+        task: {**tally.rates(), "failures": dict(tally.failures)} for task, tally in tallies.items()
     }
-    return {**_rates(episodes, num_kept.total()), "tasks": tasks}
-
-
-def _rates(episodes: list[EpisodeEntry], num_kept: int) -> dict[str, object]:
-    num_successes = sum(episode.success for episode in episodes)
-    return {
-        "num_episodes": len(episodes),
-        "num_kept": num_kept,
-        "success_rate": num_successes / len(episodes),
-    }
+    return {**overall.rates(), "tasks": tasks}

@@ -23,8 +23,8 @@ from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
-from parrot_data.stores.entries import EpisodeEntry, entry_of
-from parrot_data.stores.manifest import save_manifest
+from parrot_data.stores.entries import entry_of, line_of
+from parrot_data.stores.manifest import EpisodesManifest, save_manifest
 from parrot_data.stores.publish import open_work, publish, sha256_sources
 from parrot_data.workers import Work, share_out
 
@@ -124,14 +124,21 @@ def generate(
     make_collector = make_collector or partial(_scripted_collector, params, environment)
     start = partial(_block_writer, make_collector, work, params.zstd_level)
     share_out(start, missing, workers, tick)
-    manifest = gather(work, blocks, plain, params.seed)
+    files, entries = gather(work, blocks)
+    manifest = EpisodesManifest(
+        params=plain,
+        seed=params.seed,
+        num_episodes=params.num_episodes,
+        files=files,
+        episodes=entries,
+    )
     save_manifest(work, manifest)
+    num_successes = sum(entry.success for entry in manifest.entries(work))
     publish(work, out)
-    num_successes = sum(episode.success for episode in manifest.episodes)
     return {
-        "num_episodes": manifest.num_episodes,
+        "num_episodes": params.num_episodes,
         "num_successes": num_successes,
-        "success_rate": num_successes / manifest.num_episodes,
+        "success_rate": num_successes / params.num_episodes,
     }
 
 
@@ -157,14 +164,14 @@ def _write_block(
     block: Block,
     tick: Callable[[], None],
 ) -> None:
-    entries: list[EpisodeEntry] = []
+    with block.entries(work).open("w", encoding="utf-8") as lines:
 
-    def collected() -> Iterator[Episode]:
-        for index in range(block.start, block.stop):
-            episode = collector.collect(index)
-            yield episode
-            entries.append(entry_of(episode))
-            tick()
+        def collected() -> Iterator[Episode]:
+            for index in range(block.start, block.stop):
+                episode = collector.collect(index)
+                yield episode
+                lines.write(line_of(entry_of(episode)))
+                tick()
 
-    tar_shards.write_shard(block.tar(work), collected(), zstd_level=zstd_level)
-    complete(block, work, entries)
+        tar_shards.write_shard(block.tar(work), collected(), zstd_level=zstd_level)
+    complete(block, work)

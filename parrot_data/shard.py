@@ -16,12 +16,11 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
-from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.kept import load_kept
-from parrot_data.stores.manifest import ShardsManifest, load_manifest, save_manifest
+from parrot_data.stores.entries import ENTRIES, write_entries
+from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
 from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_sources
 from parrot_data.stores.records import file_entry
-from parrot_data.stores.selection import check_sources, kept_entries, kept_samples
+from parrot_data.stores.selection import Selection, select
 from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
 
 ZARR = "episodes.zarr"
@@ -70,28 +69,27 @@ def shard(
     Raises:
         UserError: an input is missing, damaged, or `kept` was made from other episodes.
     """
-    source, decision = load_manifest(episodes, "episodes"), load_kept(kept)
-    sources = check_sources(episodes, kept, decision)
-    entries = kept_entries(source, decision, kept)
+    selection = select(episodes, kept)
+    source, sources = selection.manifest, selection.sources
     code = sha256_sources(Path(__file__).parent)
     work = open_work(out, {"params": params.model_dump(), **sources.model_dump(), "code": code})
     # It takes minutes at most: simpler to begin anew than to resume.
     for leftover in (work / ZARR, work / TAR_FOLDER):
         shutil.rmtree(leftover, ignore_errors=True)
-    tars = source.tar_paths(episodes)
-    _write_tars(tars, entries, work / TAR_FOLDER, params.episodes_per_tar, progress)
-    statistics, num_transitions = _write_zarr(tars, entries, work / ZARR, params, progress)
+    _write_tars(selection, work / TAR_FOLDER, params.episodes_per_tar, progress)
+    statistics, num_transitions = _write_zarr(selection, work / ZARR, params, progress)
     files = sorted(p for p in work.rglob("*") if p.is_file() and p.name != FINGERPRINT)
+    write_entries(work / ENTRIES, selection.entries())
     manifest = ShardsManifest(
-        params={**source.params, "filter": decision.params, "shard": params.model_dump()},
+        params={**source.params, "filter": selection.decision.params, "shard": params.model_dump()},
         seed=source.seed,
-        num_episodes=len(entries),
+        num_episodes=len(selection),
         num_transitions=num_transitions,
         statistics=statistics,
         files=[file_entry(work, path) for path in files],
         tar_shards=[p.relative_to(work).as_posix() for p in files if p.suffix == ".tar"],
         zarr=ZARR,
-        episodes=entries,
+        episodes=file_entry(work, work / ENTRIES),
         sources=sources,
     )
     save_manifest(work, manifest)
@@ -99,45 +97,37 @@ def shard(
     return {
         "num_episodes": manifest.num_episodes,
         "num_transitions": manifest.num_transitions,
-        "num_files": len(manifest.files),
-        "num_bytes": sum(file.size for file in manifest.files),
+        "num_files": len(files_of(manifest)),
+        "num_bytes": sum(file.size for file in files_of(manifest)),
     }
 
 
 def _write_tars(
-    tars: list[Path],
-    entries: list[EpisodeEntry],
-    folder: Path,
-    episodes_per_tar: int,
-    progress: Progress,
+    selection: Selection, folder: Path, episodes_per_tar: int, progress: Progress
 ) -> None:
     """Copy the kept samples as they are: they are compressed already."""
 
     def samples() -> Iterator[tar_shards.Sample]:
-        for done, (_, sample) in enumerate(kept_samples(tars, entries), start=1):
+        for done, (_, sample) in enumerate(selection.samples(), start=1):
             yield sample
-            progress(done, 2 * len(entries), "tar shards")
+            progress(done, 2 * len(selection), "tar shards")
 
     folder.mkdir()
     stream = samples()
-    for number in range(-(-len(entries) // episodes_per_tar)):
+    for number in range(-(-len(selection) // episodes_per_tar)):
         path = folder / f"shard-{number:05d}.tar"
         tar_shards.write_samples(path, islice(stream, episodes_per_tar))
 
 
 def _write_zarr(
-    tars: list[Path],
-    entries: list[EpisodeEntry],
-    path: Path,
-    params: ShardParams,
-    progress: Progress,
+    selection: Selection, path: Path, params: ShardParams, progress: Progress
 ) -> tuple[DatasetStatistics, int]:
     """Decode, check, count and store the kept episodes; gives statistics and num_transitions."""
     running, num_transitions = RunningStatistics(), 0
 
     def episodes() -> Iterator[Episode]:
         nonlocal num_transitions
-        for done, (entry, sample) in enumerate(kept_samples(tars, entries), start=1):
+        for done, (entry, sample) in enumerate(selection.samples(), start=1):
             episode = tar_shards.decode_sample(sample)
             if episode.content_hash() != entry.content_hash:
                 raise UserError(
@@ -147,10 +137,10 @@ def _write_zarr(
             running.add(episode)
             num_transitions += episode.num_steps
             yield episode
-            progress(len(entries) + done, 2 * len(entries), "Zarr store")
+            progress(len(selection) + done, 2 * len(selection), "Zarr store")
 
     layout = zarr_writer.ZarrLayout(
         params.episodes_per_chunk, params.episodes_per_shard, params.zstd_level
     )
-    zarr_writer.write(path, episodes(), len(entries), layout)
+    zarr_writer.write(path, episodes(), len(selection), layout)
     return running.result(), num_transitions

@@ -122,7 +122,8 @@ def _pictures(
         for what, kind in (("touches an object", "touch"), ("succeeds", "success"))
     }
     episodes = ZarrEpisodes(data / manifest.zarr)
-    chosen = _spread([entry.task for entry in manifest.episodes], params.contact_sheet_episodes)
+    tasks = [entry.task for entry in manifest.entries(data)]
+    chosen = _spread(tasks, params.contact_sheet_episodes)
     return {
         "learning_curves": figures.learning_curves(tables.bands(runs)),
         "likelihood": figures.likelihood(*(history[name] for name in HISTORY)),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
-
-from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.manifest import BlockEntry, EpisodesManifest
+from parrot_data.stores.entries import ENTRIES
+from parrot_data.stores.manifest import BlockEntry
 from parrot_data.stores.publish import read_json, write_json
-from parrot_data.stores.records import file_entry
+from parrot_data.stores.records import FileEntry, Record, file_entry, parse_record
 
 
-class BlockRecord(BaseModel):
-    """What the manifest says of a block; written after its tar, it marks the block complete."""
+class BlockRecord(Record):
+    """A block's files; written after them, it marks the block complete."""
 
     file: BlockEntry
-    episodes: list[EpisodeEntry]
+    entries: FileEntry
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,26 @@ class Block:
         """Its episodes."""
         return work / f"episodes-{self.number:05d}.tar"
 
+    def entries(self, work: Path) -> Path:
+        """What is said of them, a line each."""
+        return work / f"episodes-{self.number:05d}.jsonl"
+
     def record(self, work: Path) -> Path:
-        """What will be said of them."""
+        """What marks the block complete."""
         return work / f"episodes-{self.number:05d}.json"
 
     def is_complete(self, work: Path) -> bool:
         """Whether an earlier run left the block as it should be."""
-        if not (self.tar(work).exists() and self.record(work).exists()):
+        if not self.record(work).exists():
             return False
-        record = BlockRecord.model_validate(read_json(self.record(work)))
-        return record.file.size == self.tar(work).stat().st_size
+        record = self.read_record(work)
+        paths = {self.tar(work): record.file, self.entries(work): record.entries}
+        return all(p.exists() and p.stat().st_size == file.size for p, file in paths.items())
+
+    def read_record(self, work: Path) -> BlockRecord:
+        """What `complete` left."""
+        path = self.record(work)
+        return parse_record(BlockRecord, read_json(path), path)
 
 
 def blocks_of(num_episodes: int, episodes_per_file: int) -> list[Block]:
@@ -55,24 +63,24 @@ def blocks_of(num_episodes: int, episodes_per_file: int) -> list[Block]:
     ]
 
 
-def complete(block: Block, work: Path, entries: list[EpisodeEntry]) -> None:
-    """Leave the record of a block whose tar is written."""
+def complete(block: Block, work: Path) -> None:
+    """Mark a block whose tar and entries are written."""
     file = file_entry(work, block.tar(work))
-    entry = BlockEntry(**file.model_dump(), num_episodes=len(entries))
-    write_json(block.record(work), BlockRecord(file=entry, episodes=entries).model_dump())
+    record = BlockRecord(
+        file=BlockEntry(**file.model_dump(), num_episodes=block.stop - block.start),
+        entries=file_entry(work, block.entries(work)),
+    )
+    write_json(block.record(work), record.model_dump())
 
 
-def gather(
-    work: Path, blocks: Sequence[Block], params: dict[str, dict[str, Any]], seed: int
-) -> EpisodesManifest:
-    """The manifest of finished blocks, whose records it takes away."""
-    records = [BlockRecord.model_validate(read_json(block.record(work))) for block in blocks]
+def gather(work: Path, blocks: Sequence[Block]) -> tuple[list[BlockEntry], FileEntry]:
+    """The tars of complete blocks, and the one file of their entries; takes their records away."""
+    files = [block.read_record(work).file for block in blocks]
+    with (work / ENTRIES).open("wb") as whole:
+        for block in blocks:
+            with block.entries(work).open("rb") as part:
+                shutil.copyfileobj(part, whole)
     for block in blocks:
         block.record(work).unlink()
-    return EpisodesManifest(
-        params=params,
-        seed=seed,
-        num_episodes=sum(len(record.episodes) for record in records),
-        files=[record.file for record in records],
-        episodes=[episode for record in records for episode in record.episodes],
-    )
+        block.entries(work).unlink()
+    return files, file_entry(work, work / ENTRIES)

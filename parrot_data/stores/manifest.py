@@ -1,18 +1,23 @@
-"""Manifests: what a dataset folder holds, whence it came, and how to tell that it is whole."""
+"""Manifests: what a dataset folder holds, whence it came, and how to tell that it is whole.
+
+What is said of each episode stands in a file of its own, which the manifest vouches for: a manifest
+is read at once, entries stream.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from parrot_data.errors import UserError
-from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.entries import EpisodeEntry, read_entries
 from parrot_data.stores.publish import json_text, read_json
 from parrot_data.stores.records import FileEntry, Record, parse_record
 from parrot_data.stores.statistics import DatasetStatistics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 
@@ -22,16 +27,25 @@ class BlockEntry(FileEntry):
     num_episodes: int
 
 
-class EpisodesManifest(Record):
-    """Manifest of raw episodes, as `generate` leaves them."""
+class _Dataset(Record):
+    """What both kinds of manifest say; `episodes` is the file of the entries, a line each."""
 
-    schema_version: Literal[1] = 1
-    kind: Literal["episodes"] = "episodes"
+    schema_version: Literal[2] = 2
     params: dict[str, Any]
     seed: int
     num_episodes: int
+    episodes: FileEntry
+
+    def entries(self, folder: Path) -> Iterator[EpisodeEntry]:
+        """Stream what is said of each episode, in their order; see `read_entries`."""
+        return read_entries(folder, self.episodes)
+
+
+class EpisodesManifest(_Dataset):
+    """Manifest of raw episodes, as `generate` leaves them."""
+
+    kind: Literal["episodes"] = "episodes"
     files: list[BlockEntry]
-    episodes: list[EpisodeEntry]
 
     def tar_paths(self, folder: Path) -> list[Path]:
         """The tars, in the order of their episodes."""
@@ -45,20 +59,15 @@ class Sources(Record):
     kept_sha256: str
 
 
-class ShardsManifest(Record):
+class ShardsManifest(_Dataset):
     """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order."""
 
-    schema_version: Literal[1] = 1
     kind: Literal["shards"] = "shards"
-    params: dict[str, Any]
-    seed: int
-    num_episodes: int
     num_transitions: int
     statistics: DatasetStatistics
     files: list[FileEntry]
     tar_shards: list[str]
     zarr: str
-    episodes: list[EpisodeEntry]
     sources: Sources
 
     def tar_paths(self, folder: Path) -> list[Path]:
@@ -67,6 +76,11 @@ class ShardsManifest(Record):
 
 
 Manifest = EpisodesManifest | ShardsManifest
+
+
+def files_of(manifest: Manifest) -> list[FileEntry]:
+    """Every file that a manifest vouches for."""
+    return [manifest.episodes, *manifest.files]
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:

@@ -61,8 +61,13 @@ def parse_record(model: type[_Model], value: object, path: Path) -> _Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"{path} is not as the stage writes it ({key}: {first['msg']}): run the stage again."
-        ) from error
+        raise unlike(path, error) from error
+
+
+def unlike(path: Path, error: ValidationError, *place: str) -> UserError:
+    """What to tell of a file whose content has another form, at a place in it."""
+    first = error.errors()[0]
+    key = ".".join((*place, *(str(part) for part in first["loc"])))
+    return UserError(
+        f"{path} is not as the stage writes it ({key}: {first['msg']}): run the stage again."
+    )

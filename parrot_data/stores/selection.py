@@ -3,65 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from parrot_data.errors import UserError
 from parrot_data.stores import tar_shards
 from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.kept import KEPT, KeptEpisodes
-from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources
+from parrot_data.stores.kept import KEPT, KeptEpisodes, load_kept
+from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
 from parrot_data.stores.publish import sha256_file
 
 
-def check_sources(episodes: Path, kept: Path, decision: KeptEpisodes) -> Sources:
-    """The inputs' hashes, once it is certain that they belong together.
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The kept episodes of a folder of raw ones, in the order of the tars; they stream.
+
+    Attributes:
+        folder: of the raw episodes.
+        manifest: the folder's.
+        decision: which of its episodes are kept.
+        sources: hashes of both.
+    """
+
+    folder: Path
+    manifest: EpisodesManifest
+    decision: KeptEpisodes
+    sources: Sources
+
+    def __len__(self) -> int:
+        return len(self.decision.kept)
+
+    def entries(self) -> Iterator[EpisodeEntry]:
+        """What the manifest says of each."""
+        wanted = set(self.decision.kept)
+        return (entry for entry in self.manifest.entries(self.folder) if entry.index in wanted)
+
+    def samples(self) -> Iterator[tuple[EpisodeEntry, tar_shards.Sample]]:
+        """Their samples, still compressed, each with its entry.
+
+        Raises:
+            UserError: the tars lack one of them, or one is missing, truncated or damaged.
+        """
+        entries = self.entries()
+        entry = next(entries, None)
+        for sample in tar_shards.read_samples(self.manifest.tar_paths(self.folder)):
+            if entry is not None and sample["__key__"] == tar_shards.key_of(entry.index):
+                yield entry, sample
+                entry = next(entries, None)
+        if entry is not None:
+            raise UserError(
+                f"{self.folder} lacks episode {entry.index} of its manifest, or has it in another "
+                "place: run `parrot generate` again, or `dvc checkout`."
+            )
+
+
+def select(episodes: Path, kept: Path) -> Selection:
+    """Load raw episodes' manifest and the decision of which to keep.
 
     Raises:
-        UserError: the decision was made for other episodes.
+        UserError: one is missing or damaged, the decision was made for other episodes, or it names
+            no episodes, unknown ones, or one twice.
     """
+    manifest, decision = load_manifest(episodes, "episodes"), load_kept(kept)
     manifest_sha256 = sha256_file(episodes / MANIFEST)
     if decision.episodes_manifest_sha256 != manifest_sha256:
         raise UserError(
             f"{kept / KEPT} was made from other episodes than {episodes}: "
             f"run `parrot filter --episodes {episodes} --out {kept}` again."
         )
-    return Sources(episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT))
-
-
-def kept_entries(
-    source: EpisodesManifest, decision: KeptEpisodes, kept: Path
-) -> list[EpisodeEntry]:
-    """The manifest's entries of the kept episodes, in the order of the tars.
-
-    Raises:
-        UserError: the decision names no episodes, unknown ones, or one twice.
-    """
-    wanted = set(decision.kept)
-    entries = [entry for entry in source.episodes if entry.index in wanted]
-    if not entries or [entry.index for entry in entries] != decision.kept:
+    sources = Sources(
+        episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT)
+    )
+    selection = Selection(episodes, manifest, decision, sources)
+    if not decision.kept or [entry.index for entry in selection.entries()] != decision.kept:
         raise UserError(
             f"{kept / KEPT}: its key kept must list indices of the episodes, ascending and each "
             "once: run `parrot filter` again."
         )
-    return entries
-
-
-def kept_samples(
-    tars: list[Path], entries: list[EpisodeEntry]
-) -> Iterator[tuple[EpisodeEntry, tar_shards.Sample]]:
-    """Stream the samples of those entries, still compressed, each with its entry.
-
-    Raises:
-        UserError: the tars lack one of them, or one is missing, truncated or damaged.
-    """
-    by_key = {f"{entry.index:08d}": entry for entry in entries}
-    num_found = 0
-    for sample in tar_shards.read_samples(tars):
-        if sample["__key__"] in by_key:
-            num_found += 1
-            yield by_key[sample["__key__"]], sample
-    if num_found != len(entries):
-        raise UserError(
-            f"{tars[0].parent} lacks {len(entries) - num_found} of the episodes in its manifest: "
-            "run `parrot generate` again, or `dvc checkout`."
-        )
+    return selection

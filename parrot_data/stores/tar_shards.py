@@ -91,12 +91,17 @@ def decode_sample(sample: Mapping[str, Any]) -> Episode:
         ) from error
 
 
+def key_of(index: int) -> str:
+    """The key of an episode's sample."""
+    return f"{index:08d}"
+
+
 def _extensions() -> tuple[str, ...]:
     return (_METADATA, *(f"{name}.npy.zst" for name in ARRAY_FIELDS))
 
 
 def _encode(episode: Episode, compressor: zstandard.ZstdCompressor) -> Sample:
-    sample: Sample = {"__key__": f"{episode.index:08d}"}
+    sample: Sample = {"__key__": key_of(episode.index)}
     sample[_METADATA] = json.dumps(episode.metadata(), sort_keys=True).encode()
     for name in ARRAY_FIELDS:
         plain = io.BytesIO()

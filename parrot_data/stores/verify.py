@@ -9,7 +9,7 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
+from parrot_data.stores.manifest import MANIFEST, Manifest, files_of, load_any_manifest
 from parrot_data.stores.records import check_file
 from parrot_data.stores.zarr_store import ZarrEpisodes
 
@@ -32,7 +32,7 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
     """
     manifest = load_any_manifest(folder)
     _check_names(folder, manifest)
-    for file in manifest.files:
+    for file in files_of(manifest):
         check_file(folder, file)
     tars = tar_shards.read_episodes(manifest.tar_paths(folder))
     stores: dict[str, Iterable[Episode]] = {"tar": tars}
@@ -46,7 +46,7 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:
-    expected = {file.name for file in manifest.files} | {MANIFEST}
+    expected = {file.name for file in files_of(manifest)} | {MANIFEST}
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
     for name in sorted(expected - found):
         raise UserError(f"{folder / name} is missing: {_REMEDY}.")
@@ -58,17 +58,18 @@ def _check_contents(
     folder: Path, store: str, episodes: Iterable[Episode], manifest: Manifest
 ) -> Iterable[int]:
     """Compare each episode with its entry, yielding how many were right so far."""
-    entries, done = manifest.episodes, 0
+    entries, done = manifest.entries(folder), 0
     for episode in episodes:
-        if done == len(entries) or episode.content_hash() != entries[done].content_hash:
+        entry = next(entries, None)
+        if entry is None or episode.content_hash() != entry.content_hash:
             raise UserError(
                 f"{folder}: episode {episode.index}, at position {done} of the {store} store, is "
                 f"not the one its manifest describes: {_REMEDY}."
             )
         done += 1
         yield done
-    if done != len(entries):
+    if done != manifest.num_episodes:
         raise UserError(
             f"{folder}: the {store} store holds {done} episodes where its manifest says "
-            f"{len(entries)}: {_REMEDY}."
+            f"{manifest.num_episodes}: {_REMEDY}."
         )

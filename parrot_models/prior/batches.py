@@ -33,7 +33,7 @@ class TransitionBatches:
         self, data: Path, cache: Path, held_out_fraction: float, progress: Progress = silent
     ) -> None:
         manifest = load_manifest(data, "shards")
-        hashes = [episode.content_hash for episode in manifest.episodes]
+        hashes = [entry.content_hash for entry in manifest.entries(data)]
         if len(hashes) < 2:
             raise UserError(
                 f"{data / MANIFEST} lists {len(hashes)} episodes, training needs one to learn from "

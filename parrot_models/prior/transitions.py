@@ -107,18 +107,15 @@ def _stream(data: Path, manifest: ShardsManifest) -> Iterator[Episode]:
         if file.name in shards:
             check_file(data, file)
     samples = group_by_keys(tar_file_expander(_open_shards(manifest.tar_paths(data))))
-    found = 0
-    for sample, entry in zip(samples, manifest.episodes, strict=False):
-        episode = decode_sample(sample)
-        if episode.index != entry.index:
-            break
+    for entry in manifest.entries(data):
+        sample = next(samples, None)
+        episode = None if sample is None else decode_sample(sample)
+        if episode is None or episode.index != entry.index:
+            raise UserError(
+                f"{data / MANIFEST} does not describe the shards beside it, from episode "
+                f"{entry.index} on: run `parrot shard` again, or `dvc checkout`."
+            )
         yield episode
-        found += 1
-    if found < manifest.num_episodes:
-        raise UserError(
-            f"{data / MANIFEST} does not describe the shards beside it, from episode "
-            f"{manifest.episodes[found].index} on: run `parrot shard` again, or `dvc checkout`."
-        )
 
 
 def _open_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:

@@ -61,8 +61,9 @@ def test_result_holds_every_episode_in_order(tmp_path: Path) -> None:
         "num_successes": successes,
         "success_rate": successes / 23,
     }
-    assert [entry.index for entry in manifest.episodes] == list(range(23))
-    assert [entry.content_hash for entry in manifest.episodes] == hashes_of(expected)
+    entries = list(manifest.entries(tmp_path / "e"))
+    assert [entry.index for entry in entries] == list(range(23))
+    assert [entry.content_hash for entry in entries] == hashes_of(expected)
     assert hashes_of(read_episodes(tmp_path / "e")) == hashes_of(expected)
     assert [file.num_episodes for file in manifest.files] == [5, 5, 5, 5, 3]
     assert manifest.params["environment"] == ENVIRONMENT.model_dump()

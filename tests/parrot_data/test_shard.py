@@ -61,7 +61,7 @@ def test_both_stores_hold_the_kept_episodes_in_order(
     manifest = load_manifest(out, "shards")
     assert hashes_of(read_episodes(manifest.tar_paths(out))) == hashes_of(expected)
     assert hashes_of(ZarrEpisodes(out / manifest.zarr)) == hashes_of(expected)
-    assert [entry.content_hash for entry in manifest.episodes] == hashes_of(expected)
+    assert [entry.content_hash for entry in manifest.entries(out)] == hashes_of(expected)
     assert summary["num_episodes"] == manifest.num_episodes == len(expected)
     assert summary["num_transitions"] == manifest.num_transitions == 5 * len(expected)
     assert summary["num_bytes"] == sum(map(len, files_of(out).values())) - len(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.stores import tar_shards
-from parrot_data.stores.entries import entry_of
+from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
 from parrot_data.stores.manifest import ShardsManifest, Sources, save_manifest
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.statistics import RunningStatistics
@@ -23,6 +23,7 @@ def write_shards(folder: Path, episodes: Sequence[Episode]) -> Path:
     (folder / "tar").mkdir()
     for name, part in parts.items():
         tar_shards.write_shard(folder / name, part, zstd_level=1)
+    write_entries(folder / ENTRIES, map(entry_of, episodes))
     manifest = ShardsManifest(
         params={},
         seed=0,
@@ -32,7 +33,7 @@ def write_shards(folder: Path, episodes: Sequence[Episode]) -> Path:
         files=[file_entry(folder, folder / name) for name in parts],
         tar_shards=list(parts),
         zarr="episodes.zarr",
-        episodes=[entry_of(episode) for episode in episodes],
+        episodes=file_entry(folder, folder / ENTRIES),
         sources=Sources(episodes_manifest_sha256="", kept_sha256=""),
     )
     save_manifest(folder, manifest)

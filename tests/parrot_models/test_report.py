@@ -15,8 +15,9 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores import manifest as manifests
 from parrot_data.stores import zarr_writer
-from parrot_data.stores.entries import entry_of
+from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
 from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.records import file_entry
 from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.report import ReportParams, report
 
@@ -65,6 +66,7 @@ def write_data(folder: Path) -> None:
     statistics = RunningStatistics()
     for one in episodes:
         statistics.add(one)
+    write_entries(folder / ENTRIES, map(entry_of, episodes))
     manifest = manifests.ShardsManifest(
         params={"generate": {"seed": 0}},
         seed=0,
@@ -74,7 +76,7 @@ def write_data(folder: Path) -> None:
         files=[],
         tar_shards=[],
         zarr="episodes.zarr",
-        episodes=[entry_of(one) for one in episodes],
+        episodes=file_entry(folder, folder / ENTRIES),
         sources=manifests.Sources(episodes_manifest_sha256="", kept_sha256=""),
     )
     manifests.save_manifest(folder, manifest)

@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic import synthetic_episodes
 
 from parrot_data.errors import UserError
-from parrot_data.stores.entries import entry_of
 from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import (
     MANIFEST,
@@ -17,13 +15,14 @@ from parrot_data.stores.manifest import (
     load_manifest,
     save_manifest,
 )
+from parrot_data.stores.records import FileEntry
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> EpisodesManifest:
-    entries = [entry_of(episode) for episode in synthetic_episodes(3)]
     params = {"generate": {"seed": 1, "action_noise": 0.1}}
-    manifest = EpisodesManifest(params=params, seed=1, num_episodes=3, files=[], episodes=entries)
+    episodes = FileEntry(name="episodes.jsonl", sha256="0" * 64, size=600)
+    manifest = EpisodesManifest(params=params, seed=1, num_episodes=3, files=[], episodes=episodes)
     save_manifest(tmp_path, manifest)
     return manifest
 
@@ -51,7 +50,7 @@ def test_the_other_kind_is_refused(manifest: EpisodesManifest, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2"),
+        ({"schema_version": 1}, "schema version 1"),
         ({"kind": "pictures"}, "no manifest"),
         ({"seed": "1"}, "seed"),
         ({"colour": 1}, "colour"),

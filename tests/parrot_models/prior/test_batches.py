@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from small_shards import write_shards
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
+from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import load_manifest, save_manifest
+from parrot_data.stores.records import file_entry
 from parrot_models.prior.batches import (
     TransitionBatches,
     held_out_episodes,
@@ -193,8 +196,9 @@ def test_one_episode_cannot_be_split(tmp_path) -> None:
 
 def test_a_manifest_of_other_episodes_is_refused(data, tmp_path) -> None:
     manifest = load_manifest(data, "shards")
-    last = manifest.episodes[-1].model_copy(update={"index": 7})
-    episodes = [*manifest.episodes[:-1], last]
+    *entries, last = manifest.entries(data)
+    write_entries(data / ENTRIES, [*entries, replace(last, index=7)])
+    episodes = file_entry(data, data / ENTRIES)
     save_manifest(data, manifest.model_copy(update={"episodes": episodes}))
     with pytest.raises(UserError, match="from episode 7 on"):
         TransitionBatches(data, tmp_path / "cache", 0.2)

@@ -1,0 +1,87 @@
+"""Entries come back as they were written, one by one, or an error says what is wrong with them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import deque
+from pathlib import Path
+
+import pytest
+from synthetic import synthetic_episodes
+
+from parrot_data.errors import UserError
+from parrot_data.stores.entries import (
+    ENTRIES,
+    EpisodeEntry,
+    entry_of,
+    line_of,
+    read_entries,
+    write_entries,
+)
+from parrot_data.stores.records import file_entry
+
+
+def some_entries() -> list[EpisodeEntry]:
+    return [entry_of(episode) for episode in synthetic_episodes(3)]
+
+
+def test_entries_come_back_a_line_each(tmp_path: Path) -> None:
+    write_entries(tmp_path / ENTRIES, some_entries())
+    file = file_entry(tmp_path, tmp_path / ENTRIES)
+    assert list(read_entries(tmp_path, file)) == some_entries()
+    lines = (tmp_path / ENTRIES).read_text().splitlines(keepends=True)
+    assert lines == [line_of(entry) for entry in some_entries()]
+    assert [path.name for path in tmp_path.iterdir()] == [ENTRIES]
+
+
+def test_every_flipped_bit_is_found_before_the_first_entry(tmp_path: Path) -> None:
+    path = tmp_path / ENTRIES
+    write_entries(path, some_entries())
+    file, whole = file_entry(tmp_path, path), path.read_bytes()
+    for place in range(len(whole)):
+        bit = 1 << place % 8
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        with pytest.raises(UserError, match=r"episodes\.jsonl was altered"):
+            read_entries(tmp_path, file)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match="bytes where its manifest says"):
+        read_entries(tmp_path, file)
+    path.unlink()
+    with pytest.raises(UserError, match=r"episodes\.jsonl is missing"):
+        read_entries(tmp_path, file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"index": 1', '"index": "1"', r"line 2\.index"),
+        ('"index": 1', '"colour": 1, "index": 1', r"line 2\.colour"),
+        ('"index": 1, ', "", r"line 2\.index"),
+        ('"index": 1', "index", r"line 2: Invalid JSON"),
+    ],
+)
+def test_a_line_of_another_form_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / ENTRIES
+    write_entries(path, some_entries())
+    path.write_text(path.read_text().replace(old, new))
+    entries = read_entries(tmp_path, file_entry(tmp_path, path))
+    assert next(entries) == some_entries()[0]
+    with pytest.raises(UserError, match=message):
+        next(entries)
+
+
+def test_memory_does_not_grow_with_the_number_of_entries(tmp_path: Path) -> None:
+    entry = some_entries()[0]
+
+    def peak(count: int) -> int:
+        path = tmp_path / ENTRIES
+        write_entries(path, (entry for _ in range(count)))
+        entries = read_entries(tmp_path, file_entry(tmp_path, path))
+        tracemalloc.start()
+        deque(entries, maxlen=0)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak_bytes
+
+    peak(10)  # what is imported and cached on first use counts for nothing
+    assert peak(4000) - peak(1000) < 3000  # not a byte an entry
