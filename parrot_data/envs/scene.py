@@ -93,6 +93,7 @@ class Scene:
     def _forget(self) -> None:
         """Drop what was read of the last state: most of it is asked for several times a step."""
         self._tool: tuple[Vector, Quaternion] | None = None
+        self._gripper: tuple[float, ...] | None = None
         self._positions: dict[str, Vector] = {}
         self._touching: dict[str, frozenset[int]] = {}
 
@@ -105,6 +106,15 @@ class Scene:
         if self._tool is None:
             self._tool = self.arm.tool_pose()
         return self._tool
+
+    def gripper(self) -> tuple[float, ...]:
+        """Eight numbers: the tool's position (m), its quaternion with w >= 0, the opening (m)."""
+        if self._gripper is None:
+            position, (x, y, z, w) = self.tool_pose()
+            sign = math.copysign(1.0, w)  # q and -q are one rotation: report one of them
+            quaternion = (sign * x, sign * y, sign * z, sign * w)
+            self._gripper = (*position, *quaternion, self.arm.opening())
+        return self._gripper
 
     def object_position(self, name: str) -> Vector:
         """Position of an object's center, m."""

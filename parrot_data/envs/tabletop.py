@@ -140,10 +140,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def proprioception(self) -> NDArray[np.float32]:
         """Gripper position (m), quaternion with w >= 0, opening (m): float32 (8,)."""
-        position, quaternion = self.scene.tool_pose()
-        sign = math.copysign(1.0, quaternion[3])  # q and -q are one rotation: report one of them
-        values = [*position, *(sign * q for q in quaternion), self.scene.arm.opening()]
-        return np.array(values, dtype=np.float32)
+        return np.array(self.scene.gripper(), dtype=np.float32)
 
     def object_positions(self) -> NDArray[np.float32]:
         """Privileged positions of the objects, float32 (3, 3) in m; NaN beyond the scene's own."""

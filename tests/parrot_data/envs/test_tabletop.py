@@ -174,9 +174,11 @@ def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: 
     for index in range(3):
         env.reset(seed=0, options={"episode_index": index})
         for _ in range(5):
-            scene.tool_pose(), scene.object_position(env.task.target)
+            scene.gripper(), scene.object_position(env.task.target)
             env.step(rng.uniform(-1, 1, 7).astype(np.float32))
             assert scene.tool_pose() == scene.arm.tool_pose()
+            assert scene.gripper()[:3] == scene.arm.tool_pose()[0]
+            assert scene.gripper()[7] == scene.arm.opening()
             seen.add((scene.tool_pose(), scene.object_position(env.task.target)))
     assert len(seen) == 15
 
