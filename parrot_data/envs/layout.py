@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.envs.drawer import DRAWERS
 from parrot_data.envs.tasks import Task
 from parrot_data.errors import UserError
 
@@ -18,8 +19,10 @@ Region = tuple[tuple[float, float], tuple[float, float]]  # bounds of x and of y
 PICK_REGION = ((0.25, 0.35), (-0.075, 0.075))
 PLACE_REGION = ((0.25, 0.35), (-0.12, 0.12))
 CONTAINER_REGION = ((0.26, 0.34), (-0.10, 0.10))
+DRAWER_REGION = ((0.265, 0.305), (-0.08, 0.08))  # of its knob
 OBJECT_SPACING = 0.07
 CONTAINER_SPACING = 0.115  # room for a finger between the two
+DRAWER_SPACING = 0.04  # of an object's center from what the drawer covers, shut or open
 MAX_SCENES, MAX_PLACES = 200, 20
 
 
@@ -28,8 +31,9 @@ class Layout:
     """Start of an episode: (x, y) in m and a turn about the vertical in rad for each object.
 
     Attributes:
-        positions: float64 (num_objects, 2), in the order of the task's objects.
-        yaws: float64 (num_objects,).
+        positions: float64 (num_objects, 2), in the order of the task's objects; a drawer's is that
+            of its knob when it is shut.
+        yaws: float64 (num_objects,); a drawer's is 0, which is how it stands.
         container_position: float64 (2,), or None where the task has no container.
     """
 
@@ -39,17 +43,19 @@ class Layout:
 
 
 def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
-    """Draw one place after another, the container's first; where one finds no room, start anew.
+    """Draw one place after another, a container's or a drawer's first, and where one finds no room
+    start anew.
 
     Raises:
         UserError: no such scene was found; the table is too small for that many objects.
     """
-    region = PLACE_REGION if task.container else PICK_REGION
     for _ in range(MAX_SCENES):
-        scene = _draw_scene(len(task.objects), bool(task.container), region, rng)
+        scene = _draw_scene(task, rng)
         if scene is not None:
             yaws = rng.uniform(-math.pi, math.pi, size=len(task.objects))
             positions, container = scene
+            if task.family == "drawer":
+                yaws[0] = 0.0
             return Layout(
                 np.array(positions), yaws, None if container is None else np.array(container)
             )
@@ -60,15 +66,20 @@ def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
 
 
 def _draw_scene(
-    num_objects: int, has_container: bool, region: Region, rng: np.random.Generator
+    task: Task, rng: np.random.Generator
 ) -> tuple[list[Point], Point | None] | None:
     """Places of the objects and of the container; None where one of them found no room."""
-    container = _draw_point(CONTAINER_REGION, rng) if has_container else None
+    region = PICK_REGION if task.family == "pick" else PLACE_REGION
+    container = _draw_point(CONTAINER_REGION, rng) if task.container else None
     placed: list[Point] = []
-    for _ in range(num_objects):
+    clear: Region | None = None
+    if task.family == "drawer":
+        placed.append(_draw_point(DRAWER_REGION, rng))
+        clear = DRAWERS[task.target].clearance(placed[0], DRAWER_SPACING)
+    for _ in task.loose_objects:
         for _ in range(MAX_PLACES):
             point = _draw_point(region, rng)
-            if _is_spaced(point, placed, container):
+            if _is_spaced(point, placed, container) and not _is_within(point, clear):
                 placed.append(point)
                 break
         else:
@@ -80,6 +91,12 @@ def _draw_point(region: Region, rng: np.random.Generator) -> Point:
     # A crowded scene takes two hundred, and `rng.uniform` ten times as long for each.
     (x_low, x_high), (y_low, y_high) = region
     return x_low + (x_high - x_low) * rng.random(), y_low + (y_high - y_low) * rng.random()
+
+
+def _is_within(point: Point, region: Region | None) -> bool:
+    if region is None:
+        return False
+    return all(low < at < high for at, (low, high) in zip(point, region, strict=True))
 
 
 def _is_spaced(point: Point, objects: list[Point], container: Point | None) -> bool:

@@ -15,10 +15,10 @@ def make_registered_env(
     episode_steps: int = 25,
     render_mode: str | None = None,
 ) -> TabletopEnv:
-    """Build `parrot/Pick-v0` or `parrot/Place-v0`.
+    """Build `parrot/Pick-v0`, `parrot/Place-v0` or `parrot/Drawer-v0`.
 
     Args:
-        family: "pick" or "place", set by the id.
+        family: "pick", "place" or "drawer", set by the id.
         task: name of a fine-tuning task of that family; the family's first where left out.
         image_size: side of the image, pixels.
         proprioception: whether observations carry the gripper's pose and opening.

@@ -12,6 +12,7 @@ from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
 from parrot_data.envs.bullet import bullet
 from parrot_data.envs.camera import Camera
 from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.drawer import DRAWERS, KNOB_HEIGHT_M, SLIDE, drawer_opening, forget_drawer, make_drawer
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
 from parrot_data.envs.table import add_solid_table
@@ -22,6 +23,7 @@ SUBSTEPS = 10
 SOLVER_ITERATIONS = 20
 HOME = (0.30, 0.0, 0.13)
 CONTACT_SLACK_M = 0.001
+BASE = -1  # bullet's index of a body's base, and the whole of an object
 
 
 class Scene:
@@ -72,6 +74,8 @@ class Scene:
         # Last made, first removed: the client's arrays are then as they were at the saved state.
         for body in reversed(self._bodies):
             bullet.removeBody(body, physicsClientId=self.client)
+        if not DRAWERS.keys().isdisjoint(self.objects):
+            forget_drawer(self.client)
         bullet.restoreState(self._start, physicsClientId=self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._bodies = []
@@ -82,7 +86,10 @@ class Scene:
         for name, (x, y), yaw in zip(
             task.objects, layout.positions.tolist(), layout.yaws.tolist(), strict=True
         ):
-            self.objects[name] = self._make_object(self.specs[name], (x, y), yaw)
+            if name in DRAWERS:
+                self.objects[name] = make_drawer(self.client, DRAWERS[name], (x, y), self._shapes)
+            else:
+                self.objects[name] = self._make_object(self.specs[name], (x, y), yaw)
             self._bodies.append(self.objects[name])
 
     def step(self) -> None:
@@ -118,12 +125,20 @@ class Scene:
         return self._gripper
 
     def object_position(self, name: str) -> Vector:
-        """Position of an object's center, m."""
+        """Position of an object's center, m; of a drawer, that of its knob."""
         if name not in self._positions:
-            self._positions[name], _ = bullet.getBasePositionAndOrientation(
+            position, _ = bullet.getBasePositionAndOrientation(
                 self.objects[name], physicsClientId=self.client
             )
+            if name in DRAWERS:
+                x, y, _ = position
+                position = (x + self.drawer_opening(name), y, KNOB_HEIGHT_M)
+            self._positions[name] = position
         return self._positions[name]
+
+    def drawer_opening(self, name: str) -> float:
+        """How far a drawer is open, m."""
+        return drawer_opening(self.client, self.objects[name])
 
     def object_speed(self, name: str) -> float:
         """Linear speed of an object, m/s."""
@@ -131,12 +146,15 @@ class Scene:
         return math.hypot(*velocity)
 
     def touching_links(self, name: str) -> frozenset[int]:
-        """Links of the arm in contact with an object after the last substep."""
+        """Links of the arm in contact with an object, or a drawer's tray, after the last substep."""
         if name not in self._touching:
             contacts = bullet.getContactPoints(
                 self.arm.body, self.objects[name], physicsClientId=self.client
             )
-            self._touching[name] = frozenset(c[3] for c in contacts if c[8] < CONTACT_SLACK_M)
+            moving = SLIDE if name in DRAWERS else BASE
+            self._touching[name] = frozenset(
+                c[3] for c in contacts if c[8] < CONTACT_SLACK_M and c[4] == moving
+            )
         return self._touching[name]
 
     def is_grasped(self, name: str) -> bool:

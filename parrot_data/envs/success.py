@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.scene import Scene
-from parrot_data.envs.tasks import HOLD_DISTANCE_M, LIFT_HEIGHT_M, Task
+from parrot_data.envs.tasks import HOLD_DISTANCE_M, LIFT_HEIGHT_M, OPEN_M, Task
 
 REST_SPEED_M_S = 0.10
 # How far above its height of rest in the container an object's center may lie: random objects do
@@ -50,6 +49,15 @@ def is_placed(scene: Scene, name: str, task: Task, layout: Layout) -> bool:
     )
 
 
-def is_successful(task: Task, lifted: Collection[str], placed: Collection[str]) -> bool:
+def is_open(scene: Scene, name: str) -> bool:
+    """Whether a drawer is open by OPEN_M; who or what holds it does not matter."""
+    return scene.drawer_opening(name) >= OPEN_M
+
+
+def is_successful(
+    scene: Scene, task: Task, lifted: Collection[str], placed: Collection[str]
+) -> bool:
     """The task's predicate, of what is lifted and placed: the reward is 1.0 where it holds."""
+    if task.family == "drawer":
+        return is_open(scene, task.target)
     return task.target in (lifted if task.family == "pick" else placed)

@@ -36,7 +36,7 @@ def episode_generator(seed: int, episode_index: int) -> np.random.Generator:
 
 
 class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """Pick and place with distractors and a sparse reward.
+    """Pick, place and open drawers, with distractors and a sparse reward.
 
     Observation: Dict of `image`, uint8 (S, S, 3) RGB, and, where params ask for it,
     `proprioception`, float32 (8,): gripper position (m), quaternion (x, y, z, w), opening (m).
@@ -143,7 +143,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return np.array(self.scene.gripper(), dtype=np.float32)
 
     def object_positions(self) -> NDArray[np.float32]:
-        """Privileged positions of the objects, float32 (3, 3) in m; NaN beyond the scene's own."""
+        """Privileged positions of the objects, float32 (3, 3) in m; NaN beyond the scene's own.
+
+        Of a drawer, that of its knob.
+        """
         nothing = [(math.nan,) * 3] * (MAX_OBJECTS - len(self.task.objects))
         positions = [self.scene.object_position(name) for name in self.task.objects]
         return np.array(positions + nothing, dtype=np.float32)
@@ -159,10 +162,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def _info(self, grasped: str) -> dict[str, Any]:
         task, scene = self.task, self.scene
-        lifted = [n for n in task.objects if is_lifted(scene, n)]
-        placed = [n for n in task.objects if is_placed(scene, n, task, self.layout)]
+        lifted = [n for n in task.loose_objects if is_lifted(scene, n)]
+        placed = [n for n in task.loose_objects if is_placed(scene, n, task, self.layout)]
         return {
-            "is_success": is_successful(task, lifted, placed),
+            "is_success": is_successful(scene, task, lifted, placed),
             "task": task.name,
             "grasped": grasped,
             "lifted": next(iter(lifted), ""),

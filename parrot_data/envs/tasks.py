@@ -8,11 +8,13 @@ from typing import Literal
 
 from parrot_data.errors import UserError
 
-Family = Literal["pick", "place"]
+Family = Literal["pick", "place", "drawer"]
 
 # An object counts as picked this far above the height at which it rested.
 LIFT_HEIGHT_M = 0.04
 HOLD_DISTANCE_M = 0.10  # from the tool, as in the authors' environment
+# A drawer counts as open when pulled out so far; it stops at 0.06.
+OPEN_M = 0.04
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Task:
 
     Attributes:
         name: how people call it; the family's name where it has none of its own.
-        family: "pick" (lift the target) or "place" (put the target into or onto the container).
-        objects: ids of the objects in the scene: the target first, then the distractors.
-        container: name of the container, "" for pick tasks.
+        family: "pick" (lift the target), "place" (put the target into or onto the container) or
+            "drawer" (pull the target open).
+        objects: ids of the objects in the scene: the target first, then the distractors. Where
+            the target is a drawer, its name stands for an id.
+        container: name of the container, "" but for place tasks.
     """
 
     name: str
@@ -36,8 +40,13 @@ class Task:
         """Id of the object the reward is for."""
         return self.objects[0]
 
+    @property
+    def loose_objects(self) -> tuple[str, ...]:
+        """Ids of the objects that can be lifted: all but a drawer."""
+        return self.objects[1:] if self.family == "drawer" else self.objects
 
-# The tasks agents are fine-tuned on: every object and container is of the test split.
+
+# The tasks agents are fine-tuned on: every object, container and drawer is of the test split.
 TASKS: MappingProxyType[str, Task] = MappingProxyType(
     {
         "pick-1": Task("pick-1", "pick", ("152", "067"), ""),
@@ -48,6 +57,7 @@ TASKS: MappingProxyType[str, Task] = MappingProxyType(
         "place-2": Task("place-2", "place", ("273", "345"), "pan"),
         "place-3": Task("place-3", "place", ("049", "236"), "pan"),
         "place-4": Task("place-4", "place", ("264", "029"), "pan"),
+        "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "273", "345"), ""),
     }
 )
 

@@ -19,8 +19,8 @@ class Episode:
 
     Attributes:
         index: place of the episode in its run; with params and seed it determines all the rest.
-        task: the family, "pick" or "place".
-        objects: ids of the objects in the scene, target first.
+        task: the family, "pick", "place" or "drawer".
+        objects: ids of the objects in the scene, target first; a drawer's name stands for an id.
         container: name of the container, "" where the scene has none.
         success: the task's predicate after the last step.
         failure: why a failed episode failed ("never_grasped", ...), "" for a success.
@@ -29,7 +29,8 @@ class Episode:
         actions: float32 (T, 7) in [-1, 1], as executed.
         rewards: float32 (T,), 1.0 where the success predicate held after the step.
         object_positions: float32 (T + 1, 3, 3) in m, a row an object in the order of `objects`;
-            rows beyond the scene's objects are NaN. Privileged: for filters and probes only.
+            rows beyond the scene's objects are NaN, a drawer's is its knob. Privileged: for filters
+            and probes only.
     """
 
     index: int

@@ -68,6 +68,7 @@ def _failure(env: TabletopEnv, infos: list[dict[str, Any]]) -> str:
     for missing, reason in (
         (not any(info["touched"] for info in infos), "never_touched"),
         (not any(info["grasped"] == target for info in infos), "never_grasped"),
+        (env.task.family == "drawer", _drawer_failure(infos)),
         (not any(info["lifted"] == target for info in infos), "never_lifted"),
         (env.task.family == "pick", "dropped"),
         (infos[-1]["grasped"] == target, "not_released"),
@@ -76,3 +77,8 @@ def _failure(env: TabletopEnv, infos: list[dict[str, Any]]) -> str:
         if missing:
             return reason
     return "not_at_rest"
+
+
+def _drawer_failure(infos: list[dict[str, Any]]) -> str:
+    """What went wrong with a drawer whose knob was held."""
+    return "pushed_shut" if any(info["is_success"] for info in infos) else "not_pulled_open"

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.envs.containers import container_names
+from parrot_data.envs.drawer import drawer_names
 from parrot_data.envs.objects import Split, object_ids
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import Observation, TabletopEnv
 from parrot_data.envs.tasks import Family, Task
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import SelectAction, collect_episode
+from parrot_data.scripted.drawer import DrawerPolicy, draw_drawer_style
 from parrot_data.scripted.grasp import GraspPolicy, GraspVariety, draw_grasp_style
 from parrot_data.scripted.noise import noisy_action
 from parrot_data.scripted.place import PlacePolicy, draw_place_style
@@ -30,13 +32,13 @@ def draw_random_task(
     num_objects: Sequence[int],
     split: Split,
 ) -> Task:
-    """Draw a family by weight, distinct objects of a split, and a container where one is needed.
+    """Draw a family by weight, distinct objects of a split, and the container or drawer it needs.
 
     Args:
         rng: the episode's generator.
-        families: weight of "pick" and of "place".
-        num_objects: least and greatest number of objects in the scene.
-        split: which objects and containers.
+        families: weight of each family.
+        num_objects: least and greatest number of objects in the scene, a drawer among them.
+        split: which objects, containers and drawers.
     """
     names: list[Family] = sorted(families)  # type: ignore[arg-type]
     weights = np.array([families[name] for name in names], dtype=np.float64)
@@ -44,6 +46,8 @@ def draw_random_task(
     count = int(rng.integers(num_objects[0], num_objects[1] + 1))
     objects = tuple(str(o) for o in rng.choice(object_ids(split), size=count, replace=False))
     container = str(rng.choice(container_names(split))) if family == "place" else ""
+    if family == "drawer":
+        objects = (str(rng.choice(drawer_names(split))), *objects[1:])
     return Task(family, family, objects, container)
 
 
@@ -67,7 +71,7 @@ class Collector:
             num_objects: least and greatest number of objects in a scene.
             action_noise: standard deviation of the noise on each action dimension.
             seed: seed of the run.
-            split: objects and containers of the scenes.
+            split: objects, containers and drawers of the scenes.
         """
         self._seed = seed
         self._action_noise = action_noise
@@ -98,9 +102,13 @@ class Collector:
         return select_action
 
 
-def make_scripted_policy(env: TabletopEnv, rng: np.random.Generator) -> GraspPolicy | PlacePolicy:
+def make_scripted_policy(
+    env: TabletopEnv, rng: np.random.Generator
+) -> GraspPolicy | PlacePolicy | DrawerPolicy:
     """The script for the environment's present task, its variation drawn from `rng`."""
     task, container_position = env.task, env.layout.container_position
+    if task.family == "drawer":
+        return DrawerPolicy(env.scene, task.target, draw_drawer_style(env.scene, task.target, rng))
     if container_position is None:
         style = draw_grasp_style(env.scene, task.target, VARIETY, rng)
         return GraspPolicy(env.scene, task.target, style)

@@ -1,0 +1,191 @@
+"""Drawers to pull open: a case that stands still, and a tray with a knob that slides out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from parrot_data.envs.bullet import bullet
+from parrot_data.envs.objects import Split, Vector
+
+Color = tuple[float, float, float, float]
+Box = tuple[Vector, Vector, Color]  # half extents and center, m, and RGBA
+
+TRAVEL_M = 0.06  # from shut to the stop
+KNOB_HALF = (0.015, 0.015, 0.014)  # between the fingers there is room for 0.066 across
+KNOB_HEIGHT_M = 0.026
+STEM_HALF = (0.008, 0.006, 0.006)
+# From the knob's middle back to the front: a finger is 0.022 wide and needs room behind the knob.
+KNOB_REACH_M = KNOB_HALF[0] + 2 * STEM_HALF[0]
+PANEL_M = 0.006  # thickness of front, sides and floor
+SLIDE = 0  # index of the only joint, and of the link that moves
+SLIDE_FRICTION_N = 2.0  # it stays where it was left, and fingers pull with ten times as much
+TRAY_MASS_KG = 0.03
+
+
+@dataclass(frozen=True)
+class DrawerSpec:
+    """A drawer that opens along the table's x axis, away from the arm and towards the camera.
+
+    Its origin is the foot of its knob, shut.
+
+    Attributes:
+        name: what tasks call it.
+        split: "train" drawers occur in the prior's data, "test" drawers never.
+        half_width: half the width of the case, m.
+        height: of the case, m; lower than the hand is when its fingers hold the knob.
+        depth: of the case, m.
+        case_color: RGBA.
+        front_color: RGBA of the front and the tray.
+        knob_color: RGBA; saturated like the objects', as it is what the hand goes for.
+    """
+
+    name: str
+    split: Split
+    half_width: float
+    height: float
+    depth: float
+    case_color: Color
+    front_color: Color
+    knob_color: Color
+
+    @property
+    def back(self) -> float:
+        """Distance of the knob's middle from the back of the case, m."""
+        return KNOB_REACH_M + PANEL_M + self.depth
+
+    def clearance(
+        self, xy: tuple[float, float], margin: float
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Bounds of x and of y, m: all it covers standing at `xy`, shut or open, and a margin."""
+        x, y = xy
+        side = self.half_width + margin
+        return (
+            (x - self.back - margin, x + KNOB_HALF[0] + TRAVEL_M + margin),
+            (y - side, y + side),
+        )
+
+    def case_boxes(self) -> tuple[Box, ...]:
+        """The case: solid, as the tray may lie in it (a body does not collide with itself)."""
+        half = (self.depth / 2, self.half_width, self.height / 2)
+        return ((half, (half[0] - self.back, 0.0, half[2]), self.case_color),)
+
+    def tray_boxes(self) -> tuple[Box, ...]:
+        """Front, floor, two sides, stem and knob, as they are when shut."""
+        half_width, half_height = self.half_width - PANEL_M, self.height / 2 - PANEL_M
+        middle, t = self.height / 2, PANEL_M / 2
+        front = -KNOB_REACH_M - t
+        behind, length = front - t - TRAVEL_M / 2, TRAVEL_M / 2
+        color = self.front_color
+        side = half_width - 3 * t
+        return (
+            ((t, half_width, half_height), (front, 0.0, middle), color),
+            ((length, side, t), (behind, 0.0, 3 * t), color),
+            ((length, t, half_height - t), (behind, side, middle - t), color),
+            ((length, t, half_height - t), (behind, -side, middle - t), color),
+            (STEM_HALF, (-KNOB_HALF[0] - STEM_HALF[0], 0.0, KNOB_HEIGHT_M), self.knob_color),
+            (KNOB_HALF, (0.0, 0.0, KNOB_HEIGHT_M), self.knob_color),
+        )
+
+
+OAK = DrawerSpec(
+    "oak_drawer", "train", half_width=0.045, height=0.052, depth=0.065,
+    case_color=(0.50, 0.36, 0.22, 1.0), front_color=(0.72, 0.58, 0.40, 1.0),
+    knob_color=(0.85, 0.10, 0.10, 1.0),
+)  # fmt: skip
+WHITE = DrawerSpec(
+    "white_drawer", "train", half_width=0.040, height=0.056, depth=0.065,
+    case_color=(0.62, 0.62, 0.62, 1.0), front_color=(0.95, 0.95, 0.95, 1.0),
+    knob_color=(0.10, 0.65, 0.20, 1.0),
+)  # fmt: skip
+SLATE = DrawerSpec(
+    "slate_drawer", "train", half_width=0.050, height=0.048, depth=0.065,
+    case_color=(0.28, 0.30, 0.34, 1.0), front_color=(0.45, 0.48, 0.54, 1.0),
+    knob_color=(0.95, 0.75, 0.05, 1.0),
+)  # fmt: skip
+WALNUT = DrawerSpec(
+    "walnut_drawer", "test", half_width=0.048, height=0.054, depth=0.065,
+    case_color=(0.25, 0.15, 0.10, 1.0), front_color=(0.40, 0.26, 0.18, 1.0),
+    knob_color=(0.10, 0.35, 0.95, 1.0),
+)  # fmt: skip
+
+DRAWERS = MappingProxyType({d.name: d for d in (OAK, WHITE, SLATE, WALNUT)})
+
+
+def drawer_names(split: Split) -> tuple[str, ...]:
+    """Names of the drawers of one split, in order of the table above."""
+    return tuple(d.name for d in DRAWERS.values() if d.split == split)
+
+
+def make_drawer(
+    client: int, spec: DrawerSpec, xy: tuple[float, float], shapes: dict[str, tuple[int, int]]
+) -> int:
+    """Stand a shut drawer on the table, the foot of its knob at `xy` in m.
+
+    Args:
+        client: of the physics.
+        spec: which drawer.
+        xy: (x, y) in m.
+        shapes: (collision, visual) that the client keeps, by name; those missing are added.
+
+    Returns:
+        The body; its link SLIDE is the tray.
+    """
+    case = _shapes_of(client, f"{spec.name}: case", spec.case_boxes(), shapes)
+    tray = _shapes_of(client, f"{spec.name}: tray", spec.tray_boxes(), shapes)
+    nowhere, upright = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
+    body: int = bullet.createMultiBody(
+        0.0, *case, (*xy, 0.0), linkMasses=[TRAY_MASS_KG],
+        linkCollisionShapeIndices=[tray[0]], linkVisualShapeIndices=[tray[1]],
+        linkPositions=[nowhere], linkOrientations=[upright],
+        linkInertialFramePositions=[nowhere], linkInertialFrameOrientations=[upright],
+        linkParentIndices=[0], linkJointTypes=[bullet.JOINT_PRISMATIC],
+        linkJointAxis=[(1.0, 0.0, 0.0)], physicsClientId=client,
+    )  # fmt: skip
+    bullet.changeDynamics(
+        body, SLIDE, lateralFriction=1.0, jointLowerLimit=0.0, jointUpperLimit=TRAVEL_M,
+        physicsClientId=client,
+    )  # fmt: skip
+    bullet.resetJointState(body, SLIDE, 0.0, 0.0, physicsClientId=client)
+    # A motor that wants no motion and has little force is friction.
+    bullet.setJointMotorControl2(
+        body, SLIDE, bullet.VELOCITY_CONTROL, targetVelocity=0.0, force=SLIDE_FRICTION_N,
+        physicsClientId=client,
+    )  # fmt: skip
+    return body
+
+
+def forget_drawer(client: int) -> None:
+    """Undo what a drawer leaves in the client when its body is removed.
+
+    Bullet gives back the places of its two parts in the order in which it took them, case first:
+    the next two bodies would then take them the other way round, and collide in another order.
+    Two bodies, removed in that same wrong order, turn the places back.
+    """
+    bodies = [bullet.createMultiBody(physicsClientId=client) for _ in range(2)]
+    for body in bodies:
+        bullet.removeBody(body, physicsClientId=client)
+
+
+def drawer_opening(client: int, body: int) -> float:
+    """How far a drawer is open, m: 0 shut, TRAVEL_M at the stop."""
+    return float(bullet.getJointState(body, SLIDE, physicsClientId=client)[0])
+
+
+def _shapes_of(
+    client: int, name: str, boxes: Sequence[Box], shapes: dict[str, tuple[int, int]]
+) -> tuple[int, int]:
+    if name not in shapes:
+        halves, centers, colors = (list(map(list, column)) for column in zip(*boxes, strict=True))
+        kinds = [bullet.GEOM_BOX] * len(boxes)
+        shapes[name] = (
+            bullet.createCollisionShapeArray(
+                kinds, halfExtents=halves, collisionFramePositions=centers, physicsClientId=client
+            ),
+            bullet.createVisualShapeArray(
+                kinds, halfExtents=halves, visualFramePositions=centers, rgbaColors=colors,
+                physicsClientId=client,
+            ),
+        )  # fmt: skip
+    return shapes[name]
