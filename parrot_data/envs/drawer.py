@@ -13,15 +13,18 @@ Color = tuple[float, float, float, float]
 Box = tuple[Vector, Vector, Color]  # half extents and center, m, and RGBA
 
 TRAVEL_M = 0.06  # from shut to the stop
-KNOB_HALF = (0.015, 0.015, 0.014)  # between the fingers there is room for 0.066 across
+KNOB_HALF = (0.015, 0.015, 0.014)  # 0.030 across; open fingers are 0.066 apart
 KNOB_HEIGHT_M = 0.026
 STEM_HALF = (0.008, 0.006, 0.006)
-# From the knob's middle back to the front: a finger is 0.022 wide and needs room behind the knob.
+# From the knob's middle back to the front: fingers, 0.022 m wide, do not reach behind the knob.
 KNOB_REACH_M = KNOB_HALF[0] + 2 * STEM_HALF[0]
+DEPTH_M = 0.065  # of the case
 PANEL_M = 0.006  # thickness of front, sides and floor
+FRONT_HEIGHT_M = 0.030
+TOP_M, OVERHANG_M = 0.008, 0.012  # of the case's top: its thickness, and how far it stands out
 SLIDE = 0  # index of the only joint, and of the link that moves
-SLIDE_FRICTION_N = 2.0  # it stays where it was left, and fingers pull with ten times as much
-TRAY_MASS_KG = 0.03
+SLIDE_FRICTION_N = 2.0  # it stays where it was left
+TRAY_MASS_KG = 0.03  # heavier, and it slips from fingers that start at a jerk
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,6 @@ class DrawerSpec:
         split: "train" drawers occur in the prior's data, "test" drawers never.
         half_width: half the width of the case, m.
         height: of the case, m; lower than the hand is when its fingers hold the knob.
-        depth: of the case, m.
         case_color: RGBA.
         front_color: RGBA of the front and the tray.
         knob_color: RGBA; saturated like the objects', as it is what the hand goes for.
@@ -45,7 +47,6 @@ class DrawerSpec:
     split: Split
     half_width: float
     height: float
-    depth: float
     case_color: Color
     front_color: Color
     knob_color: Color
@@ -53,7 +54,7 @@ class DrawerSpec:
     @property
     def back(self) -> float:
         """Distance of the knob's middle from the back of the case, m."""
-        return KNOB_REACH_M + PANEL_M + self.depth
+        return KNOB_REACH_M + PANEL_M + DEPTH_M
 
     def clearance(
         self, xy: tuple[float, float], margin: float
@@ -67,21 +68,28 @@ class DrawerSpec:
         )
 
     def case_boxes(self) -> tuple[Box, ...]:
-        """The case: solid, as the tray may lie in it (a body does not collide with itself)."""
-        half = (self.depth / 2, self.half_width, self.height / 2)
-        return ((half, (half[0] - self.back, 0.0, half[2]), self.case_color),)
+        """The case, solid, as a body does not collide with itself, and its top.
+
+        The top overhangs the front: without it, fingers pressed on the case and then forward
+        pushed the drawer open from behind, and random actions were rewarded too often.
+        """
+        half = (DEPTH_M / 2, self.half_width, (self.height - TOP_M) / 2)
+        top = (half[0] + OVERHANG_M / 2, self.half_width, TOP_M / 2)
+        return (
+            (half, (half[0] - self.back, 0.0, half[2]), self.case_color),
+            (top, (top[0] - self.back, 0.0, self.height - top[2]), self.case_color),
+        )
 
     def tray_boxes(self) -> tuple[Box, ...]:
         """Front, floor, two sides, stem and knob, as they are when shut."""
-        half_width, half_height = self.half_width - PANEL_M, self.height / 2 - PANEL_M
-        middle, t = self.height / 2, PANEL_M / 2
+        half_width, half_height, t = self.half_width - PANEL_M, FRONT_HEIGHT_M / 2, PANEL_M / 2
         front = -KNOB_REACH_M - t
         behind, length = front - t - TRAVEL_M / 2, TRAVEL_M / 2
+        middle, side = PANEL_M + half_height, half_width - t
         color = self.front_color
-        side = half_width - 3 * t
         return (
             ((t, half_width, half_height), (front, 0.0, middle), color),
-            ((length, side, t), (behind, 0.0, 3 * t), color),
+            ((length, side, t), (behind, 0.0, PANEL_M + t), color),
             ((length, t, half_height - t), (behind, side, middle - t), color),
             ((length, t, half_height - t), (behind, -side, middle - t), color),
             (STEM_HALF, (-KNOB_HALF[0] - STEM_HALF[0], 0.0, KNOB_HEIGHT_M), self.knob_color),
@@ -90,22 +98,22 @@ class DrawerSpec:
 
 
 OAK = DrawerSpec(
-    "oak_drawer", "train", half_width=0.045, height=0.052, depth=0.065,
+    "oak_drawer", "train", half_width=0.045, height=0.052,
     case_color=(0.50, 0.36, 0.22, 1.0), front_color=(0.72, 0.58, 0.40, 1.0),
     knob_color=(0.85, 0.10, 0.10, 1.0),
 )  # fmt: skip
 WHITE = DrawerSpec(
-    "white_drawer", "train", half_width=0.040, height=0.056, depth=0.065,
+    "white_drawer", "train", half_width=0.040, height=0.056,
     case_color=(0.62, 0.62, 0.62, 1.0), front_color=(0.95, 0.95, 0.95, 1.0),
     knob_color=(0.10, 0.65, 0.20, 1.0),
 )  # fmt: skip
 SLATE = DrawerSpec(
-    "slate_drawer", "train", half_width=0.050, height=0.048, depth=0.065,
+    "slate_drawer", "train", half_width=0.050, height=0.048,
     case_color=(0.28, 0.30, 0.34, 1.0), front_color=(0.45, 0.48, 0.54, 1.0),
     knob_color=(0.95, 0.75, 0.05, 1.0),
 )  # fmt: skip
 WALNUT = DrawerSpec(
-    "walnut_drawer", "test", half_width=0.048, height=0.054, depth=0.065,
+    "walnut_drawer", "test", half_width=0.048, height=0.054,
     case_color=(0.25, 0.15, 0.10, 1.0), front_color=(0.40, 0.26, 0.18, 1.0),
     knob_color=(0.10, 0.35, 0.95, 1.0),
 )  # fmt: skip
@@ -171,6 +179,12 @@ def forget_drawer(client: int) -> None:
 def drawer_opening(client: int, body: int) -> float:
     """How far a drawer is open, m: 0 shut, TRAVEL_M at the stop."""
     return float(bullet.getJointState(body, SLIDE, physicsClientId=client)[0])
+
+
+def knob_position(client: int, body: int) -> Vector:
+    """Position of the middle of a drawer's knob, m."""
+    (x, y, _), _ = bullet.getBasePositionAndOrientation(body, physicsClientId=client)
+    return (x + drawer_opening(client, body), y, KNOB_HEIGHT_M)
 
 
 def _shapes_of(

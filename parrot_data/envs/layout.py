@@ -43,8 +43,7 @@ class Layout:
 
 
 def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
-    """Draw one place after another, a container's or a drawer's first, and where one finds no room
-    start anew.
+    """Draw one place after another, what stands still first; where one finds no room, start anew.
 
     Raises:
         UserError: no such scene was found; the table is too small for that many objects.
@@ -65,9 +64,7 @@ def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
     )
 
 
-def _draw_scene(
-    task: Task, rng: np.random.Generator
-) -> tuple[list[Point], Point | None] | None:
+def _draw_scene(task: Task, rng: np.random.Generator) -> tuple[list[Point], Point | None] | None:
     """Places of the objects and of the container; None where one of them found no room."""
     region = PICK_REGION if task.family == "pick" else PLACE_REGION
     container = _draw_point(CONTAINER_REGION, rng) if task.container else None

@@ -12,7 +12,14 @@ from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
 from parrot_data.envs.bullet import bullet
 from parrot_data.envs.camera import Camera
 from parrot_data.envs.containers import CONTAINERS
-from parrot_data.envs.drawer import DRAWERS, KNOB_HEIGHT_M, SLIDE, drawer_opening, forget_drawer, make_drawer
+from parrot_data.envs.drawer import (
+    DRAWERS,
+    SLIDE,
+    drawer_opening,
+    forget_drawer,
+    knob_position,
+    make_drawer,
+)
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
 from parrot_data.envs.table import add_solid_table
@@ -127,13 +134,12 @@ class Scene:
     def object_position(self, name: str) -> Vector:
         """Position of an object's center, m; of a drawer, that of its knob."""
         if name not in self._positions:
-            position, _ = bullet.getBasePositionAndOrientation(
-                self.objects[name], physicsClientId=self.client
-            )
             if name in DRAWERS:
-                x, y, _ = position
-                position = (x + self.drawer_opening(name), y, KNOB_HEIGHT_M)
-            self._positions[name] = position
+                self._positions[name] = knob_position(self.client, self.objects[name])
+            else:
+                self._positions[name], _ = bullet.getBasePositionAndOrientation(
+                    self.objects[name], physicsClientId=self.client
+                )
         return self._positions[name]
 
     def drawer_opening(self, name: str) -> float:
@@ -146,7 +152,7 @@ class Scene:
         return math.hypot(*velocity)
 
     def touching_links(self, name: str) -> frozenset[int]:
-        """Links of the arm in contact with an object, or a drawer's tray, after the last substep."""
+        """Links of the arm in contact with an object or a tray after the last substep."""
         if name not in self._touching:
             contacts = bullet.getContactPoints(
                 self.arm.body, self.objects[name], physicsClientId=self.client

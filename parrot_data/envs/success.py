@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.layout import Layout

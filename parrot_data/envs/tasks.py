@@ -13,8 +13,8 @@ Family = Literal["pick", "place", "drawer"]
 # An object counts as picked this far above the height at which it rested.
 LIFT_HEIGHT_M = 0.04
 HOLD_DISTANCE_M = 0.10  # from the tool, as in the authors' environment
-# A drawer counts as open when pulled out so far; it stops at 0.06.
-OPEN_M = 0.04
+# A drawer counts as open when it is pulled out this far; it stops at 0.06 m.
+OPEN_M = 0.045
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def draw_drawer_style(scene: Scene, target: str, rng: np.random.Generator) -> Dr
     return DrawerStyle(
         grasp=draw_grasp_style(scene, target, VARIETY, rng),
         pull_speed=rng.uniform(0.35, 0.8),
-        pull_to=rng.uniform(OPEN_M + 0.006, TRAVEL_M - 0.002),
+        pull_to=rng.uniform(OPEN_M + 0.005, TRAVEL_M - 0.002),
         rise_height=rng.uniform(0.10, 0.14),
     )
 

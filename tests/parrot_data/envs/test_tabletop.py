@@ -54,7 +54,7 @@ def trace(env: TabletopEnv, index: int, num_steps: int = 8) -> bytes:
     return b"".join(seen)
 
 
-@pytest.mark.parametrize("family", ["pick", "place"])
+@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
 def test_an_episode_depends_on_nothing_but_seed_and_index(make_env: MakeEnv, family: str) -> None:
     env, fresh = make_env(family), make_env(family)
     first = {index: trace(env, index) for index in range(12)}
@@ -90,7 +90,7 @@ def test_the_arm_is_symmetric_about_its_middle_plane(make_env: MakeEnv) -> None:
     np.testing.assert_allclose(poses[1], poses[0] * mirrored_pose, atol=2e-3)
 
 
-@pytest.mark.parametrize("family", ["pick", "place"])
+@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
 def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str) -> None:
     env, rng = make_env(family), np.random.default_rng(0)
     num_successes = 0
@@ -115,7 +115,7 @@ def test_both_environment_checkers_pass(proprioception: bool) -> None:
 
 def test_registered_ids_and_pictures_of_any_size() -> None:
     assert parrot_data.__doc__
-    for name in ("parrot/Pick-v0", "parrot/Place-v0"):
+    for name in ("parrot/Pick-v0", "parrot/Place-v0", "parrot/Drawer-v0"):
         env = gymnasium.make(name, render_mode="rgb_array").unwrapped
         assert isinstance(env, TabletopEnv)
         env.render_size = 100

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tasks import OPEN_M
 from parrot_data.scripted.collect import Collector
 from parrot_data.scripted.noise import ACTION_LIMIT, noisy_action
 
 PARAMS = EnvironmentParams(image_size=16, proprioception=False, episode_steps=25)
 
 
-@pytest.mark.parametrize("family", ["pick", "place"])
+@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
 def test_scripts_succeed_and_failures_have_a_reason(family: str) -> None:
     collector = Collector(PARAMS, {family: 1.0}, [2, 3], action_noise=0.1, seed=11)
     episodes = [collector.collect(index) for index in range(60)]
@@ -38,6 +39,31 @@ def test_an_episode_is_the_same_whatever_was_simulated_before_it(index: int) -> 
     assert used.collect(index).content_hash() == expected
     fresh.close()
     used.close()
+
+
+def test_a_drawer_leaves_nothing_to_the_episodes_after_it() -> None:
+    # Bullet gives the places of a removed drawer's two parts back in the wrong order: the bodies
+    # made next then collide in another order, which showed in most episodes with a grasp.
+    families = {"pick": 0.4, "place": 0.2, "drawer": 0.4}
+    fresh, used = (Collector(PARAMS, families, [2, 3], action_noise=0.1, seed=0) for _ in range(2))
+    expected = [fresh.collect(index) for index in range(20)]
+    assert {episode.task for episode in expected} == set(families)
+    for episode in reversed(expected):
+        assert used.collect(episode.index).content_hash() == episode.content_hash()
+    fresh.close()
+    used.close()
+
+
+def test_a_quiet_script_opens_drawers_never_seen_and_they_stay_open() -> None:
+    collector = Collector(PARAMS, {"drawer": 1.0}, [1, 3], action_noise=0.0, seed=4, split="test")
+    episodes = [collector.collect(index) for index in range(40)]
+    collector.close()
+    assert np.mean([episode.success for episode in episodes]) >= 0.9
+    for episode in episodes:
+        # Once it is open nothing takes the reward away: the script lets go and leaves it alone.
+        assert np.all(np.diff(episode.rewards) >= 0.0)
+        opened = episode.object_positions[:, 0, 0] - episode.object_positions[0, 0, 0]
+        np.testing.assert_array_equal(opened[1:] >= OPEN_M, episode.rewards == 1.0)
 
 
 def test_noise_has_no_atom_on_the_bound() -> None:
