@@ -38,7 +38,7 @@ class GenerateParams(BaseModel):
         episodes_per_file: indices a tar; the unit of resuming and of sharing out.
         families: relative frequency of each family of scripted tasks.
         action_noise: standard deviation of the Gaussian noise on every action dimension.
-        num_objects: least and greatest number of objects in a scene.
+        num_objects: least and greatest number of objects in a scene; a drawer is one of them.
         zstd_level: compression of the tars; the shards' tars inherit it.
     """
 

@@ -11,6 +11,7 @@ from parrot_data.envs.objects import Split, Vector
 
 Color = tuple[float, float, float, float]
 Box = tuple[Vector, Vector, Color]  # half extents and center, m, and RGBA
+_Shapes = tuple[int, int]  # to collide with and to look at
 
 TRAVEL_M = 0.06  # from shut to the stop
 KNOB_HALF = (0.015, 0.015, 0.014)  # 0.030 across; open fingers are 0.066 apart
@@ -83,10 +84,8 @@ class DrawerSpec:
     def tray_boxes(self) -> tuple[Box, ...]:
         """Front, floor, two sides, stem and knob, as they are when shut."""
         half_width, half_height, t = self.half_width - PANEL_M, FRONT_HEIGHT_M / 2, PANEL_M / 2
-        front = -KNOB_REACH_M - t
-        behind, length = front - t - TRAVEL_M / 2, TRAVEL_M / 2
-        middle, side = PANEL_M + half_height, half_width - t
-        color = self.front_color
+        front, length, color = -KNOB_REACH_M - t, TRAVEL_M / 2, self.front_color
+        behind, middle, side = front - t - length, PANEL_M + half_height, half_width - t
         return (
             ((t, half_width, half_height), (front, 0.0, middle), color),
             ((length, side, t), (behind, 0.0, PANEL_M + t), color),
@@ -126,54 +125,68 @@ def drawer_names(split: Split) -> tuple[str, ...]:
     return tuple(d.name for d in DRAWERS.values() if d.split == split)
 
 
-def make_drawer(
-    client: int, spec: DrawerSpec, xy: tuple[float, float], shapes: dict[str, tuple[int, int]]
-) -> int:
-    """Stand a shut drawer on the table, the foot of its knob at `xy` in m.
+class Drawers:
+    """Makes drawers in one physics client, from shapes that the client keeps."""
 
-    Args:
-        client: of the physics.
-        spec: which drawer.
-        xy: (x, y) in m.
-        shapes: (collision, visual) that the client keeps, by name; those missing are added.
+    def __init__(self, client: int) -> None:
+        """Make nothing before it is asked for."""
+        self._client = client
+        self._shapes: dict[str, tuple[_Shapes, _Shapes]] = {}  # of case and tray, by drawer
 
-    Returns:
-        The body; its link SLIDE is the tray.
-    """
-    case = _shapes_of(client, f"{spec.name}: case", spec.case_boxes(), shapes)
-    tray = _shapes_of(client, f"{spec.name}: tray", spec.tray_boxes(), shapes)
-    nowhere, upright = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
-    body: int = bullet.createMultiBody(
-        0.0, *case, (*xy, 0.0), linkMasses=[TRAY_MASS_KG],
-        linkCollisionShapeIndices=[tray[0]], linkVisualShapeIndices=[tray[1]],
-        linkPositions=[nowhere], linkOrientations=[upright],
-        linkInertialFramePositions=[nowhere], linkInertialFrameOrientations=[upright],
-        linkParentIndices=[0], linkJointTypes=[bullet.JOINT_PRISMATIC],
-        linkJointAxis=[(1.0, 0.0, 0.0)], physicsClientId=client,
-    )  # fmt: skip
-    bullet.changeDynamics(
-        body, SLIDE, lateralFriction=1.0, jointLowerLimit=0.0, jointUpperLimit=TRAVEL_M,
-        physicsClientId=client,
-    )  # fmt: skip
-    bullet.resetJointState(body, SLIDE, 0.0, 0.0, physicsClientId=client)
-    # A motor that wants no motion and has little force is friction.
-    bullet.setJointMotorControl2(
-        body, SLIDE, bullet.VELOCITY_CONTROL, targetVelocity=0.0, force=SLIDE_FRICTION_N,
-        physicsClientId=client,
-    )  # fmt: skip
-    return body
+    def add(self, name: str, xy: tuple[float, float]) -> int:
+        """Stand a shut drawer on the table, the foot of its knob at `xy` in m.
 
+        Returns:
+            The body; its link SLIDE is the tray.
+        """
+        if name not in self._shapes:
+            spec = DRAWERS[name]
+            self._shapes[name] = (self._make(spec.case_boxes()), self._make(spec.tray_boxes()))
+        case, tray = self._shapes[name]
+        nowhere, upright = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
+        body: int = bullet.createMultiBody(
+            0.0, *case, (*xy, 0.0), linkMasses=[TRAY_MASS_KG],
+            linkCollisionShapeIndices=[tray[0]], linkVisualShapeIndices=[tray[1]],
+            linkPositions=[nowhere], linkOrientations=[upright],
+            linkInertialFramePositions=[nowhere], linkInertialFrameOrientations=[upright],
+            linkParentIndices=[0], linkJointTypes=[bullet.JOINT_PRISMATIC],
+            linkJointAxis=[(1.0, 0.0, 0.0)], physicsClientId=self._client,
+        )  # fmt: skip
+        bullet.changeDynamics(
+            body, SLIDE, lateralFriction=1.0, jointLowerLimit=0.0, jointUpperLimit=TRAVEL_M,
+            physicsClientId=self._client,
+        )  # fmt: skip
+        # A motor that wants no motion and has little force is friction.
+        bullet.setJointMotorControl2(
+            body, SLIDE, bullet.VELOCITY_CONTROL, targetVelocity=0.0, force=SLIDE_FRICTION_N,
+            physicsClientId=self._client,
+        )  # fmt: skip
+        return body
 
-def forget_drawer(client: int) -> None:
-    """Undo what a drawer leaves in the client when its body is removed.
+    def remove(self, body: int) -> None:
+        """Take a drawer away, so that the client is as it was before.
 
-    Bullet gives back the places of its two parts in the order in which it took them, case first:
-    the next two bodies would then take them the other way round, and collide in another order.
-    Two bodies, removed in that same wrong order, turn the places back.
-    """
-    bodies = [bullet.createMultiBody(physicsClientId=client) for _ in range(2)]
-    for body in bodies:
-        bullet.removeBody(body, physicsClientId=client)
+        Bullet gives back the places of the two parts in the order in which it took them, case
+        first: the next two bodies would take them the other way round, and collide in another
+        order. Two empty bodies, removed in that same wrong order, turn the places back.
+        """
+        bullet.removeBody(body, physicsClientId=self._client)
+        for empty in [bullet.createMultiBody(physicsClientId=self._client) for _ in range(2)]:
+            bullet.removeBody(empty, physicsClientId=self._client)
+
+    def _make(self, boxes: Sequence[Box]) -> _Shapes:
+        halves, centers, colors = (list(map(list, column)) for column in zip(*boxes, strict=True))
+        kinds = [bullet.GEOM_BOX] * len(boxes)
+        return (
+            bullet.createCollisionShapeArray(
+                kinds, halfExtents=halves, collisionFramePositions=centers,
+                physicsClientId=self._client,
+            ),
+            bullet.createVisualShapeArray(
+                kinds, halfExtents=halves, visualFramePositions=centers, rgbaColors=colors,
+                physicsClientId=self._client,
+            ),
+        )  # fmt: skip
 
 
 def drawer_opening(client: int, body: int) -> float:
@@ -185,21 +198,3 @@ def knob_position(client: int, body: int) -> Vector:
     """Position of the middle of a drawer's knob, m."""
     (x, y, _), _ = bullet.getBasePositionAndOrientation(body, physicsClientId=client)
     return (x + drawer_opening(client, body), y, KNOB_HEIGHT_M)
-
-
-def _shapes_of(
-    client: int, name: str, boxes: Sequence[Box], shapes: dict[str, tuple[int, int]]
-) -> tuple[int, int]:
-    if name not in shapes:
-        halves, centers, colors = (list(map(list, column)) for column in zip(*boxes, strict=True))
-        kinds = [bullet.GEOM_BOX] * len(boxes)
-        shapes[name] = (
-            bullet.createCollisionShapeArray(
-                kinds, halfExtents=halves, collisionFramePositions=centers, physicsClientId=client
-            ),
-            bullet.createVisualShapeArray(
-                kinds, halfExtents=halves, visualFramePositions=centers, rgbaColors=colors,
-                physicsClientId=client,
-            ),
-        )  # fmt: skip
-    return shapes[name]

@@ -12,14 +12,7 @@ from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
 from parrot_data.envs.bullet import bullet
 from parrot_data.envs.camera import Camera
 from parrot_data.envs.containers import CONTAINERS
-from parrot_data.envs.drawer import (
-    DRAWERS,
-    SLIDE,
-    drawer_opening,
-    forget_drawer,
-    knob_position,
-    make_drawer,
-)
+from parrot_data.envs.drawer import DRAWERS, SLIDE, Drawers, drawer_opening, knob_position
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
 from parrot_data.envs.table import add_solid_table
@@ -65,6 +58,7 @@ class Scene:
         self.arm.place_at(HOME, FINGER_OPEN)
         self._start: int = bullet.saveState(physicsClientId=self.client)
         self._shapes: dict[str, tuple[int, int]] = {}
+        self._drawers = Drawers(self.client)
         self._bodies: list[int] = []
         self.objects: dict[str, int] = {}  # bodies by id
         self._forget()
@@ -80,9 +74,10 @@ class Scene:
         """Put the arm home and lay the task's objects and container out, all at rest."""
         # Last made, first removed: the client's arrays are then as they were at the saved state.
         for body in reversed(self._bodies):
-            bullet.removeBody(body, physicsClientId=self.client)
-        if not DRAWERS.keys().isdisjoint(self.objects):
-            forget_drawer(self.client)
+            if bullet.getNumJoints(body, physicsClientId=self.client):  # only a drawer has any
+                self._drawers.remove(body)
+            else:
+                bullet.removeBody(body, physicsClientId=self.client)
         bullet.restoreState(self._start, physicsClientId=self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._bodies = []
@@ -94,7 +89,7 @@ class Scene:
             task.objects, layout.positions.tolist(), layout.yaws.tolist(), strict=True
         ):
             if name in DRAWERS:
-                self.objects[name] = make_drawer(self.client, DRAWERS[name], (x, y), self._shapes)
+                self.objects[name] = self._drawers.add(name, (x, y))
             else:
                 self.objects[name] = self._make_object(self.specs[name], (x, y), yaw)
             self._bodies.append(self.objects[name])
