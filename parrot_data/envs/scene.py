@@ -78,6 +78,10 @@ class Scene:
                 self._drawers.remove(body)
             else:
                 bullet.removeBody(body, physicsClientId=self.client)
+        # What the arm still touches is forgotten too: else the next contacts come in another order,
+        # and a finger that meets two boxes of one body is pushed by one or the other first.
+        self.arm.place_at(HOME, FINGER_OPEN)
+        bullet.performCollisionDetection(physicsClientId=self.client)
         bullet.restoreState(self._start, physicsClientId=self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._bodies = []
