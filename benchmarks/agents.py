@@ -13,19 +13,21 @@ from benchmarks.priors import untrained_prior
 from benchmarks.setting import Values
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
+from parrot_data.lockstep import OneEnv
 from parrot_models.prior.acting_prior import ActingPrior
-from parrot_models.rl.latent_env import FeatureEnv, Observe
+from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import Learner
 from parrot_models.rl.methods import METHODS, critic_action_dim, make_agent
 from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.views import Observe
 
 TASK, METHOD = "pick-1", METHODS["parrot"]
 SEED = 0
 WARMUP_EPISODES = 2
 
 
-def make_learner(values: Values, observe: Observe, num_steps: int) -> Learner:
-    """PARROT with the agent of params.yaml, about to begin a run of that many env steps.
+def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Learner, ViewedEnv]:
+    """PARROT with the agent of params.yaml, about to begin a run of that many env steps; its env.
 
     Args:
         values: of params.yaml.
@@ -47,8 +49,9 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> Learner:
         params.n_step,
         params.discount,
     )
-    return Learner(
-        env,
+    learner = Learner(
+        OneEnv(plain),
+        env.view,
         make_agent(METHOD, agent_params, env, prior, SEED),
         replay,
         seed=SEED,
@@ -60,11 +63,12 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> Learner:
         final_rate=params.final_rate,
         stores_executed=agent_params.critic_actions == "executed",
     )
+    return learner, env
 
 
-def fill(learner: Learner, num_slots: int) -> None:
+def fill(learner: Learner, env: ViewedEnv, num_slots: int) -> None:
     """Fill slots of the replay buffer with one episode of warm-up actions, again and again."""
-    env, replay, rng = learner.env, learner.replay, np.random.default_rng(SEED)
+    replay, rng = learner.replay, np.random.default_rng(SEED)
     observation, _ = env.reset(seed=SEED)
     steps, truncated = [], False
     first = observation
@@ -114,7 +118,7 @@ class StillEnv(gymnasium.Env[Any, Any]):
         return self.observation, 0.0, False, False, {}
 
 
-def still_env_and_agent(values: Values) -> tuple[FeatureEnv, Any, Any]:
+def still_env_and_agent(values: Values) -> tuple[ViewedEnv, Any, Any]:
     """PARROT's env over a `StillEnv`, its agent and its prior, as fine-tuning composes them."""
     params = values.finetune.agent.model_copy(update={"observe": "features"})
     prior = untrained_prior(values).eval().requires_grad_(False)

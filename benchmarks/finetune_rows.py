@@ -15,8 +15,8 @@ from benchmarks.own_process import in_own_process
 from benchmarks.row import Figures, Row, at_most, at_most_itself
 from benchmarks.setting import Setting, Values
 from benchmarks.timing import interleaved
-from parrot_models.rl.latent_env import Observe
 from parrot_models.rl.learner import Learner
+from parrot_models.rl.views import Observe
 
 NUM_STEPS = 100_000
 SEEN: Mapping[Observe, str] = MappingProxyType(
@@ -28,14 +28,14 @@ MOST_MINUTES: Mapping[Observe, float] = MappingProxyType({"features": 30.0, "ima
 def minutes_of_a_run(setting: Setting, *, observe: Observe) -> Figures:
     """Minutes of one core for 100,000 env steps with one update each, extrapolated."""
     scale, values = setting.scale, setting.values
-    learner = make_learner(values, observe, NUM_STEPS)
-    fill(learner, scale.replay_slots)
+    learner, env = make_learner(values, observe, NUM_STEPS)
+    fill(learner, env, scale.replay_slots)
     for _ in range(WARMUP_EPISODES + 1):  # the first that learns is warmer than the others
-        learner.run_episode()
+        learner.run_round()
     (seconds,) = interleaved(
-        [learner.run_episode], [scale.learning_episodes], scale.rounds, process_time
+        [learner.run_round], [scale.learning_episodes], scale.rounds, process_time
     )
-    learner.env.close()
+    env.close()
     step_s = seconds / values.environment.episode_steps
     note = (
         f"Extrapolated from {scale.rounds * scale.learning_episodes} episodes after the warm-up: "
@@ -60,10 +60,10 @@ def memory_of_a_run(setting: Setting, *, observe: Observe) -> Figures:
 
 def _run_with_full_buffer(values: Values, observe: Observe, num_steps: int) -> float:
     """GB of the replay buffer; the learning on it is done by then."""
-    learner = make_learner(values, observe, num_steps)
-    fill(learner, learner.replay.capacity)
+    learner, env = make_learner(values, observe, num_steps)
+    fill(learner, env, learner.replay.capacity)
     for _ in range(WARMUP_EPISODES + 2):
-        learner.run_episode()
+        learner.run_round()
     torch.save({"learner": learner.state_dict()}, os.devnull)
     return _size_of_replay(learner) / 1e9
 

@@ -103,12 +103,12 @@ def _generation(values: Values) -> Callable[[], None]:
 
 def _finetuning(values: Values) -> Callable[[], None]:
     steps = LEARNING_EPISODES * values.environment.episode_steps
-    learner = make_learner(values, "features", steps)
+    learner, _ = make_learner(values, "features", steps)
     while learner.env_steps <= learner.warmup_steps:
-        learner.run_episode()
+        learner.run_round()
 
     def live() -> None:
-        learner.run_episode()
+        learner.run_round()
 
     return live
 

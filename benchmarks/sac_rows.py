@@ -10,7 +10,7 @@ from benchmarks.agents import fill, make_learner
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import Setting
 from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_models.rl.latent_env import Observe
+from parrot_models.rl.views import Observe
 
 BATCH_SIZE = 256
 
@@ -21,14 +21,15 @@ def updates_against_sb3(setting: Setting, *, observe: Observe) -> Figures:
 
     values, num_steps = setting.values, setting.scale.replay_slots
     rival = sb3_agent(values.environment.image_size, ACTION_DIM, num_steps, BATCH_SIZE)
-    learner, rng = make_learner(values, observe, num_steps), np.random.default_rng(0)
-    fill(learner, num_steps)
+    learner, env = make_learner(values, observe, num_steps)
+    rng = np.random.default_rng(0)
+    fill(learner, env, num_steps)
     agent, replay = learner.agent, learner.replay
     ours, theirs = setting.cpu_seconds(
         lambda: agent.update(replay.sample(BATCH_SIZE, rng)),
         lambda: rival.train(gradient_steps=1, batch_size=BATCH_SIZE),
     )
-    learner.env.close()
+    env.close()
     seen = (
         "features that the frozen prior made once, when a picture arrived"
         if observe == "features"

@@ -95,6 +95,7 @@ def train_prior(
     data: options.Data,
     out: Out,
     threads: options.Threads = None,
+    device: options.Device = "cpu",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -102,13 +103,15 @@ def train_prior(
     from cli.params import Sections
     from parrot_data.envs.params import EnvironmentParams
     from parrot_models import train_prior as stage
+    from parrot_models.networks.device import named_device
 
     options.set_threads(threads)
+    where = named_device(device)
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
     environment = read("environment", EnvironmentParams)
     with show_progress("train-prior") as progress:
-        summary = stage.train_prior(values, environment, data, out, progress=progress)
+        summary = stage.train_prior(values, environment, data, out, device=where, progress=progress)
     print_summary(f"trained {out}", summary)
 
 
@@ -120,6 +123,7 @@ def finetune(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
     out: Out,
     threads: options.Threads = 1,
+    device: options.Device = "cpu",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -127,16 +131,18 @@ def finetune(
     from cli.params import Sections
     from parrot_data.envs.params import EnvironmentParams
     from parrot_models import finetune as stage
+    from parrot_models.networks.device import named_device
     from parrot_models.rl.evaluation import EvaluateParams
 
     options.set_threads(threads)
+    where = named_device(device)
     read = Sections(params, overrides)
     values = read("finetune", stage.FinetuneParams)
     evaluation = read("evaluate", EvaluateParams)
     world = read("environment", EnvironmentParams)
     with show_progress("finetune") as listen:
         summary = stage.finetune(
-            values, evaluation, world, prior, task, method, seed, out, progress=listen
+            values, evaluation, world, prior, task, method, seed, out, device=where, progress=listen
         )
     print_summary(f"fine-tuned {out}", summary)
 
@@ -146,17 +152,20 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Output of finetune.")],
     prior: options.MovedPrior = None,
     threads: options.Threads = 1,
+    device: options.Device = "cpu",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
     """Measure a fine-tuned agent again, frozen, over the evaluation seeds."""
     from cli.params import Sections
     from parrot_models import evaluate as stage
+    from parrot_models.networks.device import named_device
 
     options.set_threads(threads)
+    where = named_device(device)
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
     with show_progress("evaluate") as progress:
-        summary = stage.evaluate(values, run, prior=prior, progress=progress)
+        summary = stage.evaluate(values, run, prior=prior, device=where, progress=progress)
     print_summary(f"evaluated {run}", summary)
 
 

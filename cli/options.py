@@ -30,6 +30,9 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="Threads of torch; OMP_NUM_THREADS or every core."),
 ]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:N, or auto; it changes the last bits.")
+]
 
 
 def available_cores() -> int:

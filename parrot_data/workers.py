@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from parrot_data.errors import UserError
 
@@ -23,7 +23,8 @@ _Item = TypeVar("_Item")
 Work = Callable[[_Item, Callable[[], None]], None]
 # Opens what the work needs (a simulator, say), inside the worker, and closes it in the end.
 Start = Callable[[], AbstractContextManager[Work[_Item]]]
-_Crew = dict[Connection, SpawnProcess]
+# Processes by our end of the pipe to each.
+Crew = dict[Connection, SpawnProcess]
 
 
 def share_out(
@@ -54,24 +55,26 @@ def share_out(
             for item in items:
                 work(item, tick)
         return
-    pending, crew = deque(items), _Crew()
+    pending, crew = deque(items), Crew()
     try:
         for _ in range(min(num_workers, len(items))):
-            _hire(start, crew)
+            hire(crew, _labour, start)
         while crew:
             for pipe in cast(list[Connection], wait(list(crew))):
                 _answer(pipe, crew, pending, tick)
     finally:
-        for process in crew.values():
-            process.kill()
-        for process in crew.values():
-            process.join()
+        dismiss(crew)
 
 
-def _hire(start: Start[_Item], crew: _Crew) -> None:
+def hire(crew: Crew, labour: Callable[..., None], *arguments: Any) -> None:
+    """Add a process to the crew that calls `labour(pipe, *arguments)`; all of it is picklable.
+
+    It ends with `labour`, with this process, or when it is dismissed. A closed pipe ends it quietly
+    and what `labour` raises is raised by `hear`.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_labour, args=(start, theirs), daemon=True)
+    process = context.Process(target=_live, args=(labour, theirs, *arguments), daemon=True)
     # Ctrl-C goes to the whole process group; a worker starts with it blocked, so that only this
     # process answers it. The tracker's own start would lift the block, hence it comes first.
     resource_tracker.ensure_running()
@@ -85,37 +88,80 @@ def _hire(start: Start[_Item], crew: _Crew) -> None:
     theirs.close()
 
 
-def _answer(pipe: Connection, crew: _Crew, pending: deque[_Item], tick: Callable[[], None]) -> None:
-    """Take one message from a worker and give it its next item, or let it go home."""
+def dismiss(crew: Crew) -> None:
+    """End every process of a crew, whatever it is doing."""
+    for process in crew.values():
+        process.kill()
+    for process in crew.values():
+        process.join()
+
+
+def tell(pipe: Connection, crew: Crew, message: Any) -> None:
+    """Send a message to a process of the crew.
+
+    Raises:
+        UserError: it was killed.
+    """
+    try:
+        pipe.send(message)
+    except OSError:
+        raise _death(crew[pipe]) from None
+
+
+def hear(pipe: Connection, crew: Crew) -> str:
+    """Wait for the next word of a process of the crew.
+
+    Raises:
+        UserError: it raised one, or it was killed.
+        RuntimeError: it raised anything else.
+    """
     try:
         kind, text = pipe.recv()
-        if kind == "idle" and pending:
-            pipe.send(pending.popleft())
-        elif kind == "idle":
-            pipe.close()
-            crew.pop(pipe).join()
     except (EOFError, OSError):
-        crew[pipe].join()
-        raise UserError(
-            f"A worker process died (exit code {crew[pipe].exitcode}; -9 often means that memory "
-            "ran out): run the same command again to resume, perhaps with fewer workers."
-        ) from None
-    if kind == "tick":
-        tick()
-    elif kind == "user_error":
+        raise _death(crew[pipe]) from None
+    if kind == "user_error":
         raise UserError(text)
-    elif kind == "defect":
+    if kind == "defect":
         raise RuntimeError(f"a worker failed:\n{text}")
+    return str(text)
 
 
-def _labour(start: Start[_Item], pipe: Connection) -> None:
+def say(pipe: Connection, word: str) -> None:
+    """In a process of a crew: let `hear` return this word."""
+    pipe.send(("word", word))
+
+
+def _death(process: SpawnProcess) -> UserError:
+    process.join()
+    return UserError(
+        f"A worker process died (exit code {process.exitcode}; -9 often means that memory "
+        "ran out): run the same command again to resume, perhaps with fewer workers."
+    )
+
+
+def _answer(pipe: Connection, crew: Crew, pending: deque[_Item], tick: Callable[[], None]) -> None:
+    """Take one message from a worker and give it its next item, or let it go home."""
+    if hear(pipe, crew) == "tick":
+        tick()
+    elif pending:
+        tell(pipe, crew, pending.popleft())
+    else:
+        pipe.close()
+        crew.pop(pipe).join()
+
+
+def _labour(pipe: Connection, start: Start[_Item]) -> None:
     """A worker's life: say "idle", receive an item, work on it, until the pipe closes."""
+    with start() as work:
+        while True:
+            say(pipe, "idle")
+            work(pipe.recv(), lambda: say(pipe, "tick"))
+
+
+def _live(labour: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        with start() as work:
-            while True:
-                pipe.send(("idle", ""))
-                work(pipe.recv(), lambda: pipe.send(("tick", "")))
+        labour(pipe, *arguments)
     except (EOFError, BrokenPipeError):
         return
     except UserError as error:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from parrot_data.envs.tasks import named_task
 from parrot_data.progress import Progress, silent
+from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent
 from parrot_models.rl.run_folder import load_run
 
@@ -18,6 +21,7 @@ def evaluate(
     run: Path,
     *,
     prior: Path | None = None,
+    device: torch.device = CPU,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Run the agent of a finetune run, as it stands, over the evaluation episodes.
@@ -26,6 +30,7 @@ def evaluate(
         params: which episodes.
         run: folder that finetune wrote; nothing in it is changed.
         prior: folder of its prior, where that no longer lies where the run found it.
+        device: where the agent runs.
         progress: told of every episode.
 
     Returns:
@@ -34,7 +39,7 @@ def evaluate(
     Raises:
         UserError: the run or its prior is missing or broken, or the prior is another one.
     """
-    config, env, agent = load_run(run, prior)
+    config, env, agent = load_run(run, prior, device)
     result = evaluate_agent(
         env,
         lambda observation: agent.act(observation, deterministic=True),

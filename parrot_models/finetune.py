@@ -14,11 +14,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.envs.params import EnvironmentParams
+from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import json_text, open_work, publish, sha256_sources
+from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
 from parrot_models.rl.evaluation import EvaluateParams
-from parrot_models.rl.latent_env import FeatureEnv
+from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.methods import AgentParams, critic_action_dim
 from parrot_models.rl.replay_buffer import ReplayBuffer
@@ -29,6 +31,7 @@ from parrot_models.rl.run_folder import (
     load_prior,
     make_run,
     prior_sha256,
+    training_envs,
 )
 from parrot_models.rl.sac import SAC
 
@@ -40,7 +43,9 @@ class FinetuneParams(BaseModel):
 
     Attributes:
         tasks, methods, seeds: the matrix of runs; a run is one of each.
-        env_steps: length of a run, rounded up to whole episodes.
+        env_steps: length of a run, rounded up to whole rounds of one episode an environment.
+        num_envs: environments that are lived in at the same time, each in a process if they are
+            several.
         warmup_steps: env steps of warm-up actions before the first update.
         critic_only_updates: first updates, in which the actor stays as it is.
         batch_size: transitions an update.
@@ -62,6 +67,7 @@ class FinetuneParams(BaseModel):
     methods: list[str]
     seeds: list[str]
     env_steps: int = Field(ge=1)
+    num_envs: int = Field(ge=1)
     warmup_steps: int = Field(ge=1)
     critic_only_updates: int = Field(ge=0)
     batch_size: int = Field(ge=1)
@@ -87,11 +93,13 @@ def finetune(
     seed: int,
     out: Path,
     *,
+    device: torch.device = CPU,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Learn a task and write agent, curve, metrics, evaluation and video into `out`.
 
-    An interrupted run goes on from its last checkpoint and ends as if never interrupted.
+    An interrupted run goes on from its last checkpoint and ends as if never interrupted. Another
+    device changes the last bits of what is learned.
 
     Returns:
         The metrics, as in metrics.json.
@@ -111,10 +119,11 @@ def finetune(
         prior_sha256=prior_sha256(prior),
         data_manifest_sha256=data_manifest_sha256(prior),
     )
-    env, agent = make_run(config, load_prior(prior, environment))
-    work = open_work(out, _fingerprint(config))
-    learner = _make_learner(params, env, agent, seed)
-    history = _learn(params, learner, work / CHECKPOINT, progress)
+    env, agent = make_run(config, load_prior(prior, environment, device))
+    work = open_work(out, _fingerprint(config, device))
+    with training_envs(config, env, params.num_envs) as envs:
+        learner = _make_learner(params, env, envs, agent, seed)
+        history = _learn(params, learner, work / CHECKPOINT, progress)
     metrics = write_results(
         work, config, env, agent, history, evaluation=evaluation,
         curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
@@ -137,12 +146,18 @@ def _params_sha256(
     return hashlib.sha256(json_text(values).encode()).hexdigest()
 
 
-def _fingerprint(config: RunConfig) -> dict[str, Any]:
-    sources = sha256_sources(Path(__file__).parent)
-    return {"stage": "finetune", "config": config.model_dump(), "sources": sources}
+def _fingerprint(config: RunConfig, device: torch.device) -> dict[str, Any]:
+    return {
+        "stage": "finetune",
+        "config": config.model_dump(),
+        "sources": sha256_sources(Path(__file__).parent),
+        "device": device.type,
+    }
 
 
-def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int) -> Learner:
+def _make_learner(
+    params: FinetuneParams, env: ViewedEnv, envs: Envs, agent: SAC, seed: int
+) -> Learner:
     assert isinstance(env.observation_space, gymnasium.spaces.Dict)
     replay = ReplayBuffer(
         params.replay_capacity,
@@ -150,9 +165,11 @@ def _make_learner(params: FinetuneParams, env: FeatureEnv, agent: SAC, seed: int
         critic_action_dim(params.agent, env),
         params.n_step,
         params.discount,
+        params.num_envs,
     )
     return Learner(
-        env,
+        envs,
+        env.view,
         agent,
         replay,
         seed=seed,
@@ -174,7 +191,7 @@ def _learn(
     progress(learner.env_steps, params.env_steps, "")
     while learner.env_steps < params.env_steps:
         before = learner.env_steps
-        history.append(learner.run_episode())
+        history += learner.run_round()
         every = params.checkpoint_every_steps
         if learner.env_steps // every > before // every:
             _save_checkpoint(learner, history, checkpoint)
@@ -187,7 +204,7 @@ def _learn(
 def _resume(learner: Learner, checkpoint: Path) -> list[EpisodeSummary]:
     if not checkpoint.exists():
         return []
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     learner.load_state_dict(state["learner"])
     return [EpisodeSummary(**summary) for summary in state["history"]]
 

@@ -19,6 +19,7 @@ from parrot_data.stores.publish import (
     sha256_sources,
     write_json,
 )
+from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
 from parrot_models.prior.model_card import model_card
@@ -35,6 +36,7 @@ def train_prior(
     data: Path,
     out: Path,
     *,
+    device: torch.device = CPU,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train keypoints, then the flow, then judge both; all under `out`.
@@ -47,6 +49,7 @@ def train_prior(
         environment: the world the shards come from, for rollouts and probes.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
+        device: where to train; another one changes the last bits of what is learned.
         progress: told of every step.
 
     Returns:
@@ -61,12 +64,13 @@ def train_prior(
         "data_manifest_sha256": sha256_file(data / MANIFEST),
     }
     code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {**lineage, "code": code})
+    work = open_work(out, {**lineage, "code": code, "device": device.type})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, params.held_out_fraction, progress)
     torch.manual_seed(params.seed)  # weights are drawn by torch's own initialisers
-    prior = BehavioralPrior(prior_architecture(params, environment))
-    prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, progress))
+    prior = BehavioralPrior(prior_architecture(params, environment))  # the same ones on every device
+    prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, device, progress))
+    prior.to(device)
     fit_flow(params, prior, batches, work, progress)
     prior.eval().requires_grad_(False)
     prior.save(work, lineage)

@@ -16,7 +16,7 @@ from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import ImageEncoder
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.transitions import Batch
-from parrot_models.rl.replay_buffer import Observation
+from parrot_models.rl.batch import Observation
 from parrot_models.rl.sac import SAC
 
 

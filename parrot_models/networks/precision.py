@@ -22,9 +22,9 @@ def products_in(precision: Precision) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def layers_in(precision: str) -> AbstractContextManager[object]:
-    """bfloat16 in and out of convolutions and linear layers for "bf16", nothing for "fp32".
+def layers_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 in and out of a device's convolutions and linear layers for "bf16", else nothing.
 
     Other than `products_in` it reaches convolutions, and halves what they read and write.
     """
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

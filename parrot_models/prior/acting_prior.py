@@ -22,7 +22,7 @@ class ActingPrior:
     """
 
     def __init__(self, prior: BehavioralPrior, precision: Precision) -> None:
-        self.latent_dim = prior.latent_dim
+        self.latent_dim, self.device = prior.latent_dim, prior.device
         self._prior = prior
         self._joint: JointEncoder | None = None
         if precision != "fp32" and isinstance(prior.encoder, FovealEncoder):

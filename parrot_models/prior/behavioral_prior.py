@@ -87,6 +87,11 @@ class BehavioralPrior(nn.Module):
         self.flow = RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights lie, and where `encode` and `decode` want their arguments."""
+        return self.flow.context_bias.device
+
+    @property
     def feature_dim(self) -> int:
         """Width of the features an agent sees."""
         return self.keypoints.feature_dim + self.architecture.feature_dim
@@ -146,7 +151,8 @@ class BehavioralPrior(nn.Module):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the prior was made from."""
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS)
+        weights = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
+        save_file(weights, folder / WEIGHTS)
         write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
 
     @classmethod

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from parrot_data.errors import UserError
+from parrot_models.networks.device import on_host
 
 WARMUP_FRACTION = 0.05
 
@@ -91,7 +92,7 @@ def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Pat
     """Restore module and optimiser; the number of steps already done."""
     if not checkpoint.exists():
         return 0
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
@@ -100,5 +101,5 @@ def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Pat
 def _save(module: nn.Module, optimizer: torch.optim.Optimizer, step: int, checkpoint: Path) -> None:
     state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     temporary = checkpoint.with_suffix(".tmp")
-    torch.save(state, temporary)
+    torch.save(on_host(state), temporary)
     temporary.replace(checkpoint)

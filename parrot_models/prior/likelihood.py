@@ -15,9 +15,11 @@ from parrot_models.prior.transitions import Batch
 def negative_log_likelihood(prior: BehavioralPrior, batch: Batch, precision: str) -> Tensor:
     """Mean of -log p(a | s) over a batch, in nats per action dimension.
 
-    Only the encoding runs in low precision: the flow's log_det would not survive it.
+    Only the encoding runs in low precision: the flow's log_det would not survive it. The batch may
+    lie anywhere.
     """
-    with layers_in(precision):
+    batch = batch.to(prior.device)
+    with layers_in(precision, prior.device):
         context = prior.context(batch.images, batch.proprioception)
     return -prior.log_prob(batch.actions, context.float()).mean() / prior.latent_dim
 
@@ -35,6 +37,7 @@ def log_prob_per_dim(prior: BehavioralPrior, batches: Iterable[Batch], precision
 @torch.inference_mode()
 def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
     """Largest |f(f^-1(a; s); s) - a| over a batch: what float32 leaves of invertibility."""
+    batch = batch.to(prior.device)
     context = prior.context(batch.images, batch.proprioception)
     z, _ = prior.flow.inverse(batch.actions, context)
     return float((prior.decode(z, context) - batch.actions).abs().max())

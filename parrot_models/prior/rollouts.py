@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import ACTION_DIM, Observation, TabletopEnv
 from parrot_data.scripted.collect import draw_random_task
+from parrot_models.networks.device import to_device
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 
 SelectAction = Callable[[Observation], NDArray[np.float32]]
@@ -59,17 +60,16 @@ def rollout_rates(
 
 
 def prior_policy(prior: BehavioralPrior, generator: torch.Generator) -> SelectAction:
-    """Sample a ~ p(a | s) anew at every step."""
+    """Sample a ~ p(a | s) anew at every step; the generator is on the prior's device."""
 
     def select_action(observation: Observation) -> NDArray[np.float32]:
-        images = torch.from_numpy(observation["image"])[None]
-        proprioception = observation.get("proprioception")
+        seen = {
+            k: to_device(torch.from_numpy(v)[None], prior.device) for k, v in observation.items()
+        }
         with torch.inference_mode():
-            context = prior.context(
-                images, None if proprioception is None else torch.from_numpy(proprioception)[None]
-            )
+            context = prior.context(seen["image"], seen.get("proprioception"))
             actions = prior.sample(context, generator)
-        return actions[0].numpy()
+        return actions[0].cpu().numpy()
 
     return select_action
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from parrot_data.progress import Progress
+from parrot_models.networks.device import to_device
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
@@ -30,9 +31,13 @@ KEYPOINT_STREAM, FLOW_STREAM, INIT_STREAM = 0, 1, 2
 
 
 def fit_keypoints(
-    params: TrainPriorParams, batches: TransitionBatches, work: Path, progress: Progress
+    params: TrainPriorParams,
+    batches: TransitionBatches,
+    work: Path,
+    device: torch.device,
+    progress: Progress,
 ) -> dict[str, torch.Tensor]:
-    """Train the autoencoder; the weights of its encoder."""
+    """Train the autoencoder on a device; the weights of its encoder."""
     autoencoder = KeypointAutoencoder(
         batches.transitions.images.shape[1],
         params.num_keypoints,
@@ -42,14 +47,14 @@ def fit_keypoints(
     some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
     mean_picture = scale_images(some.images).mean(0, keepdim=True)
     autoencoder.encoder.mean_picture.copy_(mean_picture)
-    autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_generator(params.seed, step, KEYPOINT_STREAM)
         batch = batches.sample(params.keypoint_batch_size, rng)
         images = augment(batch, rng).images if params.augment else batch.images
-        with layers_in(params.precision):
-            return autoencoder.loss(images)
+        with layers_in(params.precision, device):
+            return autoencoder.loss(to_device(images, device))
 
     def after_step(step: int, loss: float) -> None:
         progress(step + 1, params.keypoint_steps, f"keypoints, loss {loss:.4f}")
@@ -67,10 +72,13 @@ def fit_flow(
     work: Path,
     progress: Progress,
 ) -> None:
-    """Maximise the likelihood of the data's actions; the keypoints stay as they are."""
+    """Maximise the likelihood of the data's actions, where the prior lies.
+
+    The keypoints stay as they are.
+    """
     prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
+    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM)).to(prior.device)
     with torch.no_grad():
         if isinstance(prior.encoder, FovealEncoder):
             prior.encoder.init_from_data(some.images)

@@ -20,6 +20,7 @@ from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.records import check_file
 from parrot_data.stores.tar_shards import decode_sample
+from parrot_models.networks.device import to_device
 
 _COMPLETE = "complete.json"
 
@@ -34,6 +35,14 @@ class Batch:
     images: Tensor
     proprioception: Tensor
     actions: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same transitions on a device."""
+        return Batch(
+            images=to_device(self.images, device),
+            proprioception=to_device(self.proprioception, device),
+            actions=to_device(self.actions, device),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import make_task_env
 from parrot_data.progress import Progress
+from parrot_models.networks.device import to_device
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import inverse_error, log_prob_per_dim
@@ -75,7 +76,7 @@ def _rollouts(
     prior: BehavioralPrior, environment: EnvironmentParams, family: str, seed: int, count: int
 ) -> tuple[RolloutRates, RolloutRates]:
     env = unseen_scenes(environment, family, NUM_ROLLOUT_OBJECTS)
-    policy = prior_policy(prior, torch.Generator().manual_seed(seed))
+    policy = prior_policy(prior, torch.Generator(prior.device).manual_seed(seed))
     by_prior = rollout_rates(env, policy, seed, count)
     at_random = rollout_rates(env, random_policy(np.random.default_rng(seed)), seed, count)
     env.close()
@@ -94,12 +95,13 @@ def _probe_errors(
     prior: BehavioralPrior, environment: EnvironmentParams, seed: int, num_scenes: int
 ) -> dict[str, float]:
     """Mean error over tasks from what agents see, its two parts, pixels and nothing."""
+    device = prior.device
     encoders: Mapping[str, Callable[[ProbeScenes], NDArray[np.float32]]] = {
         "agent_features": lambda scenes: _in_chunks(
-            scenes, lambda i, p: prior.encode(i, p).features
+            scenes, lambda i, p: prior.encode(i, p).features, device
         ),
-        "keypoints": lambda scenes: _in_chunks(scenes, lambda i, _p: prior.keypoints(i)),
-        "flow_features": lambda scenes: _in_chunks(scenes, prior.flow_features),
+        "keypoints": lambda scenes: _in_chunks(scenes, lambda i, _p: prior.keypoints(i), device),
+        "flow_features": lambda scenes: _in_chunks(scenes, prior.flow_features, device),
         "pixels": lambda scenes: scenes.images.astype(np.float32) / 255.0,
         "mean_guess": lambda scenes: np.zeros((len(scenes.images), 1), np.float32),
     }
@@ -115,13 +117,15 @@ def _probe_errors(
 
 @torch.inference_mode()
 def _in_chunks(
-    scenes: ProbeScenes, encode: Callable[[Tensor, Tensor], Tensor]
+    scenes: ProbeScenes, encode: Callable[[Tensor, Tensor], Tensor], device: torch.device
 ) -> NDArray[np.float32]:
     chunks = [
         encode(
-            torch.from_numpy(scenes.images[start : start + EVALUATION_BATCH]),
-            torch.from_numpy(scenes.proprioception[start : start + EVALUATION_BATCH]),
+            to_device(torch.from_numpy(scenes.images[start : start + EVALUATION_BATCH]), device),
+            to_device(
+                torch.from_numpy(scenes.proprioception[start : start + EVALUATION_BATCH]), device
+            ),
         )
         for start in range(0, len(scenes.images), EVALUATION_BATCH)
     ]
-    return torch.cat(chunks).float().numpy()
+    return torch.cat(chunks).float().cpu().numpy()

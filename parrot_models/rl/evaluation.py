@@ -14,7 +14,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress, silent
-from parrot_models.rl.replay_buffer import Observation
+from parrot_models.rl.batch import Observation
 
 Policy = Callable[[Observation], NDArray[np.float32]]
 

@@ -1,4 +1,4 @@
-"""The loop of reinforcement learning: act, store, update, one episode at a time."""
+"""The loop of reinforcement learning: act, store, update, a round of episodes at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from parrot_models.rl.latent_env import FeatureEnv
-from parrot_models.rl.replay_buffer import Observation, ReplayBuffer
+from parrot_data.lockstep import Envs, Outcome
+from parrot_models.networks.device import on_host
+from parrot_models.rl.batch import Observation
+from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.sac import SAC, Info
+from parrot_models.rl.views import DirectView
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class EpisodeSummary:
     """One episode of training.
 
     Attributes:
-        env_steps: taken in all, at its end.
+        env_steps: taken in all environments together, at its end.
         episode_return: undiscounted sum of rewards.
         success: whether the task's predicate held after the last step.
         info: of the last update, empty during the warm-up.
@@ -29,19 +31,24 @@ class EpisodeSummary:
     env_steps: int
     episode_return: float
     success: bool
-    info: Info
+    info: dict[str, float]
 
 
 class Learner:
-    """An agent, its env and its memory.
+    """An agent, the environments it lives in, and its memory.
 
-    Between episodes `state_dict` holds all there is: the env's next episode is a function of the
-    seed and the number of episodes.
+    A round is one episode in each environment, in lockstep: environment k of N lives episode
+    r * N + k in round r. With one environment an agent learns from a step before it takes the next;
+    with several it learns while they simulate, from all steps before that one.
+
+    Between rounds `state_dict` holds all there is: the next episodes are functions of the seed and
+    their numbers.
 
     Args:
-        env: as the method made it.
+        envs: the plain environments.
+        view: what stands between them and the agent.
         agent: learns.
-        replay: empty.
+        replay: empty, with a lane for each environment.
         seed: of the training episodes, the warm-up and the draws from the replay buffer.
         warmup_steps: env steps of warm-up actions before the first update.
         batch_size: transitions an update.
@@ -55,7 +62,8 @@ class Learner:
 
     def __init__(
         self,
-        env: FeatureEnv,
+        envs: Envs,
+        view: DirectView,
         agent: SAC,
         replay: ReplayBuffer,
         *,
@@ -68,7 +76,8 @@ class Learner:
         final_rate: float,
         stores_executed: bool,
     ) -> None:
-        self.env, self.agent, self.replay = env, agent, replay
+        self.envs, self.view = envs, view
+        self.agent, self.replay = agent, replay
         self.warmup_steps, self.batch_size, self.utd = warmup_steps, batch_size, utd
         self.critic_only_updates = critic_only_updates
         self.total_steps, self.final_rate = total_steps, final_rate
@@ -82,34 +91,44 @@ class Learner:
         self._env_seed = int(scenes.generate_state(1)[0])
         self._rng = np.random.default_rng(draws)
 
-    def run_episode(self) -> EpisodeSummary:
-        """Live through one episode, learning at every step once the warm-up is over."""
-        options = {"episode_index": self.num_episodes}
-        observation, _ = self.env.reset(seed=self._env_seed, options=options)
-        self.replay.begin(observation)
-        episode_return, ended = 0.0, False
-        while not ended:
-            action = self._act(observation)
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            stored = info["executed_action"] if self.stores_executed else action
-            self.replay.append(stored, float(reward), observation, terminated=terminated)
-            self.env_steps += 1
-            self._learn()
-            episode_return += float(reward)
-            ended = terminated or truncated
-        self.num_episodes += 1
-        return EpisodeSummary(
-            self.env_steps, episode_return, bool(info["is_success"]), dict(self._info)
-        )
+    def run_round(self) -> list[EpisodeSummary]:
+        """Live through one episode in each environment, learning once the warm-up is over."""
+        num_envs = self.envs.num_envs
+        seen = self._begin()
+        is_live = np.ones(num_envs, bool)
+        episode_returns, ends = np.zeros(num_envs), np.zeros(num_envs, int)
+        while is_live.any():
+            actions = self._act(seen)
+            executed = self.view.executed(actions)
+            self.envs.start_step(executed, is_live)
+            if num_envs > 1:
+                self._learn()
+            outcome = self.envs.finish_step()
+            seen = self.view.see(outcome.observations)
+            self._store(is_live, executed if self.stores_executed else actions, outcome, seen)
+            if num_envs == 1:
+                self._learn()
+            episode_returns += outcome.rewards * is_live
+            ends[is_live] = self.env_steps
+            is_live &= ~(outcome.terminated | outcome.truncated)
+        self._learn()
+        self.num_episodes += num_envs
+        info = {name: float(value) for name, value in self._info.items()}
+        return [
+            EpisodeSummary(int(end), float(episode_return), bool(success), info)
+            for end, episode_return, success in zip(
+                ends, episode_returns, outcome.is_success, strict=True
+            )
+        ]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that an exact resume needs; valid between episodes."""
+        """All that an exact resume needs; valid between rounds."""
         return {
             "agent": self.agent.state_dict(),
             "replay": self.replay.state_dict(),
             "rng": self._rng.bit_generator.state,
             "counts": [self.env_steps, self.num_episodes, self._num_updates],
-            "info": self._info,
+            "info": on_host(self._info),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -120,18 +139,46 @@ class Learner:
         self.env_steps, self.num_episodes, self._num_updates = state["counts"]
         self._info = state["info"]
 
-    def _act(self, observation: Observation) -> NDArray[np.float32]:
+    def _begin(self) -> Observation:
+        """Begin an episode in each environment; what the agent sees of them, per key (N, ...)."""
+        indices = range(self.num_episodes, self.num_episodes + self.envs.num_envs)
+        seen = self.view.see(self.envs.reset(self._env_seed, indices))
+        for lane in range(self.envs.num_envs):
+            self.replay.begin(_row(seen, lane), lane)
+        return seen
+
+    def _act(self, seen: Observation) -> NDArray[np.float32]:
+        """Actions (N, A) on what is seen of each environment, those that have ended included."""
         if self.env_steps < self.warmup_steps:
-            return self.env.sample_warmup_action(self._rng)
-        return self.agent.act(observation, deterministic=False)
+            num_envs = self.envs.num_envs
+            return np.stack([self.view.sample_warmup_action(self._rng) for _ in range(num_envs)])
+        return self.agent.act_each(seen, deterministic=False)
+
+    def _store(
+        self,
+        is_live: NDArray[np.bool_],
+        actions: NDArray[np.float32],
+        outcome: Outcome,
+        seen: Observation,
+    ) -> None:
+        """Remember and count the steps taken; at the warm-up's end look back at what was lived."""
+        for lane in np.flatnonzero(is_live).tolist():
+            self.replay.append(
+                actions[lane],
+                float(outcome.rewards[lane]),
+                _row(seen, lane),
+                terminated=bool(outcome.terminated[lane]),
+                lane=lane,
+            )
+        before = self.env_steps
+        self.env_steps += int(np.count_nonzero(is_live))
+        if before < self.warmup_steps <= self.env_steps:
+            self.agent.standardize_by(self.replay.all_observations())
 
     def _learn(self) -> None:
-        steps_since_warmup = self.env_steps - self.warmup_steps
-        if steps_since_warmup == 0:
-            lived = self.replay.all_observations()
-            self.agent.trunk.standardize_by({k: torch.from_numpy(v) for k, v in lived.items()})
+        """Do all updates that are due."""
         self.agent.scale_learning_rates(self._rate())
-        while self._num_updates < int(self.utd * steps_since_warmup):
+        while self._num_updates < int(self.utd * (self.env_steps - self.warmup_steps)):
             batch = self.replay.sample(self.batch_size, self._rng)
             critic_only = self._num_updates < self.critic_only_updates
             self._info = self.agent.update(batch, critic_only=critic_only)
@@ -141,3 +188,7 @@ class Learner:
         """Share of the learning rates at this step: a late critic should no longer jump."""
         progress = min(1.0, self.env_steps / self.total_steps)
         return 1.0 + (self.final_rate - 1.0) * progress
+
+
+def _row(batch: Observation, index: int) -> dict[str, NDArray[Any]]:
+    return {key: values[index] for key, values in batch.items()}

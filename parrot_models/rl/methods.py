@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from parrot_data.errors import UserError
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.networks.precision import Precision
-from parrot_models.rl.latent_env import FeatureEnv, LatentEnv, Observe, Prior
+from parrot_models.rl.latent_env import FeatureEnv, LatentEnv, ViewedEnv
 from parrot_models.rl.sac import SAC, Executed, actions_as_given
+from parrot_models.rl.views import Observe, Prior
 
 CONTEXT = "context"  # observation key that only `executed` reads
 
@@ -67,17 +68,17 @@ class Method:
         make_executed: what the critics judge, given the prior.
     """
 
-    make_env: Callable[[gymnasium.Env[Any, Any], Prior, AgentParams], FeatureEnv]
+    make_env: Callable[[gymnasium.Env[Any, Any], Prior, AgentParams], ViewedEnv]
     initial_std: Callable[[AgentParams], float]
     make_executed: Callable[[Prior, AgentParams], Executed]
 
 
-def _latent_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> FeatureEnv:
+def _latent_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> ViewedEnv:
     with_context = params.critic_actions == "executed"
     return LatentEnv(env, prior, params.latent_bound, params.observe, with_context=with_context)
 
 
-def _plain_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> FeatureEnv:
+def _plain_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> ViewedEnv:
     return FeatureEnv(env, prior, params.observe, with_context=False)
 
 
@@ -112,10 +113,8 @@ def named_method(name: str) -> Method:
     return METHODS[name]
 
 
-def make_agent(
-    method: Method, params: AgentParams, env: FeatureEnv, prior: Prior, seed: int
-) -> SAC:
-    """An untrained agent for an env that `method.make_env` made."""
+def make_agent(method: Method, params: AgentParams, env: ViewedEnv, prior: Prior, seed: int) -> SAC:
+    """An untrained agent, on the prior's device, for an env that `method.make_env` made."""
     assert isinstance(env.observation_space, gymnasium.spaces.Dict)
     assert isinstance(env.action_space, Box)
     assert env.unwrapped.action_space.shape is not None
@@ -141,6 +140,7 @@ def make_agent(
         observation_noise=params.observation_noise,
         precision=params.precision,
         generator=torch.Generator().manual_seed(seed),
+        device=prior.device,
     )
 
 

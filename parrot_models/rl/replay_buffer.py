@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -12,42 +11,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Observation = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B transitions of m <= n steps each; the target of a critic is R + discount * Q(s', a').
-
-    Attributes:
-        observations: per key (B, ...), s_t.
-        actions: float32 (B, A), a_t as the critic judges it.
-        returns: float32 (B,), sum of gamma^k r_{t+k} over the m steps.
-        discounts: float32 (B,), gamma^m, or 0 where the episode terminated within them.
-        next_observations: per key (B, ...), s_{t+m}.
-    """
-
-    observations: dict[str, Tensor]
-    actions: Tensor
-    returns: Tensor
-    discounts: Tensor
-    next_observations: dict[str, Tensor]
+from parrot_models.rl.batch import Batch, Observation
 
 
 class ReplayBuffer:
-    """A ring of slots, one an observation: an episode of T steps fills T + 1 of them.
+    """Rings of slots, one an observation: an episode of T steps fills T + 1 of them.
+
+    Each environment that is lived in at the same time fills a ring of its own, its lane.
 
     A slot holds an observation and, if one was taken there, the action and what it earned. The
-    final observation of an episode and the newest of all are slots without an action; a window of
-    n steps ends at such a slot. So a truncated episode bootstraps from its true final observation,
-    no observation is stored twice, and no window runs from the newest slot into the oldest.
+    final observation of an episode and the newest of a lane are slots without an action; a window
+    of n steps ends at such a slot. So a truncated episode bootstraps from its true final
+    observation, no observation is stored twice, and no window runs from the newest slot into the
+    oldest.
 
     Args:
-        capacity: number of slots; the oldest are overwritten.
+        capacity: number of slots of all lanes, who share them evenly; the oldest are overwritten.
         observation_space: its keys, shapes and dtypes become the arrays.
         action_dim: width of the stored actions.
         n_step: longest window, n.
         discount: gamma of one step.
+        num_lanes: environments that are lived in at the same time.
     """
 
     def __init__(
@@ -57,8 +41,11 @@ class ReplayBuffer:
         action_dim: int,
         n_step: int,
         discount: float,
+        num_lanes: int = 1,
     ) -> None:
-        self.capacity, self.n_step, self.discount = capacity, n_step, discount
+        self.n_step, self.discount = n_step, discount
+        self._length = capacity // num_lanes  # of a lane
+        self.capacity = capacity = self._length * num_lanes
         self._observations: dict[str, NDArray[Any]] = {
             key: np.zeros((capacity, *space.shape), space.dtype)  # type: ignore[misc]
             for key, space in observation_space.spaces.items()
@@ -67,31 +54,39 @@ class ReplayBuffer:
         self._rewards = np.zeros(capacity, np.float64)
         self._terminated = np.zeros(capacity, bool)
         self._has_action = np.zeros(capacity, bool)
-        self._size = 0  # slots in use
-        self._newest = -1
+        self._starts = np.arange(num_lanes) * self._length
+        self._sizes = np.zeros(num_lanes, np.int64)  # slots of each lane in use
+        self._newest = np.full(num_lanes, -1)  # counted from the lane's start
 
     def __len__(self) -> int:
         """Number of transitions that can be drawn."""
         return int(np.count_nonzero(self._has_action))
 
-    def begin(self, observation: Observation) -> None:
+    def begin(self, observation: Observation, lane: int = 0) -> None:
         """Start an episode with the observation of a reset."""
-        self._newest = (self._newest + 1) % self.capacity
-        self._size = max(self._size, self._newest + 1)
+        self._newest[lane] = (self._newest[lane] + 1) % self._length
+        self._sizes[lane] = max(self._sizes[lane], self._newest[lane] + 1)
+        slot = self._starts[lane] + self._newest[lane]
         for key, array in self._observations.items():
-            array[self._newest] = observation[key]
-        self._has_action[self._newest] = False
+            array[slot] = observation[key]
+        self._has_action[slot] = False
 
     def append(
-        self, action: NDArray[Any], reward: float, observation: Observation, *, terminated: bool
+        self,
+        action: NDArray[Any],
+        reward: float,
+        observation: Observation,
+        *,
+        terminated: bool,
+        lane: int = 0,
     ) -> None:
-        """Add a step to the episode under way: the action, what it earned, where it led."""
-        slot = self._newest
+        """Add a step to a lane's episode: the action, what it earned, where it led."""
+        slot = self._starts[lane] + self._newest[lane]
         self._actions[slot] = action
         self._rewards[slot] = reward
         self._terminated[slot] = terminated
         self._has_action[slot] = True
-        self.begin(observation)
+        self.begin(observation, lane)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw transitions uniformly, with replacement.
@@ -110,21 +105,34 @@ class ReplayBuffer:
         )
 
     def all_observations(self) -> dict[str, NDArray[Any]]:
-        """Every observation held, per key (size, ...): views, in slot order."""
-        return {key: array[: self._size] for key, array in self._observations.items()}
+        """Every observation held, per key (size, ...), lane by lane in slot order."""
+        return {
+            key: np.concatenate([array[used] for used in self._used()])
+            for key, array in self._observations.items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs: tensors sharing memory with the slots in use."""
-        used = {name: torch.from_numpy(array[: self._size]) for name, array in self._arrays()}
-        return {"arrays": used, "newest": self._newest}
+        used = {
+            f"{lane}.{name}": torch.from_numpy(array[slots])
+            for lane, slots in enumerate(self._used())
+            for name, array in self._arrays()
+        }
+        return {"arrays": used, "newest": self._newest.tolist()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` of a buffer of the same construction gave."""
-        for name, array in self._arrays():
-            saved = state["arrays"][name].numpy()
-            self._size = len(saved)
-            array[: self._size] = saved
-        self._newest = state["newest"]
+        for lane, start in enumerate(self._starts):
+            for name, array in self._arrays():
+                saved = state["arrays"][f"{lane}.{name}"].numpy()
+                self._sizes[lane] = len(saved)
+                array[start : start + len(saved)] = saved
+        self._newest[:] = state["newest"]
+
+    def _used(self) -> list[slice]:
+        """Slots in use, lane by lane."""
+        ends = self._starts + self._sizes
+        return [slice(*lane) for lane in zip(self._starts.tolist(), ends.tolist(), strict=True)]
 
     def _arrays(self) -> list[tuple[str, NDArray[Any]]]:
         own: list[tuple[str, NDArray[Any]]] = [
@@ -142,9 +150,17 @@ class ReplayBuffer:
         # Rejection instead of an index of slots: all but one in T + 1 are accepted.
         if not self._has_action.any():
             raise ValueError("cannot sample from a replay buffer without transitions")
-        slots = rng.integers(self._size, size=batch_size)
+        slots = self._slots(rng, batch_size)
         while (rejected := ~self._has_action[slots]).any():
-            slots[rejected] = rng.integers(self._size, size=int(np.count_nonzero(rejected)))
+            slots[rejected] = self._slots(rng, int(np.count_nonzero(rejected)))
+        return slots
+
+    def _slots(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Slots in use, uniformly."""
+        ends = self._sizes.cumsum()
+        places = rng.integers(ends[-1], size=count)
+        lanes = np.searchsorted(ends, places, side="right")
+        slots: NDArray[np.int64] = places + (self._starts - ends + self._sizes)[lanes]
         return slots
 
     def _windows(
@@ -152,6 +168,7 @@ class ReplayBuffer:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """The last slot, the discounted return and the bootstrap discount of each window."""
         end = start.copy()
+        lane = start // self._length * self._length
         returns = np.zeros(len(start))
         discounts = np.ones(len(start))
         for _ in range(self.n_step):
@@ -159,5 +176,5 @@ class ReplayBuffer:
             returns += np.where(goes_on, discounts * self._rewards[end], 0.0)
             factor = np.where(self._terminated[end], 0.0, self.discount)
             discounts *= np.where(goes_on, factor, 1.0)
-            end = np.where(goes_on, (end + 1) % self.capacity, end)
+            end = np.where(goes_on, lane + (end + 1 - lane) % self._length, end)
         return end, returns, discounts

@@ -12,11 +12,11 @@ import numpy as np
 
 from parrot_data.envs.tasks import named_task
 from parrot_data.stores.publish import write_json
+from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
-from parrot_models.rl.latent_env import FeatureEnv
+from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary
-from parrot_models.rl.replay_buffer import Observation
 from parrot_models.rl.run_folder import RunConfig, save_agent
 from parrot_models.rl.sac import SAC
 
@@ -24,7 +24,7 @@ from parrot_models.rl.sac import SAC
 def write_results(
     folder: Path,
     config: RunConfig,
-    env: FeatureEnv,
+    env: ViewedEnv,
     agent: SAC,
     history: Sequence[EpisodeSummary],
     *,
@@ -76,7 +76,7 @@ def write_results(
     return metrics
 
 
-def _untrained_success_rate(env: FeatureEnv, evaluation: EvaluateParams) -> float:
+def _untrained_success_rate(env: ViewedEnv, evaluation: EvaluateParams) -> float:
     """Success of the warm-up's actions in the same episodes: where learning had to start from.
 
     For a method that acts through the prior it is the prior's own success on the task; the chance

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -13,10 +17,12 @@ from safetensors.torch import load_file, save
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import make_task_env
 from parrot_data.errors import UserError
+from parrot_data.lockstep import EnvProcesses, Envs, OneEnv
 from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_models.networks.device import CPU
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.rl.latent_env import FeatureEnv
+from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.methods import AgentParams, make_agent, named_method
 from parrot_models.rl.sac import SAC
 
@@ -54,7 +60,7 @@ class RunConfig(BaseModel):
     data_manifest_sha256: str
 
 
-def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[FeatureEnv, SAC]:
+def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[ViewedEnv, SAC]:
     """The env and an untrained agent of a run.
 
     Raises:
@@ -67,6 +73,20 @@ def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[FeatureEnv, SAC
     return seen, make_agent(method, config.agent, seen, acting, config.seed)
 
 
+@contextmanager
+def training_envs(config: RunConfig, env: ViewedEnv, num_envs: int) -> Iterator[Envs]:
+    """What a run's agent learns in: the env that `make_run` gave, or several in processes."""
+    if num_envs == 1:
+        yield OneEnv(env.env)
+        return
+    space, actions = env.env.observation_space, env.env.action_space
+    assert isinstance(space, gymnasium.spaces.Dict)
+    assert actions.shape is not None
+    make_env = partial(make_task_env, config.task, config.environment, render_mode=None)
+    with EnvProcesses(make_env, num_envs, space, actions.shape[0]) as envs:
+        yield envs
+
+
 def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
     """Write config.json and agent.safetensors."""
     write_json(folder / CONFIG, config.model_dump())
@@ -74,12 +94,15 @@ def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
     (folder / AGENT).write_bytes(save(weights))
 
 
-def load_run(folder: Path, prior: Path | None = None) -> tuple[RunConfig, FeatureEnv, SAC]:
+def load_run(
+    folder: Path, prior: Path | None = None, device: torch.device = CPU
+) -> tuple[RunConfig, ViewedEnv, SAC]:
     """Rebuild the env and the trained agent of a run.
 
     Args:
         folder: written by finetune.
         prior: folder of the prior, where it no longer lies where the run found it.
+        device: of agent and prior.
 
     Raises:
         UserError: a file is missing or broken, or the prior is not the one the agent learned on.
@@ -91,7 +114,7 @@ def load_run(folder: Path, prior: Path | None = None) -> tuple[RunConfig, Featur
             f"{prior_folder} is not the prior that {folder} was fine-tuned on: name that one, "
             "run `dvc checkout`, or fine-tune again"
         )
-    env, agent = make_run(config, load_prior(prior_folder, config.environment))
+    env, agent = make_run(config, load_prior(prior_folder, config.environment, device))
     try:
         agent.load_weights(load_file(folder / AGENT))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
@@ -120,8 +143,10 @@ def read_config(folder: Path) -> RunConfig:
         ) from error
 
 
-def load_prior(folder: Path, environment: EnvironmentParams) -> BehavioralPrior:
-    """The prior in a folder, frozen.
+def load_prior(
+    folder: Path, environment: EnvironmentParams, device: torch.device = CPU
+) -> BehavioralPrior:
+    """The prior in a folder, frozen, on a device.
 
     Raises:
         UserError: it is missing, its weights do not match its config, or it was trained for
@@ -136,7 +161,7 @@ def load_prior(folder: Path, environment: EnvironmentParams) -> BehavioralPrior:
                 f"say {wanted.get(key)}: set that key back, or run `parrot train-prior` on data of "
                 "the new environment"
             )
-    return BehavioralPrior.load(folder)
+    return BehavioralPrior.load(folder).to(device)
 
 
 def data_manifest_sha256(prior: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict
 from torch import Tensor
+
+from parrot_data.envs.tasks import named_task
 
 EPISODE_STEPS = 5
 
@@ -79,6 +82,7 @@ class FakePrior:
 
     latent_dim = 7
     feature_dim = 2
+    device = torch.device("cpu")
 
     def __init__(self):
         self.num_encoded = 0
@@ -94,6 +98,10 @@ class FakePrior:
     def load(cls, _folder):
         return cls()
 
+    def to(self, device):
+        self.device = device
+        return self
+
     def encode(self, images, proprioception):
         assert images.dtype == torch.uint8
         self.num_encoded += len(images)
@@ -105,3 +113,10 @@ class FakePrior:
     def decode(self, z, context):
         shift = torch.nn.functional.pad(context, (0, 7 - context.shape[-1]))
         return torch.tanh(z / 2 + shift)
+
+
+def make_point_env(name, environment, render_mode="rgb_array"):
+    """Stands for `make_task_env`, in other processes too, who know no fake task."""
+    if multiprocessing.parent_process() is None:
+        named_task(name)
+    return PointEnv(proprioception=environment.proprioception)

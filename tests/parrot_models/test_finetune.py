@@ -33,11 +33,7 @@ def small_world(monkeypatch):
     point = Task(name="point", family="pick", objects=("target", "other"), container="")
     monkeypatch.setattr(tasks, "TASKS", {"point": point})
 
-    def make_task_env(name, environment):
-        tasks.named_task(name)
-        return fakes.PointEnv(proprioception=environment.proprioception)
-
-    monkeypatch.setattr(run_folder, "make_task_env", make_task_env)
+    monkeypatch.setattr(run_folder, "make_task_env", fakes.make_point_env)
     monkeypatch.setattr(run_folder, "BehavioralPrior", fakes.FakePrior)
 
 
@@ -69,6 +65,7 @@ def make_params(**changes):
         "methods": ["parrot", "sac"],
         "seeds": ["0"],
         "env_steps": 60,
+        "num_envs": 1,
         "warmup_steps": 20,
         "critic_only_updates": 3,
         "batch_size": 8,

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from parrot_models.rl.actor_critic import Actor, Critic, Trunk, tanh_log_det
+from parrot_models.rl.actor import Actor, tanh_log_det
+from parrot_models.rl.critic import Critic
+from parrot_models.rl.trunk import Trunk
 
 
 def seeded(seed=0):

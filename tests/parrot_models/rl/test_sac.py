@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from parrot_models.rl.replay_buffer import Batch
+from parrot_models.networks.device import CPU
+from parrot_models.rl.batch import Batch
 from parrot_models.rl.sac import SAC, actions_as_given
 
 LOW, HIGH = -2 * np.ones(2, np.float32), 2 * np.ones(2, np.float32)
@@ -28,6 +29,7 @@ def make_agent(seed=0, **changes):
         "observation_noise": 0.0,
         "precision": "fp32",
         "generator": torch.Generator().manual_seed(seed),
+        "device": CPU,
     }
     return SAC(**values | changes)
 
@@ -138,14 +140,14 @@ def test_temperature_moves_towards_the_target_entropy(entropy, direction):
     agent = make_agent()
     before = agent.temperature
     assert before == pytest.approx(0.05)
-    info = agent.update_temperature(entropy)
+    info = agent.update_temperature(torch.tensor(entropy))
     assert (agent.temperature - before) * direction > 0
     assert info["temperature"] == agent.temperature
 
 
 def test_temperature_gradient_is_that_of_the_dual_loss():
     agent = make_agent()
-    agent.update_temperature(1.5)
+    agent.update_temperature(torch.tensor(1.5))
     log_temperature = torch.tensor(np.log(0.05), requires_grad=True)
     (log_temperature.exp() * (1.5 + 4.0)).backward()
     assert agent.log_temperature.grad.item() == pytest.approx(log_temperature.grad.item())
