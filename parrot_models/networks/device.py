@@ -75,8 +75,10 @@ def adam(
     """Adam; on a GPU one that a CUDA graph may hold, its learning rate a tensor there."""
     if device.type != "cuda":
         return torch.optim.Adam(parameters, learning_rate, fused=fused)
-    rate = torch.tensor(learning_rate, device=device)
-    return torch.optim.Adam(parameters, rate, fused=fused, capturable=True)
+    optimizer = torch.optim.Adam(parameters, learning_rate, fused=fused, capturable=True)
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(learning_rate, device=device)
+    return optimizer
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
