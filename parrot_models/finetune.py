@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.lockstep import Envs
@@ -81,6 +81,14 @@ class FinetuneParams(BaseModel):
     curve_every_episodes: int = Field(ge=1)
     video_episodes: int = Field(ge=1)
     agent: AgentParams
+
+    @field_validator("replay_capacity")
+    @classmethod
+    def _has_room_for_all(cls, capacity: int, info: ValidationInfo) -> int:
+        num_envs = info.data.get("num_envs", 1)
+        if capacity < 2 * num_envs:
+            raise ValueError(f"{num_envs} environments need at least {2 * num_envs}")
+        return capacity
 
 
 def finetune(

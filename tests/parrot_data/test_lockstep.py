@@ -93,7 +93,6 @@ def test_a_killed_environment_is_told_of_in_one_sentence() -> None:
         victim.join()
         with pytest.raises(UserError, match="exit code -9"):
             envs.start_step(actions(2, 0), np.ones(2, bool))
-            envs.finish_step()
     assert not multiprocessing.active_children()
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 
 import pytest
 import rl_fakes as fakes
+from pydantic import ValidationError
 
 from parrot_data.envs import tasks
 from parrot_data.envs.params import EnvironmentParams
@@ -142,6 +144,41 @@ def test_an_interrupted_run_ends_as_if_never_interrupted(prior, tmp_path, stop_a
     run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
     assert calls[0][0] == stop_after // 15 * 15
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+def test_two_environments_make_the_same_run_every_time(prior, tmp_path):
+    params = make_params(num_envs=2, env_steps=70)
+    for name in ("a", "b"):
+        metrics = run(prior, tmp_path / name / "run", params)
+        assert metrics["env_steps"] == 70
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+    with (tmp_path / "a" / "run" / "curve.csv").open() as file:
+        assert float(list(csv.DictReader(file))[-1]["temperature"]) > 0
+
+
+@pytest.mark.parametrize("stop_after", [30, 40])
+def test_an_interrupted_run_of_two_environments_ends_as_if_never_interrupted(
+    prior, tmp_path, stop_after
+):
+    params = make_params(num_envs=2, agent={"critic_actions": "executed"})
+    run(prior, tmp_path / "a" / "run", params)
+
+    def interrupt(done, _total, _note):
+        if done >= stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(prior, tmp_path / "b" / "run", params, progress=interrupt)
+    assert not multiprocessing.active_children()
+    calls = []
+    run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    assert calls[0][0] == 30  # a multiple of 15 was passed in that round of ten steps
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+def test_environments_need_room_in_the_replay_buffer():
+    with pytest.raises(ValidationError, match="replay_capacity"):
+        make_params(num_envs=21)
 
 
 def test_other_params_discard_the_checkpoint(prior, tmp_path):

@@ -62,6 +62,38 @@ def test_windows_equal_a_calculation_by_hand(seed, n_step, capacity):
             assert batch.actions[row].item() == pytest.approx(diary.rewards[episode][step])
 
 
+@pytest.mark.parametrize("n_step", [1, 3, 20])
+@pytest.mark.parametrize("capacity", [40, 1000])
+def test_windows_never_run_from_one_environment_into_another(n_step, capacity):
+    num_lanes = 3
+    replay = ReplayBuffer(capacity, SPACE, 1, n_step, DISCOUNT, num_lanes)
+    alone = [Diary(capacity // num_lanes, n_step, lane) for lane in range(num_lanes)]
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        lengths = rng.integers(1, 9, num_lanes)
+        rewards = rng.normal(size=(8, num_lanes))
+        for lane, diary in enumerate(alone):
+            diary.rewards.append([])
+            diary.terminated.append(False)
+            replay.begin(diary.observation(), lane)
+        for step in range(8):
+            for lane, diary in enumerate(alone):
+                if step < lengths[lane]:
+                    reward = float(rewards[step, lane])
+                    diary.rewards[-1].append(reward)
+                    seen, action = diary.observation(), np.array([100 * lane + reward])
+                    replay.append(action, reward, seen, terminated=False, lane=lane)
+        batch = replay.sample(64, rng)
+        lanes = (batch.actions[:, 0] / 100).round().int().tolist()
+        assert set(lanes) == {0, 1, 2}
+        for row, lane in enumerate(lanes):
+            episode, step = batch.observations["place"][row].int().tolist()
+            total, discount, end = alone[lane].window(episode, step, n_step)
+            assert batch.returns[row].item() == pytest.approx(total, abs=1e-6)
+            assert batch.discounts[row].item() == pytest.approx(discount)
+            assert batch.next_observations["place"][row].int().tolist() == list(end)
+
+
 def test_all_keys_of_an_observation_belong_together():
     diary = Diary(50, 2, 0)
     for _ in range(20):
