@@ -67,8 +67,8 @@ def train_prior(
     work = open_work(out, {**lineage, "code": code, "device": device.type})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, params.held_out_fraction, progress)
-    torch.manual_seed(params.seed)  # weights are drawn by torch's own initialisers
-    prior = BehavioralPrior(prior_architecture(params, environment))  # the same ones on every device
+    torch.manual_seed(params.seed)  # weights are drawn by torch, the same ones for every device
+    prior = BehavioralPrior(prior_architecture(params, environment))
     prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, device, progress))
     prior.to(device)
     fit_flow(params, prior, batches, work, progress)

@@ -64,7 +64,8 @@ class JointEncoder(nn.Module):
         self.register_buffer("basis", foveal.attend.basis)
         self.register_buffer("projection", foveal.projection)
         # `FovealEncoder.pull_towards` with as many maps before it that nothing pulls.
-        strength = torch.cat([torch.zeros(self._num_keypoints, 1), foveal.log_pull.exp()])
+        unpulled = foveal.log_pull.new_zeros(self._num_keypoints, 1)
+        strength = torch.cat([unpulled, foveal.log_pull.exp()])
         self.pull_gain: Tensor
         self.pull_outwards: Tensor
         self.register_buffer("pull_gain", 2 * strength)

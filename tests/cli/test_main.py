@@ -206,3 +206,11 @@ def test_a_defect_of_ours_keeps_its_traceback(
     monkeypatch.setattr("parrot_data.generate.generate", fail)
     result = with_params("generate", "--out", tmp_path / "out")
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_told_before_any_work(tmp_path: Path, device: str) -> None:
+    assert_one_sentence(parrot("evaluate", tmp_path, "--device", device), device)
+    options = ("--data", tmp_path, "--out", tmp_path / "prior", "--device", device)
+    assert_one_sentence(parrot("train-prior", *options), device)
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from parrot_models.networks import device as devices
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.prior import transitions
+from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.augment import augment
 from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
 from parrot_models.prior.likelihood import negative_log_likelihood
@@ -93,6 +94,16 @@ def test_keypoints_are_trained_where_they_lie():
         loss = autoencoder.loss(images)
         loss.backward()
         assert {p.grad.device for p in autoencoder.parameters()} == {FAR}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_prior_acts_where_it_lies(precision):
+    with far_from_the_cpu(), torch.inference_mode():
+        acting = ActingPrior(make_prior().requires_grad_(False), precision)
+        batch = transitions_on_host(3).to(acting.device)
+        encoding = acting.encode(batch.images, batch.proprioception)
+        actions = acting.decode(batch.actions, encoding.context)
+        assert {t.device for t in (*encoding, actions)} == {FAR}
 
 
 @pytest.mark.parametrize("encoder", ["foveal", "fast"])

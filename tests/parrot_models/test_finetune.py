@@ -34,9 +34,9 @@ RESULTS = {
 def small_world(monkeypatch):
     point = Task(name="point", family="pick", objects=("target", "other"), container="")
     monkeypatch.setattr(tasks, "TASKS", {"point": point})
-
     monkeypatch.setattr(run_folder, "make_task_env", fakes.make_point_env)
     monkeypatch.setattr(run_folder, "BehavioralPrior", fakes.FakePrior)
+    monkeypatch.setattr(run_folder, "ActingPrior", lambda prior, _precision: prior)
 
 
 @pytest.fixture
