@@ -44,8 +44,7 @@ class Scene:
         self.client: int = bullet.connect(bullet.DIRECT)
         # The default broadphase keeps a tree that remembers earlier episodes and that no saved
         # state holds: one episode in a thousand, while it squeezed an object, told. The simple one
-        # compares boxes as they are, and with a dozen of them it is the faster one too. (Letting
-        # objects sleep until they are touched is cheaper still, and lets earlier episodes tell.)
+        # compares boxes as they are, and with a dozen of them it is the faster one too.
         bullet.resetSimulation(bullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=self.client)
         bullet.setTimeStep(TIMESTEP_S, physicsClientId=self.client)
         bullet.setGravity(0, 0, -9.81, physicsClientId=self.client)
