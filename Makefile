@@ -39,7 +39,7 @@ repro: install ## run the pipeline (only what changed), print the results and th
 
 # Beside the pipeline, which runs one agent after another: the runs of a study are independent, and
 # two with a thread each take less time than one after the other with two.
-STUDY_TASK ?= pick-2
+STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
 study: install ## several seeds and methods on STUDY_TASK, two at a time, into results/STUDY_TASK

@@ -21,7 +21,7 @@ from parrot_models.rl.methods import METHODS, critic_action_dim, make_agent
 from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.views import Observe
 
-TASK, METHOD = "pick-1", METHODS["parrot"]
+TASK, METHOD = "pick-bar", METHODS["parrot"]
 SEED = 0
 WARMUP_EPISODES = 2
 

@@ -118,7 +118,7 @@ def train_prior(
 @app.command()
 def finetune(
     prior: options.Prior,
-    task: Annotated[str, typer.Option(help="Name of the new task, such as pick-1.")],
+    task: Annotated[str, typer.Option(help="Name of the new task, such as pick-bar.")],
     method: Annotated[str, typer.Option(help="parrot, or a baseline such as sac.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
     out: Out,
@@ -196,6 +196,8 @@ def report(
 app.command()(tools.info)
 app.command()(tools.verify)
 app.command()(tools.measure_objects)
+app.command()(tools.contact_sheet)
+app.command()(tools.tasks)
 app.command()(bench)
 app.command()(profile)
 app.command()(bench_learning)

@@ -1,4 +1,4 @@
-"""Commands beside the pipeline: look at an artefact, check a dataset, measure the objects."""
+"""Commands beside the pipeline: look at an artefact, check a dataset, measure the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.console import print_summary
-from cli.options import Data
+from cli.options import Data, Workers, available_cores
 from cli.progress import show_progress
 
 
@@ -35,12 +35,51 @@ def verify(
 
 def measure_objects(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Table to write, as JSON.")],
-    trials: Annotated[int, typer.Option(min=1, help="Lifts of each object.")] = 50,
-    count: Annotated[int, typer.Option(min=1, help="Objects to keep.")] = 48,
+    trials: Annotated[int, typer.Option(min=1, help="Lifts of each object.")] = 40,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Measure this one, keep the others.")
+    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Measure how often the script lifts each object; keep those that are liftable."""
     from parrot_data import measure_objects as maintenance
 
     with show_progress("measure-objects") as progress:
-        kept = maintenance.measure_objects(out, trials, count, progress)
+        kept = maintenance.measure_objects(
+            out, trials, workers or available_cores(), only or (), progress
+        )
     typer.echo(f"{kept} objects in {out}")
+
+
+def contact_sheet(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Picture to write, such as a PNG.")],
+) -> None:
+    """Draw every object and container, close by and as the agent sees it."""
+    from parrot_data import draw_library as maintenance
+
+    with show_progress("contact-sheet") as progress:
+        count = maintenance.draw_library(out, progress)
+    typer.echo(f"{count} objects and containers in {out}")
+
+
+def tasks(
+    episodes: Annotated[int, typer.Option(min=1, help="Scenes of each task.")] = 100,
+    workers: Workers = None,
+) -> None:
+    """List the tasks to fine-tune on, with the success rate of a script told the target."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from parrot_data import measure_tasks as maintenance
+    from parrot_data.envs.tasks import gymnasium_id
+
+    with show_progress("tasks") as progress:
+        ceilings = maintenance.measure_tasks(episodes, workers or available_cores(), progress)
+    table = Table("task", "family", "objects", "container", "gymnasium id", "script")
+    for c in ceilings:
+        objects, task_id = ", ".join(c.task.objects), gymnasium_id(c.task.name)
+        rate = f"{c.success_rate:.2f}"
+        table.add_row(c.task.name, c.task.family, objects, c.task.container, task_id, rate)
+    Console().print(table)
+    if not ceilings:
+        raise typer.Exit(1)

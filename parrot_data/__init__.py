@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import gymnasium
 
-for _task in ("Pick-v0", "Place-v0", "Drawer-v0"):
+from parrot_data.envs.tasks import TASKS, gymnasium_id
+
+_ENTRY_POINT = "parrot_data.envs.registered:make_registered_env"
+
+for _family in ("pick", "place", "drawer"):
+    gymnasium.register(gymnasium_id(_family), _ENTRY_POINT, kwargs={"family": _family})
+for _task in TASKS.values():
     gymnasium.register(
-        id=f"parrot/{_task}", entry_point="parrot_data.envs.registered:make_registered_env",
-        kwargs={"family": _task.split("-")[0].lower()},
+        gymnasium_id(_task.name), _ENTRY_POINT,
+        kwargs={"family": _task.family, "task": _task.name},
     )  # fmt: skip

@@ -38,7 +38,7 @@ TINY: dict[str, dict[str, Any]] = {
         "probe_scenes": 10,
     },
     "finetune": {
-        "tasks": ["pick-1"],
+        "tasks": ["pick-bar"],
         "methods": ["parrot", "sac"],
         "seeds": ["0"],
         "env_steps": 100,
@@ -142,7 +142,7 @@ def test_everything_comes_out_of_nothing(pipeline: Pipeline) -> None:
     assert "success" in table
     assert "Prior:" in table
     assert (report / "index.html").stat().st_size > 10_000
-    assert (pipeline.folder / "runs/pick-1/parrot/0/video.gif").exists()
+    assert (pipeline.folder / "runs/pick-bar/parrot/0/video.gif").exists()
 
 
 def test_git_gets_the_lock_and_the_reports_small_files_alone(pipeline: Pipeline) -> None:
@@ -180,7 +180,7 @@ def test_a_second_repro_runs_nothing_and_says_so(pipeline: Pipeline) -> None:
 
 
 def test_a_run_is_evaluated_again_to_the_same_success(pipeline: Pipeline) -> None:
-    run = "runs/pick-1/parrot/0"
+    run = "runs/pick-bar/parrot/0"
     done = pipeline.call("parrot", "evaluate", run)
     assert done.returncode == 0, done.stderr
     metrics = json.loads((pipeline.folder / run / "metrics.json").read_text())
@@ -189,7 +189,7 @@ def test_a_run_is_evaluated_again_to_the_same_success(pipeline: Pipeline) -> Non
     assert float(shown[1]) == pytest.approx(metrics["success_rate"], abs=1e-6)
 
 
-@pytest.mark.parametrize("path", ["models/prior", "runs/pick-1/sac/0", "report"])
+@pytest.mark.parametrize("path", ["models/prior", "runs/pick-bar/sac/0", "report"])
 def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> None:
     done = pipeline.call("parrot", "info", path)
     assert done.returncode == 0, done.stderr
@@ -197,7 +197,7 @@ def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> Non
 
 
 def test_info_prints_the_chain_from_params_to_agent(pipeline: Pipeline) -> None:
-    shown = pipeline.call("parrot", "info", "runs/pick-1/parrot/0").stdout
+    shown = pipeline.call("parrot", "info", "runs/pick-bar/parrot/0").stdout
     chain = dict(re.findall(r"lineage\.(\w+(?: \w+)*) +([0-9a-f]{64})", shown))
     root = pipeline.folder
     for link, path in (
@@ -205,14 +205,14 @@ def test_info_prints_the_chain_from_params_to_agent(pipeline: Pipeline) -> None:
         ("filter decision", "data/kept/kept.json"),
         ("shards", "data/shards/manifest.json"),
         ("prior", "models/prior/prior.safetensors"),
-        ("agent", "runs/pick-1/parrot/0/agent.safetensors"),
+        ("agent", "runs/pick-bar/parrot/0/agent.safetensors"),
     ):
         assert chain[link] == sha256((root / path).read_bytes()).hexdigest(), link
     assert {"params of data", "params of prior", "params of run"} <= chain.keys()
 
 
 def test_a_prior_of_another_environment_is_refused(pipeline: Pipeline) -> None:
-    command = ("parrot", "finetune", "--task", "pick-1", "--method", "parrot", "--seed", "0")
+    command = ("parrot", "finetune", "--task", "pick-bar", "--method", "parrot", "--seed", "0")
     values = ("--prior", "models/prior", "--set", "environment.proprioception=false")
     done = pipeline.call(*command, *values, "--out", "../other_run")
     assert_one_sentence(done, "models/prior", "environment.proprioception", "train-prior")
@@ -223,7 +223,7 @@ def test_weights_of_another_architecture_are_refused(pipeline: Pipeline) -> None
     shutil.copytree(pipeline.folder / "models" / "prior", prior)
     weights = next(prior.glob("*.safetensors"))
     save_file({"another.weight": torch.zeros(3)}, weights)
-    command = ("parrot", "finetune", "--task", "pick-1", "--method", "parrot", "--seed", "0")
+    command = ("parrot", "finetune", "--task", "pick-bar", "--method", "parrot", "--seed", "0")
     done = pipeline.call(*command, "--prior", str(prior), "--out", "../other_run")
     assert_one_sentence(done, str(weights))
 
@@ -246,9 +246,9 @@ def test_a_harmed_shard_is_refused_by_training(pipeline: Pipeline, harm: str) ->
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--task", "pick-0", "--method", "parrot"), ("pick-0", "pick-1")),
-        (("--task", "pick-1", "--method", "parot"), ("parot", "parrot")),
-        (("--task", "pick-1", "--method", "sac", "--set", "finetune.utd=x"), ("finetune.utd",)),
+        (("--task", "pick-0", "--method", "parrot"), ("pick-0", "pick-bar")),
+        (("--task", "pick-bar", "--method", "parot"), ("parot", "parrot")),
+        (("--task", "pick-bar", "--method", "sac", "--set", "finetune.utd=x"), ("finetune.utd",)),
     ],
 )
 def test_a_slip_in_a_run_is_refused(
@@ -261,8 +261,8 @@ def test_a_slip_in_a_run_is_refused(
 def test_a_finetune_param_reruns_finetune_and_report_alone(pipeline: Pipeline) -> None:
     pipeline.set("finetune", "discount", 0.9)
     output = pipeline.repro()
-    assert stages_run(output) == ["finetune@pick-1-parrot-0", "finetune@pick-1-sac-0", "report"]
-    assert "pick-1  parrot  0" in output
+    assert stages_run(output) == ["finetune@pick-bar-parrot-0", "finetune@pick-bar-sac-0", "report"]
+    assert "pick-bar  parrot  0" in output
     assert UP_TO_DATE in pipeline.repro()
 
 
@@ -270,16 +270,16 @@ def test_the_matrix_grows_and_shrinks_without_rerunning_the_rest(pipeline: Pipel
     pipeline.set("finetune", "methods", ["parrot", "sac"])
     pipeline.set("finetune", "seeds", ["0", "1"])
     output = pipeline.repro()
-    assert stages_run(output) == ["finetune@pick-1-parrot-1", "finetune@pick-1-sac-1", "report"]
+    assert stages_run(output) == ["finetune@pick-bar-parrot-1", "finetune@pick-bar-sac-1", "report"]
     summary = json.loads((pipeline.folder / "report" / "summary.json").read_text())
     assert len(summary["runs"]) == 4
 
     pipeline.set("finetune", "seeds", ["0"])
     failed = pipeline.call("dvc", "repro")
     assert failed.returncode != 0
-    assert "error: runs/pick-1/parrot/1 is left over" in failed.stderr
+    assert "error: runs/pick-bar/parrot/1 is left over" in failed.stderr
     for method in ("parrot", "sac"):
-        shutil.rmtree(pipeline.folder / "runs" / "pick-1" / method / "1")
+        shutil.rmtree(pipeline.folder / "runs" / "pick-bar" / method / "1")
     assert stages_run(pipeline.repro()) == ["report"]
 
 

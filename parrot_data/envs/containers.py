@@ -1,33 +1,38 @@
-"""Containers to place objects into or onto, built from boxes."""
+"""Containers to place objects into or onto: of boxes, or of meshes where boxes will not do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
 
-Vector = tuple[float, float, float]
-Color = tuple[float, float, float, float]
+from parrot_data.envs.objects import Color, Split, Vector, shape_files
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """A static body of boxes standing on the table, its origin at the middle of its footprint.
+    """A static body standing on the table, its origin at the middle of its footprint.
 
     Attributes:
         name: what tasks call it.
         split: "train" containers occur in the prior's data, "test" containers never.
-        boxes: (half extents, center) of each box, m.
-        colors: RGBA of each box.
+        boxes: (half extents, center) of each box, m; none where it is made of meshes, which
+            parrot_data/shapes/containers.py draws.
+        colors: RGBA of each box or mesh.
         floor_height: height of the surface an object comes to rest on, m.
         half_width: half the width of that surface, m.
     """
 
     name: str
-    split: str
+    split: Split
     boxes: tuple[tuple[Vector, Vector], ...]
     colors: tuple[Color, ...]
     floor_height: float
     half_width: float
+
+    @property
+    def meshes(self) -> tuple[str, ...]:
+        """Paths of its meshes, one a colour; none where it is made of boxes."""
+        return () if self.boxes else shape_files(self.name, len(self.colors))
 
 
 def _walled(
@@ -46,6 +51,29 @@ def _walled(
     )
 
 
+def _table(
+    half: float, height: float, thickness: float, leg: float
+) -> tuple[tuple[Vector, Vector], ...]:
+    """A square top on four legs: half width, height of the top side, thicknesses, in m."""
+    top, foot = height - thickness / 2, (height - thickness) / 2
+    at = half - leg
+    return (
+        ((half, half, thickness / 2), (0.0, 0.0, top)),
+        *(((leg / 2, leg / 2, foot), (x, y, foot)) for x in (-at, at) for y in (-at, at)),
+    )
+
+
+def _solid(half: float, height: float) -> tuple[tuple[Vector, Vector], ...]:
+    """A square block."""
+    return (((half, half, height / 2), (0.0, 0.0, height / 2)),)
+
+
+def _of_meshes(
+    name: str, split: Split, *colors: Color, floor_height: float, half_width: float
+) -> ContainerSpec:
+    return ContainerSpec(name, split, (), colors, floor_height, half_width)
+
+
 TRAY = ContainerSpec(
     "tray", "train", _walled(0.050, 0.006, 0.010, 0.005), ((0.45, 0.30, 0.18, 1.0),) * 5,
     floor_height=0.006, half_width=0.050,
@@ -55,22 +83,56 @@ OPEN_BOX = ContainerSpec(
     ((0.35, 0.37, 0.42, 1.0), *((0.55, 0.57, 0.62, 1.0),) * 4),
     floor_height=0.005, half_width=0.050,
 )  # fmt: skip
-PLATE = ContainerSpec(
-    "plate", "train", (((0.055, 0.055, 0.004), (0.0, 0.0, 0.004)),), ((0.97, 0.97, 0.97, 1.0),),
-    floor_height=0.008, half_width=0.055,
+HOLLOW_CUBE = ContainerSpec(
+    "hollow_cube", "train", _walled(0.048, 0.004, 0.036, 0.004),
+    ((0.20, 0.12, 0.28, 1.0), *((0.52, 0.36, 0.66, 1.0),) * 4),
+    floor_height=0.004, half_width=0.048,
+)  # fmt: skip
+TABLE_TOP = ContainerSpec(
+    "table_top", "train", _table(0.054, 0.034, 0.008, 0.010),
+    ((0.62, 0.36, 0.16, 1.0), *((0.40, 0.22, 0.10, 1.0),) * 4),
+    floor_height=0.034, half_width=0.054,
+)  # fmt: skip
+CUBE = ContainerSpec(
+    "cube", "train", _solid(0.034, 0.060), ((0.30, 0.45, 0.62, 1.0),),
+    floor_height=0.060, half_width=0.034,
+)  # fmt: skip
+PLATE = _of_meshes(
+    "plate", "train", (0.97, 0.97, 0.97, 1.0), (0.80, 0.86, 0.95, 1.0),
+    floor_height=0.010, half_width=0.050,
+)  # fmt: skip
+SMALL_BOWL = _of_meshes(
+    "small_bowl", "train", (0.80, 0.50, 0.36, 1.0), floor_height=0.006, half_width=0.046
+)
+TORUS = _of_meshes(
+    "torus", "train", (0.20, 0.55, 0.60, 1.0), floor_height=0.020, half_width=0.046
+)
+PAN = _of_meshes(
+    "pan", "test", (0.16, 0.16, 0.18, 1.0), (0.36, 0.37, 0.40, 1.0), (0.45, 0.20, 0.08, 1.0),
+    floor_height=0.005, half_width=0.048,
+)  # fmt: skip
+BASKET = _of_meshes(
+    "basket", "test", (0.45, 0.24, 0.08, 1.0), (0.90, 0.66, 0.30, 1.0),
+    floor_height=0.005, half_width=0.046,
+)  # fmt: skip
+CHECKERBOARD_TABLE = _of_meshes(
+    "checkerboard_table", "test", (0.97, 0.95, 0.88, 1.0), (0.10, 0.08, 0.09, 1.0),
+    floor_height=0.030, half_width=0.056,
 )  # fmt: skip
 BLOCK = ContainerSpec(
-    "block", "train", (((0.055, 0.055, 0.012), (0.0, 0.0, 0.012)),), ((0.72, 0.58, 0.40, 1.0),),
+    "block", "test", _solid(0.055, 0.024), ((0.72, 0.58, 0.40, 1.0),),
     floor_height=0.024, half_width=0.055,
 )  # fmt: skip
-PAN = ContainerSpec(
-    "pan", "test",
-    (*_walled(0.050, 0.005, 0.015, 0.005), ((0.035, 0.008, 0.005), (0.090, 0.0, 0.015))),
-    ((0.22, 0.22, 0.24, 1.0), *((0.30, 0.30, 0.32, 1.0),) * 4, (0.10, 0.10, 0.10, 1.0)),
-    floor_height=0.005, half_width=0.050,
-)  # fmt: skip
 
-CONTAINERS = MappingProxyType({c.name: c for c in (TRAY, OPEN_BOX, PLATE, BLOCK, PAN)})
+CONTAINERS = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            PLATE, HOLLOW_CUBE, TABLE_TOP, SMALL_BOWL, TRAY, OPEN_BOX, CUBE, TORUS,
+            PAN, BASKET, CHECKERBOARD_TABLE, BLOCK,
+        )
+    }
+)  # fmt: skip
 
 
 def container_names(split: str) -> tuple[str, ...]:

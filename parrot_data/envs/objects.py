@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,26 +11,30 @@ from typing import Literal
 
 import pybullet_data
 
-LIBRARY_FILE = Path(__file__).parent / "assets" / "library.json"
+ASSETS = Path(__file__).parent / "assets"
+LIBRARY_FILE = ASSETS / "library.json"
+SHAPES_FOLDER = ASSETS / "shapes"
 OBJECT_MASS_KG = 0.05
 Split = Literal["train", "test"]
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
+Color = tuple[float, float, float, float]  # RGBA in [0, 1]
 
 
 @dataclass(frozen=True)
 class ObjectSpec:
-    """One object of `pybullet_data/random_urdfs` as it is used here.
+    """One object: of `pybullet_data/random_urdfs`, or a shape of our own (parrot_data/shapes).
 
     Attributes:
-        id: its number there, such as "042".
+        id: the number of a random object, such as "042", or the name of a shape, such as "cup".
         split: "train" objects make the prior's data, "test" objects are never in it.
         scale: factor from mesh units to m.
         lift_rate: how often the noise-free script lifted it, alone on the table.
         center: middle of the mesh's bounding box, m; positions of the object speak of this point.
         rest_height: height of the center over the table when it lies at rest, m.
         rest_orientation: quaternion (x, y, z, w) of that rest, before any turn about the vertical.
+        colors: of each of its meshes.
     """
 
     id: str
@@ -41,19 +44,19 @@ class ObjectSpec:
     center: Vector
     rest_height: float
     rest_orientation: Quaternion
+    colors: tuple[Color, ...]
 
     @property
-    def mesh(self) -> str:
-        """Path of the mesh inside the installed pybullet_data."""
-        return f"{pybullet_data.getDataPath()}/random_urdfs/{self.id}/{self.id}.obj"
+    def meshes(self) -> tuple[str, ...]:
+        """Paths of its meshes: one inside the installed pybullet_data, or some of our own."""
+        if self.id.isdigit():
+            return (f"{pybullet_data.getDataPath()}/random_urdfs/{self.id}/{self.id}.obj",)
+        return shape_files(self.id, len(self.colors))
 
-    @property
-    def color(self) -> tuple[float, float, float, float]:
-        """RGBA in [0, 1]: a saturated colour of its own, always the same for one id."""
-        # Multiples of the golden ratio never come close to each other on the circle of hues.
-        hue = (int(self.id) * 0.6180339887) % 1.0
-        value = 0.70 + 0.30 * ((int(self.id) * 7) % 10) / 9
-        return (*colorsys.hsv_to_rgb(hue, 0.90, value), 1.0)
+
+def shape_files(name: str, num_colors: int) -> tuple[str, ...]:
+    """Paths of the meshes of a shape of our own, one a colour."""
+    return tuple(str(SHAPES_FOLDER / f"{name}-{number}.obj") for number in range(num_colors))
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +69,7 @@ def library() -> MappingProxyType[str, ObjectSpec]:
                 **row,
                 "center": tuple(row["center"]),
                 "rest_orientation": tuple(row["rest_orientation"]),
+                "colors": tuple(map(tuple, row["colors"])),
             }
         )
         for row in rows

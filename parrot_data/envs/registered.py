@@ -15,7 +15,7 @@ def make_registered_env(
     episode_steps: int = 25,
     render_mode: str | None = None,
 ) -> TabletopEnv:
-    """Build `parrot/Pick-v0`, `parrot/Place-v0` or `parrot/Drawer-v0`.
+    """Build `parrot/Pick-v0`, `Place-v0`, `Drawer-v0`, or a task under an id of its own.
 
     Args:
         family: "pick", "place" or "drawer", set by the id.

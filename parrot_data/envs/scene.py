@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.envs.arm import FINGER_OPEN, LEFT_FINGER, RIGHT_FINGER, Arm
+from parrot_data.envs.bodies import Bodies
 from parrot_data.envs.bullet import bullet
 from parrot_data.envs.camera import Camera
-from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.drawer import DRAWERS, SLIDE, Drawers, drawer_opening, knob_position
 from parrot_data.envs.layout import Layout
-from parrot_data.envs.objects import OBJECT_MASS_KG, ObjectSpec, Quaternion, Vector
+from parrot_data.envs.objects import ObjectSpec, Quaternion, Vector
 from parrot_data.envs.table import add_solid_table
 from parrot_data.envs.tasks import Task
 
@@ -56,7 +56,7 @@ class Scene:
         self.arm = Arm(self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._start: int = bullet.saveState(physicsClientId=self.client)
-        self._shapes: dict[str, tuple[int, int]] = {}
+        self._make = Bodies(self.client)
         self._drawers = Drawers(self.client)
         self._bodies: list[int] = []
         self.objects: dict[str, int] = {}  # bodies by id
@@ -86,7 +86,8 @@ class Scene:
         self._bodies = []
         self._forget()
         if task.container and layout.container_position is not None:
-            self._bodies.append(self._make_container(task.container, layout.container_position))
+            x, y = layout.container_position.tolist()
+            self._bodies.append(self._make.add_container(task.container, (x, y)))
         self.objects = {}
         for name, (x, y), yaw in zip(
             task.objects, layout.positions.tolist(), layout.yaws.tolist(), strict=True
@@ -94,7 +95,7 @@ class Scene:
             if name in DRAWERS:
                 self.objects[name] = self._drawers.add(name, (x, y))
             else:
-                self.objects[name] = self._make_object(self.specs[name], (x, y), yaw)
+                self.objects[name] = self._make.add_object(self.specs[name], (x, y), yaw)
             self._bodies.append(self.objects[name])
 
     def step(self) -> None:
@@ -165,54 +166,3 @@ class Scene:
         """Whether both fingers hold an object."""
         links = self.touching_links(name)
         return LEFT_FINGER in links and RIGHT_FINGER in links
-
-    def _make_object(self, spec: ObjectSpec, xy: tuple[float, float], yaw: float) -> int:
-        if spec.id not in self._shapes:
-            scale = [spec.scale] * 3
-            self._shapes[spec.id] = (
-                bullet.createCollisionShape(
-                    bullet.GEOM_MESH, fileName=spec.mesh, meshScale=scale,
-                    physicsClientId=self.client,
-                ),
-                bullet.createVisualShape(
-                    bullet.GEOM_MESH, fileName=spec.mesh, meshScale=scale, rgbaColor=spec.color,
-                    physicsClientId=self.client,
-                ),
-            )  # fmt: skip
-        collision, visual = self._shapes[spec.id]
-        body: int = bullet.createMultiBody(
-            OBJECT_MASS_KG, collision, visual, baseInertialFramePosition=spec.center,
-            physicsClientId=self.client,
-        )  # fmt: skip
-        turn = bullet.getQuaternionFromEuler((0.0, 0.0, yaw))
-        _, pose = bullet.multiplyTransforms((0, 0, 0), turn, (0, 0, 0), spec.rest_orientation)
-        bullet.resetBasePositionAndOrientation(
-            body, (*xy, spec.rest_height), pose, physicsClientId=self.client
-        )
-        bullet.changeDynamics(
-            body, -1, lateralFriction=1.0, spinningFriction=0.005, rollingFriction=0.008,
-            linearDamping=0.9, angularDamping=0.999, physicsClientId=self.client,
-        )  # fmt: skip
-        return body
-
-    def _make_container(self, name: str, xy: NDArray[np.float64]) -> int:
-        spec = CONTAINERS[name]
-        if name not in self._shapes:
-            halves = [list(half) for half, _ in spec.boxes]
-            centers = [list(center) for _, center in spec.boxes]
-            kinds = [bullet.GEOM_BOX] * len(halves)
-            self._shapes[name] = (
-                bullet.createCollisionShapeArray(
-                    kinds, halfExtents=halves, collisionFramePositions=centers,
-                    physicsClientId=self.client,
-                ),
-                bullet.createVisualShapeArray(
-                    kinds, halfExtents=halves, visualFramePositions=centers,
-                    rgbaColors=[list(c) for c in spec.colors], physicsClientId=self.client,
-                ),
-            )  # fmt: skip
-        collision, visual = self._shapes[name]
-        body: int = bullet.createMultiBody(
-            0.0, collision, visual, (float(xy[0]), float(xy[1]), 0.0), physicsClientId=self.client
-        )
-        return body

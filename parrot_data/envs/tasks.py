@@ -49,17 +49,28 @@ class Task:
 # The tasks agents are fine-tuned on: every object, container and drawer is of the test split.
 TASKS: MappingProxyType[str, Task] = MappingProxyType(
     {
-        "pick-1": Task("pick-1", "pick", ("152", "067"), ""),
-        "pick-2": Task("pick-2", "pick", ("273", "345"), ""),
-        "pick-3": Task("pick-3", "pick", ("049", "236"), ""),
-        "pick-4": Task("pick-4", "pick", ("264", "029", "197"), ""),
-        "place-1": Task("place-1", "place", ("152", "067"), "pan"),
-        "place-2": Task("place-2", "place", ("273", "345"), "pan"),
-        "place-3": Task("place-3", "place", ("049", "236"), "pan"),
-        "place-4": Task("place-4", "place", ("264", "029"), "pan"),
-        "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "273", "345"), ""),
+        "pick-bar": Task("pick-bar", "pick", ("bar", "teapot"), ""),
+        "pick-sculpture": Task("pick-sculpture", "pick", ("sculpture", "duck"), ""),
+        "pick-cup": Task("pick-cup", "pick", ("cup", "bottle"), ""),
+        "pick-baseball-cap": Task("pick-baseball-cap", "pick", ("baseball_cap", "car", "chair"), ""),
+        "place-can-in-pan": Task("place-can-in-pan", "place", ("can", "car"), "pan"),
+        "place-sculpture-in-basket": Task(
+            "place-sculpture-in-basket", "place", ("sculpture", "bottle"), "basket"
+        ),
+        "place-chair-on-checkerboard-table": Task(
+            "place-chair-on-checkerboard-table", "place", ("chair", "duck"), "checkerboard_table"
+        ),
+        "place-baseball-cap-on-block": Task(
+            "place-baseball-cap-on-block", "place", ("baseball_cap", "teapot"), "block"
+        ),
+        "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "cup", "duck"), ""),
     }
 )
+
+
+def gymnasium_id(name: str) -> str:
+    """Under which id gymnasium makes a task, or a family: "parrot/PickBar-v0" for "pick-bar"."""
+    return f"parrot/{''.join(word.capitalize() for word in name.split('-'))}-v0"
 
 
 def named_task(name: str) -> Task:

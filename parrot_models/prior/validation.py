@@ -27,7 +27,7 @@ from parrot_models.prior.rollouts import (
 )
 
 NUM_ROLLOUT_OBJECTS = 2  # one of them the target: what the tasks look like
-PROBE_TASKS = ("pick-1", "pick-2", "pick-3")  # two unseen objects each
+PROBE_TASKS = ("pick-bar", "pick-sculpture", "pick-cup")  # two unseen objects each
 EVALUATION_BATCH = 1024
 
 

@@ -185,12 +185,12 @@ def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: 
 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"'juggle'.*pick-1"):
+    with pytest.raises(UserError, match=r"'juggle'.*pick-bar"):
         make_task_env("juggle", PARAMS)
 
 
 def test_too_many_objects_are_refused_with_a_sentence() -> None:
-    crowd = Task("crowd", "pick", tuple(TASKS["pick-1"].objects * 6), "")
+    crowd = Task("crowd", "pick", tuple(TASKS["pick-bar"].objects * 6), "")
     env = TabletopEnv(PARAMS, lambda _rng: crowd)
     with pytest.raises(UserError, match=r"crowd.*no room for 12 objects"):
         env.reset(seed=0)

@@ -15,7 +15,7 @@ PARAMS = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
 
 
 def test_an_object_is_seen_where_the_camera_model_says() -> None:
-    env = TabletopEnv(PARAMS, lambda _rng: Task("pick", "pick", ("152",), ""))
+    env = TabletopEnv(PARAMS, lambda _rng: Task("pick", "pick", ("can",), ""))
     encoder = FovealEncoder(48, 4, 4)
     for index in range(10):
         observation, _ = env.reset(seed=0, options={"episode_index": index})

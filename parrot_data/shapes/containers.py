@@ -1,0 +1,105 @@
+"""The containers that boxes cannot make: round ones in convex segments, and one with a pattern."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from parrot_data.shapes.solids import Shape, Solid, box, lathe, part, ring_segments
+
+NUM_SEGMENTS = 10
+
+
+def plate() -> Shape:
+    """A white plate with a bluish dish."""
+    rim = lathe([(0.040, 0.0), (0.058, 0.010)], NUM_SEGMENTS, has_top=False)
+    dish = lathe([(0.058, 0.010), (0.044, 0.0065)], NUM_SEGMENTS, has_bottom=False)
+    return (part(0.97, 0.97, 0.97, rim), part(0.80, 0.86, 0.95, dish))
+
+
+def torus() -> Shape:
+    """A ring lying on the table."""
+    tube = [(0.047, 0.0), (0.058, 0.010), (0.047, 0.020), (0.036, 0.010)]
+    return (part(0.20, 0.55, 0.60, *ring_segments(tube, NUM_SEGMENTS)),)
+
+
+def small_bowl() -> Shape:
+    """A round bowl of clay, wider at its rim."""
+    floor = lathe([(0.036, 0.0), (0.042, 0.006)], NUM_SEGMENTS)
+    wall = [(0.038, 0.005), (0.043, 0.005), (0.060, 0.026), (0.055, 0.026)]
+    return (part(0.80, 0.50, 0.36, floor, *ring_segments(wall, NUM_SEGMENTS, unseen=(0,))),)
+
+
+def pan() -> Shape:
+    """A round frying pan with a long handle."""
+    floor = lathe([(0.050, 0.0), (0.050, 0.005)], NUM_SEGMENTS)
+    wall = [(0.048, 0.0), (0.053, 0.0), (0.059, 0.018), (0.055, 0.018)]
+    handle = box(0.060, 0.016, 0.008).moved(x=0.086, z=0.010)
+    return (
+        part(0.16, 0.16, 0.18, *ring_segments(wall, NUM_SEGMENTS, unseen=(0,))),
+        part(0.36, 0.37, 0.40, floor),
+        part(0.45, 0.20, 0.08, handle),
+    )
+
+
+def basket() -> Shape:
+    """A wicker basket: two dark bands and a light one, and an ear on either side."""
+    floor = lathe([(0.044, 0.0), (0.044, 0.005)], 8)
+    low = [(0.044, 0.0), (0.049, 0.0), (0.052, 0.011), (0.047, 0.011)]
+    middle = [(0.047, 0.011), (0.052, 0.011), (0.055, 0.022), (0.050, 0.022)]
+    high = [(0.050, 0.022), (0.057, 0.022), (0.059, 0.031), (0.052, 0.031)]
+    ears = [
+        box(width, depth, 0.006).moved(side * x, y, 0.022)
+        for side in (-1, 1)
+        for width, depth, x, y in ((0.018, 0.006, 0.062, -0.012), (0.018, 0.006, 0.062, 0.012),
+                                   (0.006, 0.030, 0.072, 0.0))
+    ]  # fmt: skip
+    dark = [*ring_segments(low, 8, unseen=(0, 2)), *ring_segments(high, 8, unseen=(0,))]
+    return (
+        part(0.45, 0.24, 0.08, floor, *dark, *ears),
+        part(0.90, 0.66, 0.30, *ring_segments(middle, 8, unseen=(0, 2))),
+    )
+
+
+def checkerboard_table() -> Shape:
+    """A small table, four by four squares on its top."""
+    legs = [
+        box(0.010, 0.010, 0.022).moved(x, y) for x in (-0.048, 0.048) for y in (-0.048, 0.048)
+    ]
+    light, dark = (_squares(4, 0.112, 0.022, 0.030, color) for color in (0, 1))
+    return (
+        part(0.97, 0.95, 0.88, light),
+        part(0.10, 0.08, 0.09, dark, *legs),
+    )
+
+
+def _squares(count: int, width: float, bottom: float, top: float, color: int) -> Solid:
+    """The squares of one colour on a board of count x count, and two of the board's four sides.
+
+    Both colours collide as the whole board.
+    """
+    side = width / count
+    quads = []
+    for row in range(count):
+        for column in range(count):
+            if (row + column) % 2 == color:
+                x, y = column * side - width / 2, row * side - width / 2
+                quads.append([(x, y), (x + side, y), (x + side, y + side), (x, y + side)])
+    vertices = [(x, y, top) for quad in quads for x, y in quad]
+    triangles = [(4 * q + a, 4 * q + b, 4 * q + c) for q in range(len(quads))
+                 for a, b, c in ((0, 1, 2), (0, 2, 3))]  # fmt: skip
+    half = width / 2
+    corners = [(half, -half), (half, half), (-half, half), (-half, -half)]
+    if color:
+        corners = [*corners[2:], *corners[:2]]
+    first = len(vertices)
+    for x, y in corners[:3]:
+        vertices += [(x, y, bottom), (x, y, top)]
+    for low in (first, first + 2):
+        triangles += [(low, low + 2, low + 3), (low, low + 3, low + 1)]
+    return Solid(np.array(vertices), tuple(triangles))
+
+
+def container_shapes() -> dict[str, Shape]:
+    """Meshes of containers by name, standing on z = 0."""
+    makers = (plate, torus, small_bowl, pan, basket, checkerboard_table)
+    return {maker.__name__: maker() for maker in makers}
