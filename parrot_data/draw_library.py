@@ -104,8 +104,14 @@ def _as_agent(scene: Scene, entry: _Entry) -> NDArray[np.uint8]:
     """Picture (48, 48, 3) of the same as an episode begins."""
     place = np.array(PLACE)
     if entry.is_container:
-        task, layout = Task("", "place", (), entry.name), Layout(np.empty((0, 2)), np.empty(0), place)
+        task, layout = (
+            Task("", "place", (), entry.name),
+            Layout(np.empty((0, 2)), np.empty(0), place),
+        )
     else:
-        task, layout = Task("", "pick", (entry.name,), ""), Layout(place[None], np.full(1, TURN), None)
+        task, layout = (
+            Task("", "pick", (entry.name,), ""),
+            Layout(place[None], np.full(1, TURN), None),
+        )
     scene.reset(task, layout)
     return scene.render(AGENT_SIZE)

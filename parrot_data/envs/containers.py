@@ -104,9 +104,7 @@ PLATE = _of_meshes(
 SMALL_BOWL = _of_meshes(
     "small_bowl", "train", (0.80, 0.50, 0.36, 1.0), floor_height=0.006, half_width=0.046
 )
-TORUS = _of_meshes(
-    "torus", "train", (0.20, 0.55, 0.60, 1.0), floor_height=0.020, half_width=0.046
-)
+TORUS = _of_meshes("torus", "train", (0.20, 0.55, 0.60, 1.0), floor_height=0.020, half_width=0.046)
 PAN = _of_meshes(
     "pan", "test", (0.16, 0.16, 0.18, 1.0), (0.36, 0.37, 0.40, 1.0), (0.45, 0.20, 0.08, 1.0),
     floor_height=0.005, half_width=0.048,

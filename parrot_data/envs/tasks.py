@@ -52,7 +52,9 @@ TASKS: MappingProxyType[str, Task] = MappingProxyType(
         "pick-bar": Task("pick-bar", "pick", ("bar", "teapot"), ""),
         "pick-sculpture": Task("pick-sculpture", "pick", ("sculpture", "duck"), ""),
         "pick-cup": Task("pick-cup", "pick", ("cup", "bottle"), ""),
-        "pick-baseball-cap": Task("pick-baseball-cap", "pick", ("baseball_cap", "car", "chair"), ""),
+        "pick-baseball-cap": Task(
+            "pick-baseball-cap", "pick", ("baseball_cap", "car", "chair"), ""
+        ),
         "place-can-in-pan": Task("place-can-in-pan", "place", ("can", "car"), "pan"),
         "place-sculpture-in-basket": Task(
             "place-sculpture-in-basket", "place", ("sculpture", "bottle"), "basket"

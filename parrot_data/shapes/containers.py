@@ -62,9 +62,7 @@ def basket() -> Shape:
 
 def checkerboard_table() -> Shape:
     """A small table, four by four squares on its top."""
-    legs = [
-        box(0.010, 0.010, 0.022).moved(x, y) for x in (-0.048, 0.048) for y in (-0.048, 0.048)
-    ]
+    legs = [box(0.010, 0.010, 0.022).moved(x, y) for x in (-0.048, 0.048) for y in (-0.048, 0.048)]
     light, dark = (_squares(4, 0.112, 0.022, 0.030, color) for color in (0, 1))
     return (
         part(0.97, 0.95, 0.88, light),

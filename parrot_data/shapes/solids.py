@@ -158,7 +158,7 @@ def as_obj(solids: Iterable[Solid]) -> str:
 
 
 def _skin(rings: list[list[Point]], *, has_bottom: bool = True, has_top: bool = True) -> Solid:
-    """Rings of equally many points, from below, joined by triangles; a ring of one radius 0 ends."""
+    """Rings of equally many points, from below, joined by triangles; a ring may be a point."""
     n = len(rings[0])
     triangles: list[tuple[int, int, int]] = []
     for ring in range(len(rings) - 1):

@@ -79,7 +79,9 @@ def _tower() -> Solids:
 
 def _screw() -> Solids:
     """Slabs, each turned a little further than the one below."""
-    return tuple(box(0.040, 0.022, 0.012).turned("z", 25.0 * i).moved(z=0.012 * i) for i in range(4))
+    return tuple(
+        box(0.040, 0.022, 0.012).turned("z", 25.0 * i).moved(z=0.012 * i) for i in range(4)
+    )
 
 
 def _spindle() -> Solids:
@@ -130,7 +132,7 @@ KINDS: dict[str, Callable[[], Solids]] = {
 
 def training_shapes() -> dict[str, Shape]:
     """Every training shape by name, the middle of its bounding box at the origin."""
-    shapes = {}
+    shapes: dict[str, Shape] = {}
     for kind, make in KINDS.items():
         for number, (x, y, z) in enumerate(SIZES):
             # Multiples of the golden ratio never come close to each other on the circle of hues.

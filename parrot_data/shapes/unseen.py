@@ -120,7 +120,9 @@ def duck() -> Shape:
     """A yellow bath duck: body and tail, a head, an orange beak and black eyes."""
     body = lathe([(0.010, 0.0), (0.021, 0.008), (0.021, 0.018), (0.012, 0.028)], 8)
     tail = pyramid(_rectangle(0.014, 0.022), 0.016).turned("y", -50.0).moved(-0.017, 0.0, 0.017)
-    head = lathe([(0.006, 0.0), (0.0135, 0.007), (0.0135, 0.016), (0.006, 0.023)], 8)
+    head = lathe(
+        [(0.006, 0.0), (0.0135, 0.007), (0.0135, 0.016), (0.006, 0.023)], 8, has_bottom=False
+    )
     beak = box(0.012, 0.014, 0.005).moved(x=0.029, z=0.038)
     eyes = [box(0.006, 0.004, 0.005).moved(0.0215, y, 0.045) for y in (-0.006, 0.006)]
     return (
