@@ -27,7 +27,7 @@ SIDE = 144  # of both pictures in a cell, pixels: three times what the agent see
 AGENT_SIZE = 48
 CAPTION, GAP = 18, 6  # pixels
 COLUMNS = 8
-PLACE, TURN = (0.31, 0.03), 0.6  # m and rad; clear of the arm, and no face seen from straight ahead
+PLACE, TURN = (0.31, 0.03), 1.0  # m and rad; clear of the arm, and no face seen from straight ahead
 PAPER, INK = (255, 255, 255), {"train": (60, 60, 60), "test": (190, 20, 20)}
 
 
@@ -89,8 +89,8 @@ def _close_by(entry: _Entry) -> NDArray[np.uint8]:
         bodies.add_container(entry.name, PLACE)
     else:
         bodies.add_object(library()[entry.name], PLACE, TURN)
-    distance = 0.23 if entry.is_container else 0.14
-    view = bullet.computeViewMatrixFromYawPitchRoll((*PLACE, 0.02), distance, 90.0, -35.0, 0, 2)
+    distance = 0.25 if entry.is_container else 0.15
+    view = bullet.computeViewMatrixFromYawPitchRoll((*PLACE, 0.026), distance, 90.0, -35.0, 0, 2)
     projection = bullet.computeProjectionMatrixFOV(45.0, 1.0, 0.02, 1.5)
     _, _, pixels, _, _ = bullet.getCameraImage(
         SIDE, SIDE, view, projection, shadow=1, lightDirection=(0.4, 0.3, 1.0),

@@ -94,8 +94,8 @@ TABLE_TOP = ContainerSpec(
     floor_height=0.034, half_width=0.054,
 )  # fmt: skip
 CUBE = ContainerSpec(
-    "cube", "train", _solid(0.034, 0.060), ((0.30, 0.45, 0.62, 1.0),),
-    floor_height=0.060, half_width=0.034,
+    "cube", "train", _solid(0.035, 0.060), ((0.30, 0.45, 0.62, 1.0),),
+    floor_height=0.060, half_width=0.035,
 )  # fmt: skip
 PLATE = _of_meshes(
     "plate", "train", (0.97, 0.97, 0.97, 1.0), (0.80, 0.86, 0.95, 1.0),
@@ -110,7 +110,7 @@ PAN = _of_meshes(
     floor_height=0.005, half_width=0.048,
 )  # fmt: skip
 BASKET = _of_meshes(
-    "basket", "test", (0.45, 0.24, 0.08, 1.0), (0.90, 0.66, 0.30, 1.0),
+    "basket", "test", (0.95, 0.72, 0.36, 1.0), (0.50, 0.27, 0.08, 1.0),
     floor_height=0.005, half_width=0.046,
 )  # fmt: skip
 CHECKERBOARD_TABLE = _of_meshes(

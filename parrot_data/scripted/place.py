@@ -18,6 +18,7 @@ VARIETY = GraspVariety(min_speed=0.55, max_detour_steps=2, min_detour_height=0.0
 LIFTED_M = 0.045  # of the target over the table before it is carried
 OVER_M = 0.015  # sideways error at which the target is lowered
 LOWERED_M = 0.008  # height error at which it is let go
+CLEARANCE_M = 0.03  # at least, of the target over its height of rest while it is carried
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class PlaceStyle:
     Attributes:
         grasp: the grasp's own variation.
         carry_speed: largest translation action once the target is grasped.
-        carry_height: of the tool over the container, m.
+        carry_height: of the tool over the table while it carries, m; higher where the container is.
         release_height: of the target's center over its height of rest in the container, m.
         offset: (2,) of the release from the container's middle, m.
     """
@@ -61,6 +62,7 @@ class PlacePolicy:
         self._x, self._y = (xy + style.offset).tolist()  # where the target is to go
         self._rest = CONTAINERS[container].floor_height + scene.specs[target].rest_height
         self._grasp = GraspPolicy(scene, target, style.grasp)
+        self._carry_height = max(style.carry_height, self._rest + CLEARANCE_M)
         self._is_released = False
 
     def action(self) -> NDArray[np.float64]:
@@ -78,7 +80,7 @@ class PlacePolicy:
         # Steer the object rather than the tool: it hangs where the fingers happened to close.
         x, y = tool[0] + self._x - target[0], tool[1] + self._y - target[1]
         if self._sideways(target) > OVER_M:
-            return self._move((x, y, self._style.carry_height), CLOSE)
+            return self._move((x, y, self._carry_height), CLOSE)
         height = self._rest + self._style.release_height
         if target[2] > height + LOWERED_M:
             return self._move((x, y, tool[2] + height - target[2]), CLOSE)
@@ -90,7 +92,7 @@ class PlacePolicy:
 
     def _rise(self) -> NDArray[np.float64]:
         tool, _ = self._scene.tool_pose()
-        return self._move((tool[0], tool[1], self._style.carry_height + 0.03), OPEN)
+        return self._move((tool[0], tool[1], self._carry_height + 0.03), OPEN)
 
     def _move(self, goal: Vector, gripper: float) -> NDArray[np.float64]:
         return towards(self._scene, goal, gripper, self._style.carry_speed)

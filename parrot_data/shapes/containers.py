@@ -42,22 +42,22 @@ def pan() -> Shape:
 
 
 def basket() -> Shape:
-    """A wicker basket: two dark bands and a light one, and an ear on either side."""
-    floor = lathe([(0.044, 0.0), (0.044, 0.005)], 8)
-    low = [(0.044, 0.0), (0.049, 0.0), (0.052, 0.011), (0.047, 0.011)]
-    middle = [(0.047, 0.011), (0.052, 0.011), (0.055, 0.022), (0.050, 0.022)]
-    high = [(0.050, 0.022), (0.057, 0.022), (0.059, 0.031), (0.052, 0.031)]
-    ears = [
-        box(width, depth, 0.006).moved(side * x, y, 0.022)
-        for side in (-1, 1)
-        for width, depth, x, y in ((0.018, 0.006, 0.062, -0.012), (0.018, 0.006, 0.062, 0.012),
-                                   (0.006, 0.030, 0.072, 0.0))
-    ]  # fmt: skip
-    dark = [*ring_segments(low, 8, unseen=(0, 2)), *ring_segments(high, 8, unseen=(0,))]
-    return (
-        part(0.45, 0.24, 0.08, floor, *dark, *ears),
-        part(0.90, 0.66, 0.30, *ring_segments(middle, 8, unseen=(0, 2))),
+    """A woven basket: strips of two colours in turn, and an ear on either side."""
+    floor = lathe([(0.044, 0.0), (0.046, 0.005)], NUM_SEGMENTS)
+    low = [(0.044, 0.0), (0.049, 0.0), (0.053, 0.014), (0.048, 0.014)]
+    high = [(0.048, 0.014), (0.054, 0.014), (0.058, 0.029), (0.052, 0.029)]
+    strips = [ring_segments(band, NUM_SEGMENTS, unseen=(0,)) for band in (low, high)]
+    light, dark = (
+        [strip for row, band in enumerate(strips) for strip in band[(row + color) % 2 :: 2]]
+        for color in (0, 1)
     )
+    ears = [
+        box(width, depth, 0.006).moved(x, side * y, 0.020)
+        for side in (-1, 1)
+        for width, depth, x, y in ((0.006, 0.018, -0.012, 0.060), (0.006, 0.018, 0.012, 0.060),
+                                   (0.030, 0.006, 0.0, 0.070))
+    ]  # fmt: skip
+    return (part(0.95, 0.72, 0.36, *light), part(0.50, 0.27, 0.08, floor, *dark, *ears))
 
 
 def checkerboard_table() -> Shape:

@@ -99,7 +99,7 @@ KINDS: dict[str, Callable[[], Solids]] = {
     "ramp": lambda: (
         prism(((0.0, 0.0), (0.048, 0.0), (0.048, 0.016), (0.0, 0.036)), 0.030).turned("x", 90.0),
     ),
-    "frustum": lambda: (frustum(_rectangle(0.042, 0.042), 0.034, 0.84),),
+    "frustum": lambda: (frustum(_rectangle(0.040, 0.040), 0.034, 0.88),),
     "obelisk": lambda: (
         frustum(_rectangle(0.036, 0.036), 0.040, 0.86),
         pyramid(_rectangle(0.031, 0.031), 0.016).moved(z=0.040),
