@@ -93,7 +93,7 @@ def _close_by(entry: _Entry) -> NDArray[np.uint8]:
     view = bullet.computeViewMatrixFromYawPitchRoll((*PLACE, 0.026), distance, 90.0, -35.0, 0, 2)
     projection = bullet.computeProjectionMatrixFOV(45.0, 1.0, 0.02, 1.5)
     _, _, pixels, _, _ = bullet.getCameraImage(
-        SIDE, SIDE, view, projection, shadow=1, lightDirection=(0.4, 0.3, 1.0),
+        SIDE, SIDE, view, projection, shadow=0, lightDirection=(0.4, 0.3, 1.0),
         renderer=bullet.ER_TINY_RENDERER, physicsClientId=client,
     )  # fmt: skip
     bullet.disconnect(client)

@@ -84,9 +84,9 @@ OPEN_BOX = ContainerSpec(
     floor_height=0.005, half_width=0.050,
 )  # fmt: skip
 HOLLOW_CUBE = ContainerSpec(
-    "hollow_cube", "train", _walled(0.048, 0.004, 0.036, 0.004),
+    "hollow_cube", "train", _walled(0.052, 0.004, 0.032, 0.003),
     ((0.20, 0.12, 0.28, 1.0), *((0.52, 0.36, 0.66, 1.0),) * 4),
-    floor_height=0.004, half_width=0.048,
+    floor_height=0.004, half_width=0.052,
 )  # fmt: skip
 TABLE_TOP = ContainerSpec(
     "table_top", "train", _table(0.054, 0.034, 0.008, 0.010),

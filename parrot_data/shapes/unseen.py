@@ -37,7 +37,7 @@ def can() -> Shape:
 def bar() -> Shape:
     """A bar of gold, broad at its foot."""
     corners = ((0.028, 0.0145), (-0.028, 0.0145), (-0.028, -0.0145), (0.028, -0.0145))
-    return (part(1.0, 0.76, 0.05, frustum(corners, 0.028, 0.88)),)
+    return (part(1.0, 0.76, 0.05, frustum(corners, 0.028, 0.90)),)
 
 
 def cup() -> Shape:
@@ -52,13 +52,13 @@ def cup() -> Shape:
 
 def baseball_cap() -> Shape:
     """A green cap: a dome with a button, and a long peak of another colour."""
-    dome = lathe([(0.0205, 0.0), (0.0215, 0.012), (0.018, 0.023), (0.010, 0.030), (0.0, 0.032)], 10)
-    button = box(0.007, 0.007, 0.004).moved(z=0.031)
-    peak = ((0.000, 0.0220), (0.000, -0.0220), (0.022, -0.0215), (0.034, -0.014), (0.038, 0.0),
-            (0.034, 0.014), (0.022, 0.0215))  # fmt: skip
+    dome = lathe([(0.0215, 0.0), (0.0225, 0.013), (0.019, 0.025), (0.010, 0.033), (0.0, 0.035)], 10)
+    button = box(0.007, 0.007, 0.004).moved(z=0.034)
+    peak = ((0.0, 0.0215), (0.0, -0.0215), (0.022, -0.0210), (0.033, -0.014), (0.037, 0.0),
+            (0.033, 0.014), (0.022, 0.0210))  # fmt: skip
     return (
-        part(0.05, 0.55, 0.20, dome.moved(z=0.004)),
-        part(0.98, 0.85, 0.10, prism(peak, 0.008).moved(z=0.003), button.moved(z=0.004)),
+        part(0.05, 0.55, 0.20, dome),
+        part(0.98, 0.85, 0.10, prism(peak, 0.007).moved(z=0.006), button),
     )
 
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 import parrot_data
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import TabletopEnv, make_task_env
-from parrot_data.envs.tasks import TASKS, Task
+from parrot_data.envs.tasks import TASKS, Task, gymnasium_id
 from parrot_data.errors import UserError
 from parrot_data.scripted.collect import draw_random_task
 
@@ -116,11 +116,14 @@ def test_both_environment_checkers_pass(proprioception: bool) -> None:
 
 def test_registered_ids_and_pictures_of_any_size() -> None:
     assert parrot_data.__doc__
-    for name in ("parrot/Pick-v0", "parrot/Place-v0", "parrot/Drawer-v0"):
+    tasks = {gymnasium_id(name): name for name in TASKS}
+    assert {"parrot/PickBaseballCap-v0", "parrot/PlaceChairOnCheckerboardTable-v0"} <= set(tasks)
+    for name in ("parrot/Pick-v0", "parrot/Place-v0", "parrot/Drawer-v0", *tasks):
         env = gymnasium.make(name, render_mode="rgb_array").unwrapped
         assert isinstance(env, TabletopEnv)
         env.render_size = 100
         env.reset(seed=0)
+        assert env.task.name == tasks.get(name, env.task.name)
         picture = env.render()
         assert picture is not None
         assert picture.shape == (100, 100, 3)

@@ -1,0 +1,43 @@
+"""What is held out stays out: read off the episodes that were made, not off their params."""
+
+from __future__ import annotations
+
+import pytest
+
+from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.objects import library
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tasks import TASKS
+from parrot_data.episodes.episode import Episode
+from parrot_data.generate import GenerateParams, generate
+from parrot_data.stores.manifest import load_manifest
+from parrot_data.stores.tar_shards import read_episodes
+
+ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
+PARAMS = GenerateParams(
+    seed=5, num_episodes=240, episodes_per_file=60, families={"pick": 0.5, "place": 0.5},
+    action_noise=0.1, num_objects=[3, 3], zstd_level=1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
+    out = tmp_path_factory.mktemp("held_out") / "episodes"
+    generate(PARAMS, ENVIRONMENT, out, workers=2)
+    return list(read_episodes(load_manifest(out, "episodes").tar_paths(out)))
+
+
+def test_no_episode_holds_an_object_or_container_of_a_task(made: list[Episode]) -> None:
+    objects = {name for episode in made for name in episode.objects}
+    containers = {episode.container for episode in made if episode.container}
+    assert len(made) == PARAMS.num_episodes
+    assert len(objects) > 150  # enough were drawn for a stray one to show
+    assert containers == {name for name, spec in CONTAINERS.items() if spec.split == "train"}
+    assert not objects & {name for task in TASKS.values() for name in task.objects}
+    assert not containers & {task.container for task in TASKS.values()}
+
+
+def test_what_the_tasks_need_is_marked_as_held_out() -> None:
+    for task in TASKS.values():
+        assert all(library()[name].split == "test" for name in task.objects)
+        assert not task.container or CONTAINERS[task.container].split == "test"
