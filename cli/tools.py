@@ -54,12 +54,12 @@ def measure_objects(
 def contact_sheet(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Picture to write, such as a PNG.")],
 ) -> None:
-    """Draw every object and container, close by and as the agent sees it."""
+    """Draw every object, container and drawer, close by and as the agent sees it."""
     from parrot_data import draw_library as maintenance
 
     with show_progress("contact-sheet") as progress:
         count = maintenance.draw_library(out, progress)
-    typer.echo(f"{count} objects and containers in {out}")
+    typer.echo(f"{count} things in {out}")
 
 
 def tasks(

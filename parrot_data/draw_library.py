@@ -1,4 +1,4 @@
-"""A picture of the whole library: every object and container, close by and as the agent sees it.
+"""A picture of the whole library, each thing close by and as the agent sees it.
 
 A maintainer's command, not a stage: whoever adds a shape looks at it here.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from parrot_data.envs.bodies import Bodies
 from parrot_data.envs.bullet import bullet
 from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.drawer import DRAWERS, Drawers
 from parrot_data.envs.layout import Layout
 from parrot_data.envs.objects import Split, library
 from parrot_data.envs.scene import Scene
@@ -33,15 +35,15 @@ PAPER, INK = (255, 255, 255), {"train": (60, 60, 60), "test": (190, 20, 20)}
 
 @dataclass(frozen=True)
 class _Entry:
-    """One object or one container."""
+    """One object, container or drawer."""
 
+    kind: Literal["object", "container", "drawer"]
     name: str
     split: Split
-    is_container: bool
 
 
 def draw_library(out: Path, progress: Progress) -> int:
-    """Draw one sheet: a cell an object or container, its name and split below two pictures.
+    """Draw one sheet: a cell an object, container or drawer, its name and split below two pictures.
 
     The left picture is close by; the right one is 48x48 through the agent's camera, the arm at
     home, three times enlarged. What is held out comes first.
@@ -51,7 +53,7 @@ def draw_library(out: Path, progress: Progress) -> int:
         progress: told of each cell.
 
     Returns:
-        How many objects and containers are on it.
+        How many cells it has.
     """
     entries = _entries()
     rows = -(-len(entries) // COLUMNS)
@@ -74,9 +76,10 @@ def draw_library(out: Path, progress: Progress) -> int:
 
 
 def _entries() -> list[_Entry]:
-    """What is held out, then what is trained on; containers before objects."""
-    entries = [_Entry(spec.name, spec.split, is_container=True) for spec in CONTAINERS.values()]
-    entries += [_Entry(spec.id, spec.split, is_container=False) for spec in library().values()]
+    """What is held out, then what is trained on; objects last."""
+    entries = [_Entry("container", spec.name, spec.split) for spec in CONTAINERS.values()]
+    entries += [_Entry("drawer", spec.name, spec.split) for spec in DRAWERS.values()]
+    entries += [_Entry("object", spec.id, spec.split) for spec in library().values()]
     return sorted(entries, key=lambda entry: entry.split != "test")
 
 
@@ -84,12 +87,13 @@ def _close_by(entry: _Entry) -> NDArray[np.uint8]:
     """Picture (SIDE, SIDE, 3) of it alone on the table, near enough to fill most of it."""
     client = bullet.connect(bullet.DIRECT)
     add_visible_table(client)
-    bodies = Bodies(client)
-    if entry.is_container:
-        bodies.add_container(entry.name, PLACE)
+    if entry.kind == "container":
+        Bodies(client).add_container(entry.name, PLACE)
+    elif entry.kind == "drawer":
+        Drawers(client).add(entry.name, PLACE)
     else:
-        bodies.add_object(library()[entry.name], PLACE, TURN)
-    distance = 0.25 if entry.is_container else 0.15
+        Bodies(client).add_object(library()[entry.name], PLACE, TURN)
+    distance = 0.15 if entry.kind == "object" else 0.25
     view = bullet.computeViewMatrixFromYawPitchRoll((*PLACE, 0.026), distance, 90.0, -35.0, 0, 2)
     projection = bullet.computeProjectionMatrixFOV(45.0, 1.0, 0.02, 1.5)
     _, _, pixels, _, _ = bullet.getCameraImage(
@@ -103,15 +107,10 @@ def _close_by(entry: _Entry) -> NDArray[np.uint8]:
 def _as_agent(scene: Scene, entry: _Entry) -> NDArray[np.uint8]:
     """Picture (48, 48, 3) of the same as an episode begins."""
     place = np.array(PLACE)
-    if entry.is_container:
-        task, layout = (
-            Task("", "place", (), entry.name),
-            Layout(np.empty((0, 2)), np.empty(0), place),
-        )
+    if entry.kind == "container":
+        task, layout = Task("", "place", (), entry.name), Layout(place[None][:0], place[:0], place)
     else:
-        task, layout = (
-            Task("", "pick", (entry.name,), ""),
-            Layout(place[None], np.full(1, TURN), None),
-        )
+        task = Task("", "drawer" if entry.kind == "drawer" else "pick", (entry.name,), "")
+        layout = Layout(place[None], np.full(1, TURN), None)
     scene.reset(task, layout)
     return scene.render(AGENT_SIZE)

@@ -65,7 +65,7 @@ TASKS: MappingProxyType[str, Task] = MappingProxyType(
         "place-baseball-cap-on-block": Task(
             "place-baseball-cap-on-block", "place", ("baseball_cap", "teapot"), "block"
         ),
-        "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "cup", "duck"), ""),
+        "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "bottle", "duck"), ""),
     }
 )
 

@@ -9,13 +9,14 @@ from PIL import Image
 
 from parrot_data.draw_library import CAPTION, COLUMNS, GAP, SIDE, draw_library
 from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.drawer import DRAWERS
 from parrot_data.envs.objects import library
 
 
 def test_every_object_and_container_has_a_cell(tmp_path: Path) -> None:
     told: list[str] = []
     count = draw_library(tmp_path / "sheet.png", lambda _done, _total, name: told.append(name))
-    assert sorted(told) == sorted([*library(), *CONTAINERS])
+    assert sorted(told) == sorted([*library(), *CONTAINERS, *DRAWERS])
     assert count == len(told)
     sheet = np.array(Image.open(tmp_path / "sheet.png"))
     for number, name in enumerate(told):

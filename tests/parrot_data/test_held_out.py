@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parrot_data.envs.containers import CONTAINERS
+from parrot_data.envs.drawer import DRAWERS, drawer_names
 from parrot_data.envs.objects import library
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tasks import TASKS
@@ -15,8 +16,8 @@ from parrot_data.stores.tar_shards import read_episodes
 
 ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
 PARAMS = GenerateParams(
-    seed=5, num_episodes=240, episodes_per_file=60, families={"pick": 0.5, "place": 0.5},
-    action_noise=0.1, num_objects=[3, 3], zstd_level=1,
+    seed=5, num_episodes=240, episodes_per_file=60,
+    families={"pick": 0.4, "place": 0.4, "drawer": 0.2}, action_noise=0.1, num_objects=[3, 3], zstd_level=1,
 )  # fmt: skip
 
 
@@ -33,11 +34,13 @@ def test_no_episode_holds_an_object_or_container_of_a_task(made: list[Episode]) 
     assert len(made) == PARAMS.num_episodes
     assert len(objects) > 150  # enough were drawn for a stray one to show
     assert containers == {name for name, spec in CONTAINERS.items() if spec.split == "train"}
+    assert objects & set(drawer_names("train"))
     assert not objects & {name for task in TASKS.values() for name in task.objects}
     assert not containers & {task.container for task in TASKS.values()}
 
 
 def test_what_the_tasks_need_is_marked_as_held_out() -> None:
     for task in TASKS.values():
-        assert all(library()[name].split == "test" for name in task.objects)
+        assert all(library()[name].split == "test" for name in task.loose_objects)
+        assert task.family != "drawer" or DRAWERS[task.target].split == "test"
         assert not task.container or CONTAINERS[task.container].split == "test"
