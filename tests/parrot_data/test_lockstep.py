@@ -21,7 +21,7 @@ from parrot_data.errors import UserError
 from parrot_data.lockstep import EnvProcesses, OneEnv
 
 PARAMS = EnvironmentParams(image_size=16, proprioception=True, episode_steps=3)
-MAKE_ENV = partial(make_task_env, "pick-1", PARAMS, render_mode=None)
+MAKE_ENV = partial(make_task_env, "pick-bar", PARAMS, render_mode=None)
 ORPHANS = """
 import os, sys
 from tests.parrot_data.test_lockstep import processes
