@@ -17,7 +17,8 @@ from parrot_data.stores.tar_shards import read_episodes
 ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
 PARAMS = GenerateParams(
     seed=5, num_episodes=240, episodes_per_file=60,
-    families={"pick": 0.4, "place": 0.4, "drawer": 0.2}, action_noise=0.1, num_objects=[3, 3], zstd_level=1,
+    families={"pick": 0.4, "place": 0.4, "drawer": 0.2}, action_noise=0.1,
+    num_objects=[3, 3], zstd_level=1,
 )  # fmt: skip
 
 
