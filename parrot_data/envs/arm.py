@@ -123,6 +123,16 @@ class Arm:
         )
         return float(left[0] + right[0]) / 2
 
+    def is_at_joint_limit(self, slack_rad: float) -> bool:
+        """Whether a joint of the arm, fingers apart, is within `slack_rad` of a limit."""
+        states = bullet.getJointStates(
+            self.body, self._joints[:NUM_ARM_JOINTS], physicsClientId=self._client
+        )
+        return any(
+            not low + slack_rad < state[0] < high - slack_rad
+            for state, low, high in zip(states, JOINT_LOWER, JOINT_UPPER, strict=True)
+        )
+
     def opening(self) -> float:
         """Gap between the finger pads, m: 0.022 closed, 0.066 open."""
         return 2 * self.finger_position() - PAD_GAP_OFFSET

@@ -13,7 +13,23 @@ TRANSLATION_M = 0.05  # of a full action, reached within the step
 ROTATION_RAD = 0.15
 WORKSPACE_LOW = (0.20, -0.17, 0.018)
 WORKSPACE_HIGH = (0.40, 0.17, 0.18)
+BORDER_SLACK_M = 0.001  # a tool at rest on the border asks for nothing beyond it
 MAX_TILT_COSINE = math.cos(math.radians(30.0))  # of the gripper from straight down
+
+
+def leaves_workspace(position: Vector, action: Sequence[float]) -> bool:
+    """Whether an action asks for a position beyond the box, so that `moved_pose` holds it back.
+
+    Args:
+        position: of the tool, m.
+        action: its first 3 numbers in [-1, 1] are read.
+    """
+    return any(
+        not low - BORDER_SLACK_M <= at + TRANSLATION_M * move <= high + BORDER_SLACK_M
+        for at, move, low, high in zip(
+            position, action[:3], WORKSPACE_LOW, WORKSPACE_HIGH, strict=True
+        )
+    )
 
 
 def moved_pose(

@@ -52,7 +52,7 @@ class Scene:
             numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=1e-4,
             deterministicOverlappingPairs=1, physicsClientId=self.client,
         )  # fmt: skip
-        add_solid_table(self.client)
+        self._table = add_solid_table(self.client)
         self.arm = Arm(self.client)
         self.arm.place_at(HOME, FINGER_OPEN)
         self._start: int = bullet.saveState(physicsClientId=self.client)
@@ -166,3 +166,8 @@ class Scene:
         """Whether both fingers hold an object."""
         links = self.touching_links(name)
         return LEFT_FINGER in links and RIGHT_FINGER in links
+
+    def is_arm_on_table(self) -> bool:
+        """Whether the arm touches the table after the last substep; its base stands beside it."""
+        contacts = bullet.getContactPoints(self.arm.body, self._table, physicsClientId=self.client)
+        return any(contact[8] < CONTACT_SLACK_M for contact in contacts)

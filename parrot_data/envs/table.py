@@ -8,8 +8,8 @@ TABLE_HALF_M, TABLE_CENTER = (0.6, 0.6, 0.05), (0.3, 0.0, -0.05)
 TABLE_COLOR = (0.80, 0.78, 0.74, 1.0)
 
 
-def add_solid_table(client: int) -> None:
-    """The table things lie on, with nothing of it in sight."""
+def add_solid_table(client: int) -> int:
+    """The table things lie on, with nothing of it in sight; its body."""
     box = bullet.createCollisionShape(
         bullet.GEOM_BOX, halfExtents=TABLE_HALF_M, physicsClientId=client
     )
@@ -18,7 +18,8 @@ def add_solid_table(client: int) -> None:
         bullet.GEOM_BOX, halfExtents=(0.001, 0.001, 0.001),
         visualFramePosition=(0.0, 0.0, -10.0), physicsClientId=client,
     )  # fmt: skip
-    bullet.createMultiBody(0.0, box, speck, TABLE_CENTER, physicsClientId=client)
+    body: int = bullet.createMultiBody(0.0, box, speck, TABLE_CENTER, physicsClientId=client)
+    return body
 
 
 def add_visible_table(client: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from parrot_data.envs.arm import POINTING_DOWN, inverse_kinematics
+from parrot_data.envs.arm import JOINT_LOWER, JOINT_UPPER, POINTING_DOWN, inverse_kinematics
 from parrot_data.envs.objects import library
 from parrot_data.envs.scene import Scene
 
@@ -56,3 +56,23 @@ def test_a_command_is_carried_out_within_one_step(scene: Scene) -> None:
     scene.arm.command(goal, POINTING_DOWN, 0.037)
     scene.step()
     assert math.dist(scene.arm.tool_pose()[0], goal) < 0.004
+
+
+@pytest.mark.parametrize("joint", range(6))
+def test_a_joint_is_at_its_limit_within_the_slack(scene: Scene, joint: int) -> None:
+    import pybullet
+
+    home = [
+        state[0]
+        for state in pybullet.getJointStates(
+            scene.arm.body, list(range(6)), physicsClientId=scene.client
+        )
+    ]
+    assert not scene.arm.is_at_joint_limit(0.02)
+    for limits, sign in ((JOINT_LOWER, 1), (JOINT_UPPER, -1)):
+        for distance, is_at_limit in ((0.0, True), (0.019, True), (0.021, False)):
+            angle = limits[joint] + sign * distance
+            pybullet.resetJointState(scene.arm.body, joint, angle, physicsClientId=scene.client)
+            assert scene.arm.is_at_joint_limit(0.02) == is_at_limit
+    pybullet.resetJointState(scene.arm.body, joint, home[joint], physicsClientId=scene.client)
+    assert not scene.arm.is_at_joint_limit(0.02)
