@@ -89,7 +89,9 @@ def filtered(setting: Setting, raw: Path) -> Path:
     kept = raw.with_name(f"{raw.name}-kept")
     if not kept.exists():
         families = setting.values.filter.families
-        filter_episodes(FilterParams(families=families, max_episodes_per_family=0), raw, kept)
+        filter_episodes(
+            FilterParams(families=families, max_episodes_per_family=0, max_episodes=0), raw, kept
+        )
     return kept
 
 

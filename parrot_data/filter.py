@@ -28,12 +28,15 @@ class FilterParams(BaseModel):
     Attributes:
         families: the families to keep; every one must occur in the episodes.
         max_episodes_per_family: at most so many successes of each, the first ones; 0 for all.
+        max_episodes: at most so many of all these, the first ones, which keeps the families' ratio
+            and makes a smaller dataset part of a larger one; 0 for all.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     families: list[str] = Field(min_length=1)
     max_episodes_per_family: int = Field(ge=0)
+    max_episodes: int = Field(ge=0)
 
 
 @dataclass
@@ -93,7 +96,7 @@ def filter_episodes(
     tallies: dict[str, _Tally] = {}
     for done, entry in enumerate(manifest.entries(episodes), start=1):
         tally = tallies.setdefault(entry.task, _Tally())
-        reason = _reason_to_drop(params, entry, tally.num_kept)
+        reason = _reason_to_drop(params, entry, tally.num_kept, len(kept))
         if reason:
             dropped.append(_dropped(entry, reason))
         else:
@@ -128,13 +131,17 @@ def _check_families(params: FilterParams, known: set[str], episodes: Path) -> No
             )
 
 
-def _reason_to_drop(params: FilterParams, entry: EpisodeEntry, num_kept: int) -> str:
-    """Why the episode goes, "" if it stays; `num_kept` of its family stayed before it."""
+def _reason_to_drop(
+    params: FilterParams, entry: EpisodeEntry, num_kept_of_family: int, num_kept: int
+) -> str:
+    """Why the episode goes, "" if it stays; so many stayed before it."""
     if not entry.success:
         return "failed"
     if entry.task not in params.families:
         return "family_not_kept"
-    if 0 < params.max_episodes_per_family <= num_kept:
+    if 0 < params.max_episodes_per_family <= num_kept_of_family:
+        return "over_limit"
+    if 0 < params.max_episodes <= num_kept:
         return "over_limit"
     return ""
 

@@ -102,7 +102,8 @@ def generate_params(**changes: object) -> GenerateParams:
 
 
 def filter_params(**changes: object) -> FilterParams:
-    return FilterParams(**{"families": ["pick", "place"], "max_episodes_per_family": 0, **changes})
+    values = {"families": ["pick", "place"], "max_episodes_per_family": 0, "max_episodes": 0}
+    return FilterParams(**{**values, **changes})
 
 
 def shard_params(**changes: object) -> ShardParams:

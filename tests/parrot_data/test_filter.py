@@ -50,6 +50,16 @@ def test_exactly_the_wanted_successes_are_kept(
     assert decision.episodes_manifest_sha256 == sha256_file(episodes / MANIFEST)
 
 
+@pytest.mark.parametrize("limit", [0, 1, 7, 1000])
+def test_a_total_keeps_the_first_of_what_would_be_kept(
+    episodes: Path, tmp_path: Path, limit: int
+) -> None:
+    filter_episodes(filter_params(), episodes, tmp_path / "all")
+    filter_episodes(filter_params(max_episodes=limit), episodes, tmp_path / "some")
+    kept = load_kept(tmp_path / "some").kept
+    assert kept == load_kept(tmp_path / "all").kept[: limit or None]
+
+
 def test_every_episode_is_kept_or_dropped_for_a_reason(episodes: Path, tmp_path: Path) -> None:
     params = filter_params(families=["pick"], max_episodes_per_family=3)
     filter_episodes(params, episodes, tmp_path / "kept")
