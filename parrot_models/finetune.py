@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import json_text, open_work, publish, sha256_sources
+from parrot_data.stores.publish import json_text, open_work, publish, read_json, sha256_sources
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
 from parrot_models.rl.evaluation import EvaluateParams
@@ -28,6 +28,7 @@ from parrot_models.rl.results import write_results
 from parrot_models.rl.run_folder import (
     RunConfig,
     data_manifest_sha256,
+    is_run_of,
     load_prior,
     make_run,
     prior_sha256,
@@ -102,12 +103,14 @@ def finetune(
     out: Path,
     *,
     device: torch.device = CPU,
+    skip_done: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Learn a task and write agent, curve, metrics, evaluation and video into `out`.
 
     An interrupted run goes on from its last checkpoint and ends as if never interrupted. Another
-    device changes the last bits of what is learned.
+    device changes the last bits of what is learned. With `skip_done`, a finished run of the same
+    prior, params and seed in `out` is left as it is.
 
     Returns:
         The metrics, as in metrics.json.
@@ -127,6 +130,9 @@ def finetune(
         prior_sha256=prior_sha256(prior),
         data_manifest_sha256=data_manifest_sha256(prior),
     )
+    if skip_done and is_run_of(out, config):
+        done: dict[str, Any] = read_json(out / "metrics.json")
+        return done
     env, agent = make_run(config, load_prior(prior, environment, device))
     work = open_work(out, _fingerprint(config, device))
     with training_envs(config, env, params.num_envs) as envs:

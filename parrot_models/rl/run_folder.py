@@ -143,6 +143,20 @@ def read_config(folder: Path) -> RunConfig:
         ) from error
 
 
+def is_run_of(folder: Path, config: RunConfig) -> bool:
+    """Whether a finished run of the same task, method, seed, params and prior lies in a folder.
+
+    Where the prior lies does not matter, and the code that made the run is not compared.
+    """
+    if not (folder / CONFIG).exists():
+        return False
+    try:
+        found = read_config(folder)
+    except UserError:  # a run of another version, to be made again
+        return False
+    return found.model_dump(exclude={"prior"}) == config.model_dump(exclude={"prior"})
+
+
 def load_prior(
     folder: Path, environment: EnvironmentParams, device: torch.device = CPU
 ) -> BehavioralPrior:

@@ -85,7 +85,9 @@ def make_params(**changes):
     return FinetuneParams.model_validate(values | changes)
 
 
-def run(prior, out, params=None, method="parrot", task="point", progress=lambda *_: None):
+def run(
+    prior, out, params=None, method="parrot", task="point", progress=lambda *_: None, **options
+):
     return finetune(
         params or make_params(),
         EVALUATION,
@@ -96,6 +98,7 @@ def run(prior, out, params=None, method="parrot", task="point", progress=lambda 
         0,
         out,
         progress=progress,
+        **options,
     )
 
 
@@ -202,6 +205,36 @@ def test_the_seed_makes_the_run(prior, tmp_path):
     finetune(params, EVALUATION, ENVIRONMENT, prior, "point", "parrot", 1, tmp_path / "c" / "run")
     agent = "agent.safetensors"
     assert files_of(tmp_path / "a" / "run")[agent] != files_of(tmp_path / "c" / "run")[agent]
+
+
+def is_made_again(prior, out, **changes):
+    """Whether `skip_done` makes the run in `out` again."""
+    calls = []
+    metrics = run(prior, out, skip_done=True, progress=lambda *call: calls.append(call), **changes)
+    assert metrics == json.loads((out / "metrics.json").read_text())
+    return bool(calls)
+
+
+def test_a_finished_run_is_skipped_wherever_its_prior_lies(prior, tmp_path):
+    out = tmp_path / "run"
+    assert is_made_again(prior, out)
+    before = files_of(out)
+    assert not is_made_again(prior, out)
+    assert not is_made_again(prior.rename(tmp_path / "elsewhere"), out)
+    assert not is_made_again(tmp_path / "elsewhere", out, params=make_params(seeds=["0", "1"]))
+    assert files_of(out) == before
+
+
+@pytest.mark.parametrize("change", ["params", "method", "prior", "version"])
+def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
+    out = tmp_path / "run"
+    run(prior, out)
+    if change == "prior":
+        (prior / "prior.safetensors").write_bytes(b"other weights")
+    if change == "version":
+        (out / "config.json").write_text('{"schema_version": 0}')
+    others = {"params": {"params": make_params(utd=0.25)}, "method": {"method": "sac"}}
+    assert is_made_again(prior, out, **others.get(change, {}))
 
 
 @pytest.mark.parametrize("method", ["parrot", "sac"])
