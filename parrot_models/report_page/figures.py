@@ -50,7 +50,7 @@ def learning_curves(bands: Mapping[str, Mapping[str, Band]]) -> bytes:
             panel.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
             panel.legend(loc="upper left")
         panels[0].set_ylabel("success rate")
-        return _png(figure)
+        return png_of(figure)
 
 
 def likelihood(
@@ -68,7 +68,7 @@ def likelihood(
             panel.plot(steps[known], values[known], color=colour, linewidth=2, label=label)
         panel.set(xlabel="training steps", ylabel="log-likelihood per dimension (nats)")
         panel.legend(loc="lower right")
-        return _png(figure)
+        return png_of(figure)
 
 
 def prior_against_random(rates: Mapping[str, tuple[float, float]]) -> bytes:
@@ -90,7 +90,7 @@ def prior_against_random(rates: Mapping[str, tuple[float, float]]) -> bytes:
         panel.set_xticks(np.linspace(0, 1, 6))
         panel.grid(visible=False, axis="y")
         panel.legend(loc="upper center", bbox_to_anchor=(0.45, 1.28), ncols=2)
-        return _png(figure)
+        return png_of(figure)
 
 
 def contact_sheet(
@@ -126,7 +126,7 @@ def _strip(images: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
     return np.concatenate(parts, axis=1)
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
     """Render without the date and the version that matplotlib would write into the file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
+from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 Row = tuple[str, ...]
 
@@ -40,14 +41,20 @@ class Page:
 
 def render(page: Page) -> str:
     """The page's HTML: the same bytes for the same content."""
-    source = resources.files(__package__).joinpath("template.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
     inlined = {
-        "pictures": {name: _inline("png", data) for name, data in page.pictures.items()},
-        "videos": [(caption, _inline("gif", data)) for caption, data in page.videos],
+        "pictures": {name: inline("png", data) for name, data in page.pictures.items()},
+        "videos": [(caption, inline("gif", data)) for caption, data in page.videos],
     }
-    return template.render(**{**asdict(page), **inlined}) + "\n"
+    return fill("template.html", {**asdict(page), **inlined})
 
 
-def _inline(kind: str, data: bytes) -> str:
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """A template of this folder with its values, which must be all that it names."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(template).render(**values) + "\n"
+
+
+def inline(kind: str, data: bytes) -> str:
+    """A picture as a data URL; `kind` is "png" or "gif"."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -14,8 +14,8 @@ from parrot_models.report_page.learning import Run, RunKey, read_curve
 MATRIX = "finetune.tasks, finetune.methods and finetune.seeds"
 
 
-def read_runs(folder: Path, wanted: Sequence[RunKey]) -> list[Run]:
-    """Read the wanted runs below `folder`, in the order wanted.
+def read_runs(folder: Path, wanted: Sequence[RunKey], matrix: str = MATRIX) -> list[Run]:
+    """Read the wanted runs below `folder`, in the order wanted; `matrix` names who wants them.
 
     Raises:
         UserError: a wanted run is missing or unreadable, or a run is there that nobody wants: DVC
@@ -27,11 +27,11 @@ def read_runs(folder: Path, wanted: Sequence[RunKey]) -> list[Run]:
             flags = f"--task {key.task} --method {key.method} --seed {key.seed}"
             raise UserError(
                 f"{folder.joinpath(*key)} is missing: run `dvc repro` or `parrot finetune {flags}`,"
-                f" or take it out of {MATRIX}"
+                f" or take it out of {matrix}"
             )
     for key in sorted(found - set(wanted)):
         raise UserError(
-            f"{folder.joinpath(*key)} is left over, no longer named by {MATRIX}: "
+            f"{folder.joinpath(*key)} is left over, no longer named by {matrix}: "
             "remove the folder, or name it there again"
         )
     return [_read(folder.joinpath(*key), key) for key in wanted]

@@ -1,0 +1,147 @@
+"""Behavior cloning: a Gaussian over actions, fitted to the data that the prior is fitted to.
+
+What a prior is measured against: the same observations and the same likelihood, but a density with
+one mode. Between two objects its mean leads to neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
+
+from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import read_json, write_json
+from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.networks.image_encoder import ImageEncoder, make_encoder
+from parrot_models.networks.mlp import mlp
+
+FOVEAL_WIDTH = 16  # as in the prior
+TRUNK_WIDTH = 256  # as in the prior
+LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh
+LARGEST_ACTION = 0.999  # beyond it the inverse of tanh loses its digits
+WEIGHTS, CONFIG = "policy.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class CloneArchitecture:
+    """All that determines the shapes of a policy's weights.
+
+    Attributes:
+        image_size: side of the pictures, pixels.
+        proprioception: whether it also reads the gripper's pose and opening.
+        encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
+        feature_dim: width of its features, three a map for "foveal".
+        context_dim: width of the trunk's output.
+        hidden: widths of the hidden layers of the Gaussian's head.
+    """
+
+    image_size: int
+    proprioception: bool
+    encoder: str
+    feature_dim: int
+    context_dim: int
+    hidden: list[int]
+
+
+class BehaviorCloning(nn.Module):
+    """p(a | s) as a Gaussian with a diagonal covariance, under a tanh that keeps it in the box."""
+
+    def __init__(self, architecture: CloneArchitecture) -> None:
+        """Build the policy with freshly drawn weights.
+
+        Raises:
+            UserError: the encoder needs proprioception and there is none, or another feature_dim.
+        """
+        super().__init__()
+        a = self.architecture = architecture
+        self.encoder = _make_encoder(a)
+        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
+        self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
+        self.head = mlp(a.context_dim, a.hidden, 2 * ACTION_DIM)
+
+    def init_from_data(self, images: Tensor) -> None:
+        """Take what the encoder wants to know of pictures, uint8 (B, S, S, 3), before training."""
+        if isinstance(self.encoder, FovealEncoder):
+            self.encoder.init_from_data(images)
+
+    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+        """Encoded observations, float32 (B, context_dim).
+
+        Args:
+            images: uint8 (B, S, S, 3).
+            proprioception: float32 (B, 8), needed and read only where the policy was built for it.
+
+        Raises:
+            ValueError: the policy reads proprioception and there is none.
+        """
+        parts: list[Tensor] = []
+        if self.architecture.proprioception:
+            if proprioception is None:
+                raise ValueError("this policy was trained with proprioception: pass it")
+            parts = [proprioception]
+        is_foveal = isinstance(self.encoder, FovealEncoder)
+        features = self.encoder(images, *parts) if is_foveal else self.encoder(images)
+        context: Tensor = self.trunk(torch.cat([features, *parts], -1))
+        return context.float()
+
+    def gaussian(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (B, 7) under the tanh, of context (B, context_dim)."""
+        mean, raw = self.head(context).chunk(2, -1)
+        low, high = LOG_STD_RANGE
+        return mean, (low + 0.5 * (high - low) * (torch.tanh(raw) + 1)).exp()
+
+    def log_prob(self, actions: Tensor, context: Tensor) -> Tensor:
+        """Density log p(a | s), (B,), summed over the dimensions of actions (B, 7)."""
+        base = Independent(Normal(*self.gaussian(context), validate_args=False), 1)
+        density = TransformedDistribution(base, TanhTransform(), validate_args=False)
+        inside = actions.clamp(-LARGEST_ACTION, LARGEST_ACTION)
+        log_prob: Tensor = density.log_prob(inside)  # type: ignore[no-untyped-call]
+        return log_prob
+
+    def sample(self, context: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw actions (B, 7)."""
+        mean, std = self.gaussian(context)
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+        return torch.tanh(mean + std * noise)
+
+    def save(self, folder: Path, lineage: dict[str, Any]) -> None:
+        """Write weights and config; `lineage` says what the policy was made from."""
+        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS)
+        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+
+    @classmethod
+    def load(cls, folder: Path) -> BehaviorCloning:
+        """Read a policy, frozen and in evaluation mode.
+
+        Raises:
+            UserError: config or weights are missing, unreadable or do not fit each other.
+        """
+        config = read_json(folder / CONFIG)
+        try:
+            policy = cls(CloneArchitecture(**config["architecture"]))
+            policy.load_state_dict(load_file(folder / WEIGHTS))
+        except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
+            raise UserError(
+                f"{folder} holds no behavior-cloned policy ({str(error).splitlines()[0]}): train "
+                "one with `parrot pretrain --method bc`, or run `dvc checkout`"
+            ) from error
+        return policy.eval().requires_grad_(False)
+
+
+def _make_encoder(a: CloneArchitecture) -> FovealEncoder | ImageEncoder:
+    if a.encoder != "foveal":
+        return make_encoder(a.encoder, a.feature_dim)
+    if not a.proprioception or a.feature_dim % 3:
+        raise UserError(
+            "pretrain.bc.encoder foveal needs environment.proprioception and a "
+            "pretrain.bc.feature_dim that is a multiple of 3; set these, or use the encoder fast"
+        )
+    return FovealEncoder(a.image_size, a.feature_dim // 3, FOVEAL_WIDTH)

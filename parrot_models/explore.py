@@ -1,0 +1,140 @@
+"""Stage `explore`: how a prior explores, and how safely, beside chance and behavior cloning."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.progress import Progress, silent
+from parrot_data.stores.publish import (
+    open_work,
+    publish,
+    read_json,
+    sha256_file,
+    sha256_sources,
+    write_json,
+)
+from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_models.exploration.measures import measures
+from parrot_models.exploration.policies import make_policies
+from parrot_models.exploration.trace import MakePolicy, trace_episode
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.rollouts import unseen_scenes
+
+FAMILIES = ("pick", "place")
+WHAT = ("policy", "family", "num_episodes")
+Rows = list[dict[str, Any]]
+
+
+class ExploreParams(BaseModel):
+    """Section `explore` of params.yaml.
+
+    Attributes:
+        seed: of scenes and policies; the same scenes for every policy.
+        num_episodes: of each policy in each family of scenes.
+        num_objects: objects in a scene, all of the test split.
+        latent_bounds: bounds of |z| to sample the prior within, beside no bound.
+        cell_m: side of the cells that visited positions are counted in, m.
+        opening_cell_m: the same for the gripper's opening.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    seed: int = Field(ge=0)
+    num_episodes: int = Field(ge=1)
+    num_objects: int = Field(ge=1, le=3)
+    latent_bounds: list[float]
+    cell_m: float = Field(gt=0)
+    opening_cell_m: float = Field(gt=0)
+
+
+def explore(
+    params: ExploreParams,
+    environment: EnvironmentParams,
+    prior: Path,
+    clone: Path | None,
+    out: Path,
+    *,
+    progress: Progress = silent,
+) -> Rows:
+    """Roll every policy out in the same unseen scenes; write metrics.json and exploration.csv.
+
+    An interrupted run keeps the policies it has measured and goes on with the next.
+
+    Args:
+        params: what to measure.
+        environment: the world.
+        prior: folder that train_prior wrote.
+        clone: folder that `pretrain` wrote for "bc"; None to leave it out.
+        out: folder of the result, replaced at the end.
+        progress: told of every policy and family.
+
+    Returns:
+        A row a policy and family of scenes: its names and its measures.
+
+    Raises:
+        UserError: prior or clone is missing or broken.
+    """
+    policies = make_policies(
+        BehavioralPrior.load(prior),
+        BehaviorCloning.load(clone) if clone else None,
+        params.latent_bounds,
+    )
+    lineage = {
+        "params": {"explore": params.model_dump(), "environment": environment.model_dump()},
+        "prior_sha256": _sha256_of(prior),
+        "clone_sha256": _sha256_of(clone) if clone else {},
+    }
+    work = open_work(out, {**lineage, "code": sha256_sources(Path(__file__).parent)})
+    rows: Rows = []
+    cells = [(family, name) for family in FAMILIES for name in policies]
+    for done, (family, name) in enumerate(cells):
+        progress(done, len(cells), f"{family}, {name}")
+        piece = work / f"{done}.piece"
+        if not piece.exists():
+            write_json(piece, _row(params, environment, family, name, policies[name]))
+        rows.append(read_json(piece))
+    write_json(work / "metrics.json", {"rows": rows})
+    write_json(work / "config.json", lineage)
+    (work / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
+    for piece in work.glob("*.piece"):
+        piece.unlink()
+    publish(work, out)
+    progress(len(cells), len(cells), "")
+    return rows
+
+
+def _row(
+    params: ExploreParams,
+    environment: EnvironmentParams,
+    family: str,
+    name: str,
+    make_policy: MakePolicy,
+) -> dict[str, Any]:
+    env = unseen_scenes(environment, family, params.num_objects)
+    traces = [
+        trace_episode(env, make_policy, params.seed, index) for index in range(params.num_episodes)
+    ]
+    env.close()
+    values = measures(traces, params.cell_m, params.opening_cell_m)
+    return {"policy": name, "family": family, "num_episodes": params.num_episodes, **values}
+
+
+def _sha256_of(folder: Path) -> dict[str, str]:
+    """Hashes of config and weights, by name."""
+    files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
+    return {path.name: sha256_file(path) for path in files}
+
+
+def _as_csv(rows: Rows) -> str:
+    buffer = io.StringIO()
+    measured = [name for name in rows[0] if name not in WHAT]
+    writer = csv.DictWriter(buffer, [*WHAT, *measured], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,74 @@
+"""Stage `report_study`: a page of one study, and the same as numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
+from parrot_models.report_page.compared import dataset_size, mismatch
+from parrot_models.report_page.explored import exploration
+from parrot_models.report_page.study_page import Study, render_study
+from parrot_models.report_page.tables import as_text
+
+COMPARISONS = {"dataset-size": dataset_size, "mismatch": mismatch}
+KINDS = (*COMPARISONS, "exploration")
+
+
+class StudyParams(BaseModel):
+    """Section `study` of a study's params.yaml.
+
+    Attributes:
+        episodes: where the episodes lie that all priors are trained on; read by dvc.yaml.
+        priors: names of the priors compared: numbers of kept episodes, or families of data.
+        tasks: what agents learn with each.
+        seeds: of the agents.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    episodes: str
+    priors: list[str] = Field(min_length=1)
+    tasks: list[str] = Field(min_length=1)
+    seeds: list[str] = Field(min_length=1)
+
+
+def report_study(kind: str, params: StudyParams | None, folder: Path, out: Path) -> str:
+    """Write index.html, figures/, summary.json and table.txt of a study into `out`.
+
+    Args:
+        kind: "dataset-size", "mismatch" or "exploration".
+        params: what is compared; not read for "exploration".
+        folder: of the study, with what its pipeline made.
+        out: folder to write.
+
+    Returns:
+        The table as text.
+
+    Raises:
+        UserError: no such kind, something of the study is missing, or a run is left over.
+    """
+    study = _read(kind, params, folder)
+    table = as_text(study.header, study.rows, study.num_left)
+    hashes = {name: sha256_file(path) for name, path in study.sources.items()}
+    work = open_work(out, {"stage": "report_study", "kind": kind})
+    (work / "index.html").write_text(render_study(study, hashes), encoding="utf-8")
+    (work / "figures").mkdir(exist_ok=True)
+    for figure in study.figures:
+        (work / "figures" / f"{figure.name}.png").write_bytes(figure.png)
+    write_json(work / "summary.json", study.summary)
+    (work / "table.txt").write_text(f"{table}\n", encoding="utf-8")
+    publish(work, out)
+    return table
+
+
+def _read(kind: str, params: StudyParams | None, folder: Path) -> Study:
+    if kind == "exploration":
+        return exploration(folder)
+    if kind not in COMPARISONS:
+        raise UserError(f"there is no study {kind!r}; choose one of {', '.join(KINDS)}")
+    if params is None:
+        raise UserError(f"the study {kind} needs the section study of its params.yaml")
+    return COMPARISONS[kind](folder, params.priors, params.tasks, params.seeds)

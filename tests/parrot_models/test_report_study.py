@@ -1,0 +1,113 @@
+"""A study's page says what its files say, and refuses files that do not belong to it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import sha256_file, write_json
+from parrot_models.report_page.compared import MEASURES
+from parrot_models.report_study import StudyParams, report_study
+
+TASKS, SEEDS = ("pick-1", "place-1"), ("0", "1")
+PRIORS = {"1000": 990, "50": 50, "200": 200}
+PARAMS = StudyParams(episodes="", priors=list(PRIORS), tasks=list(TASKS), seeds=list(SEEDS))
+
+
+def success(num_kept: int, seed: str) -> float:
+    return num_kept / 1000 - 0.01 * int(seed)
+
+
+def write_run(folder: Path, rate: float) -> None:
+    folder.mkdir(parents=True)
+    (folder / "curve.csv").write_text(f"env_steps,success_rate,num_episodes\n100,{rate},20\n")
+    metrics = {"success_rate": rate, "untrained_success_rate": rate / 2, "env_steps": 100}
+    write_json(folder / "metrics.json", {**metrics, "steps_to_50": None, "steps_to_80": None})
+    for name in ("config.json", "agent.safetensors"):
+        (folder / name).write_text(f"{name} of {folder.name}")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    for name, num_kept in PRIORS.items():
+        (folder / "kept" / name).mkdir(parents=True)
+        write_json(folder / "kept" / name / "summary.json", {"num_kept": num_kept})
+        write_json(folder / "kept" / name / "kept.json", {"of": name})
+        (folder / "models" / name).mkdir(parents=True)
+        metrics = dict.fromkeys(MEASURES, num_kept / 1000)
+        write_json(folder / "models" / name / "metrics.json", metrics)
+        for file in ("config.json", "prior.safetensors"):
+            (folder / "models" / name / file).write_text(name)
+        for task, seed in itertools.product(TASKS, SEEDS):
+            run = folder / "runs" / name / task / "parrot" / seed
+            write_run(run, success(num_kept, seed))
+    for task, seed in itertools.product(TASKS, SEEDS):
+        write_run(folder / "scratch" / task / "sac" / seed, 0.125)
+    return folder
+
+
+def table(study: Path, kind: str, out: str = "out") -> list[list[str]]:
+    text = report_study(kind, PARAMS, study, study.parent / out)
+    assert (study.parent / out / "table.txt").read_text() == f"{text}\n"
+    return [line.split() for line in text.splitlines()[2:]]
+
+
+def test_dataset_size_orders_priors_by_what_was_kept(study: Path) -> None:
+    rows = table(study, "dataset-size")
+    assert [row[0] for row in rows] == ["50", "200", "990", "no"]
+    assert [row[-1] for row in rows] == ["0.04", "0.20", "0.98", "0.12"]  # means over seeds
+    summary = json.loads((study.parent / "out" / "summary.json").read_text())
+    assert [prior["num_kept"] for prior in summary["priors"]] == [50, 200, 990]
+    assert len(summary["scratch"]) == len(TASKS) * len(SEEDS)
+
+
+def test_mismatch_keeps_the_order_of_its_params(study: Path) -> None:
+    assert [row[0] for row in table(study, "mismatch")] == list(PRIORS)
+
+
+@pytest.mark.parametrize("kind", ["dataset-size", "mismatch"])
+def test_same_inputs_make_the_same_bytes_and_name_their_hashes(study: Path, kind: str) -> None:
+    table(study, kind, "a")
+    table(study, kind, "b")
+    names = [p.relative_to(study.parent / "a") for p in (study.parent / "a").rglob("*.*")]
+    assert len(names) >= 4
+    for name in names:
+        first, second = (study.parent / out / name for out in "ab")
+        assert first.read_bytes() == second.read_bytes()
+    html = (study.parent / "a" / "index.html").read_text()
+    for path in (study / "models").rglob("*.*"):
+        assert sha256_file(path) in html
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("runs/50/pick-1/parrot/1", "study.priors, study.tasks and study.seeds"),
+        ("scratch/place-1/sac/0", "is missing"),
+        ("models/200/metrics.json", "is missing"),
+        ("kept/50/summary.json", "is missing"),
+    ],
+)
+def test_what_is_missing_is_named(study: Path, path: str, words: str) -> None:
+    (study / path).rename(study.parent / "aside")
+    with pytest.raises(UserError, match=path) as caught:
+        table(study, "dataset-size")
+    assert words in str(caught.value)
+    assert not (study.parent / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["runs/70/pick-1/parrot/0", "runs/50/pick-2/parrot/0"])
+def test_what_is_left_over_is_named(study: Path, path: str) -> None:
+    (study / path).mkdir(parents=True)
+    with pytest.raises(UserError, match="left over"):
+        table(study, "mismatch")
+
+
+def test_an_unknown_kind_is_named(study: Path) -> None:
+    with pytest.raises(UserError, match="no study 'size'; choose one of dataset-size, mismatch"):
+        table(study, "size")
