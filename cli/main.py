@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import options, tools
+from cli import options, studies, tools
 from cli.bench import bench, bench_learning, profile
 from cli.console import Commands, print_summary, print_version
 from cli.options import PARAMS, Out, Overrides, Params, available_cores
@@ -116,12 +116,36 @@ def train_prior(
 
 
 @app.command()
+def pretrain(
+    data: options.Data,
+    out: Out,
+    method: Annotated[str, typer.Option(help="bc, behavior cloning.")],
+    threads: options.Threads = None,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Train what a baseline brings along to a task, such as a cloned policy, on the shards."""
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_models import pretrain as stage
+
+    options.set_threads(threads)
+    read = Sections(params, overrides)
+    values = read("pretrain", stage.PretrainParams)
+    environment = read("environment", EnvironmentParams)
+    with show_progress("pretrain") as progress:
+        summary = stage.pretrain(values, environment, method, data, out, progress=progress)
+    print_summary(f"pre-trained {out}", summary)
+
+
+@app.command()
 def finetune(
     prior: options.Prior,
     task: Annotated[str, typer.Option(help="Name of the new task, such as pick-bar.")],
     method: Annotated[str, typer.Option(help="parrot, or a baseline such as sac.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
     out: Out,
+    skip_done: options.SkipDone = False,
     threads: options.Threads = 1,
     device: options.Device = "cpu",
     params: Params = PARAMS,
@@ -142,7 +166,10 @@ def finetune(
     world = read("environment", EnvironmentParams)
     with show_progress("finetune") as listen:
         summary = stage.finetune(
-            values, evaluation, world, prior, task, method, seed, out, device=where, progress=listen
+            *(values, evaluation, world, prior, task, method, seed, out),
+            skip_done=skip_done,
+            device=where,
+            progress=listen,
         )
     print_summary(f"fine-tuned {out}", summary)
 
@@ -192,7 +219,12 @@ def report(
     typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
 
 
-# Beside the pipeline
+# Studies, beside the pipeline
+app.command()(studies.matrix)
+app.command()(studies.explore)
+app.command()(studies.report_study)
+
+# Tools
 app.command()(tools.info)
 app.command()(tools.verify)
 app.command()(tools.measure_objects)

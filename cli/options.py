@@ -26,6 +26,10 @@ MovedPrior = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; every core by default.")
 ]
+SkipDone = Annotated[
+    bool,
+    typer.Option("--skip-done", help="Leave a finished run of the same prior, params and seed."),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="Threads of torch; OMP_NUM_THREADS or every core."),

@@ -25,10 +25,16 @@ SECTIONS = (
     "filter",
     "shard",
     "train_prior",
+    "pretrain",
     "finetune",
     "evaluate",
+    "explore",
     "report",
 )
+# What only a study's own file has: the matrix that it compares.
+OF_STUDIES = ("study",)
+# Names the file that a profile or study changes some values of, relative to its own folder.
+EXTENDS = "extends"
 
 # What PyYAML reads as a string although its author meant a number: YAML 1.1 wants the point.
 EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
@@ -65,9 +71,20 @@ class _StrictLoader(yaml.SafeLoader):
 def load_params(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Read the sections of a params file and apply `section.key=value` overrides to them.
 
+    A file may name another with `extends: FILE` and then holds only what differs from it.
+
     Raises:
         UserError: unreadable file, invalid YAML, unknown section, or an override of no known key.
     """
+    raw = _read(path, frozenset())
+    for override in overrides:
+        _apply(raw, override, path)
+    return raw
+
+
+def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
+    if path.resolve() in extending:
+        raise UserError(f"{path} extends itself, by way of others or not: name another file")
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except FileNotFoundError as error:
@@ -79,10 +96,24 @@ def load_params(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str
         raise UserError(f"{path} cannot be read as text: {error}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}{_explain(error)}; correct that line") from error
+    base = raw.pop(EXTENDS, None) if isinstance(raw, dict) else None
     _check_sections(raw, path)
-    for override in overrides:
-        _apply(raw, override, path)
-    return dict(raw)
+    if base is None:
+        return dict(raw)
+    extended = _read(path.parent / str(base), extending | {path.resolve()})
+    for name, values in raw.items():
+        extended[name] = _merged(extended.get(name, {}), values)
+    return extended
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The values of a section with some of them changed, mappings in it key by key."""
+    return base | {
+        key: _merged(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else value
+        for key, value in changes.items()
+    }
 
 
 def section(raw: dict[str, dict[str, Any]], name: str, model: type[Model], path: Path) -> Model:
@@ -130,7 +161,7 @@ def _check_sections(raw: object, path: Path) -> None:
     if not isinstance(raw, dict):
         raise UserError(f"{path} should hold the sections {', '.join(SECTIONS)}, and holds none")
     for name, values in raw.items():
-        if name not in SECTIONS:
+        if name not in SECTIONS + OF_STUDIES:
             raise UserError(
                 f"{path}: {name} is not a section{_nearest(name, SECTIONS)}; "
                 f"rename or remove it (sections: {', '.join(SECTIONS)})"

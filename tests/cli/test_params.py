@@ -126,3 +126,47 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_only_the_section_asked_for_is_validated(params_file: Path) -> None:
     params_file.write_text(GOOD + "\nshard: {nonsense: 1}\n")
     assert section(load_params(params_file), "generate", Example, params_file).num_episodes == 3
+
+
+def extending(path: Path, text: str) -> Path:
+    profile = path.parent / "profiles" / "values.yaml"
+    profile.parent.mkdir(exist_ok=True)
+    profile.write_text(f"extends: ../{path.name}\n{text}")
+    return profile
+
+
+def test_a_file_that_extends_another_changes_what_it_names(params_file: Path) -> None:
+    profile = extending(params_file, "generate: {num_episodes: 9, families: {pick: 1.0}}")
+    changed = {"num_episodes": 9, "families": {"pick": 1.0, "place": 0.4}}
+    assert read(profile).model_dump() == read(params_file).model_dump() | changed
+    assert read(profile, "generate.rate=0.25").rate == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("generate: {num_epsodes: 3}", "did you mean generate.num_episodes"),
+        ("generate: {num_episodes: few}", "generate.num_episodes should be an integer"),
+        ("generat: {num_episodes: 3}", "did you mean generate"),
+    ],
+)
+def test_a_mistake_in_a_file_that_extends_names_that_file(
+    params_file: Path, text: str, sentence: str
+) -> None:
+    profile = extending(params_file, text)
+    with pytest.raises(UserError) as caught:
+        read(profile)
+    assert sentence in str(caught.value)
+    assert str(profile) in str(caught.value)
+
+
+def test_a_file_cannot_extend_itself(params_file: Path) -> None:
+    params_file.write_text(f"extends: {params_file.name}\n{GOOD}")
+    with pytest.raises(UserError, match="extends itself"):
+        read(params_file)
+
+
+def test_a_missing_file_to_extend_is_named(params_file: Path) -> None:
+    params_file.write_text(f"extends: absent.yaml\n{GOOD}")
+    with pytest.raises(UserError, match=r"absent\.yaml does not exist"):
+        read(params_file)

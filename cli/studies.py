@@ -1,0 +1,77 @@
+"""Commands of the profiles and studies: a matrix of runs, exploration, a study's page."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.options import PARAMS, Out, Overrides, Params
+from cli.progress import show_progress
+
+
+def matrix(
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder the runs lie in.")] = Path(
+        "runs"
+    ),
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Print the options of each run of finetune's matrix, a line a run, for xargs."""
+    from cli.params import Sections
+    from parrot_models.finetune import FinetuneParams
+
+    values = Sections(params, overrides)("finetune", FinetuneParams)
+    # Seed by seed, so that an unfinished study has the first seeds of everything.
+    for seed, task, method in itertools.product(values.seeds, values.tasks, values.methods):
+        out = runs / task / method / seed
+        typer.echo(f"--task {task} --method {method} --seed {seed} --out {out}")
+
+
+def explore(
+    prior: options.Prior,
+    out: Out,
+    clone: Annotated[
+        Path | None,
+        typer.Option("--bc", metavar="DIR", help="Output of pretrain --method bc, to compare."),
+    ] = None,
+    threads: options.Threads = 1,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Measure how the prior explores, and how safely, beside chance and behavior cloning."""
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_models import explore as stage
+
+    options.set_threads(threads)
+    read = Sections(params, overrides)
+    values = read("explore", stage.ExploreParams)
+    environment = read("environment", EnvironmentParams)
+    with show_progress("explore") as progress:
+        stage.explore(values, environment, prior, clone, out, progress=progress)
+    typer.echo(f"explored; the numbers are in {out / 'exploration.csv'}")
+
+
+def report_study(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="dataset-size, mismatch or exploration.")
+    ],
+    out: Out,
+    study: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the study, with models and runs.")
+    ] = Path(),
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Make the self-contained page of a study; print its table."""
+    from cli.params import Sections
+    from parrot_models import report_study as stage
+
+    read = Sections(params, overrides)
+    values = None if kind == "exploration" else read("study", stage.StudyParams)
+    table = stage.report_study(kind, values, study, out)
+    typer.echo(f"{table}\n\nPage: {out / 'index.html'}")
