@@ -3,7 +3,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro study test check bench clean
+.PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
+	study-exploration test check bench clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -16,7 +17,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 IS_PYTHON_3_11 := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))'
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 install: $(INSTALLED) ## make .venv with everything the other targets need
 
@@ -38,21 +39,34 @@ repro: install ## run the pipeline (only what changed), print the results and th
 	@echo && cat report/table.txt && echo && echo "Report: $(CURDIR)/report/index.html"
 
 # Beside the pipeline, which runs one agent after another: the runs of a study are independent, and
-# two with a thread each take less time than one after the other with two.
+# two with a thread each take less time than one after the other with two. A run that lies there
+# already, of the same prior, params and seed, is not made again.
+PARALLEL ?= 2
+FINETUNE := xargs -P $(PARALLEL) -L 1 parrot finetune --prior models/prior --threads 1 --skip-done
 STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
 study: install ## several seeds and methods on STUDY_TASK, two at a time, into results/STUDY_TASK
 	@$(ACTIVATE) && dvc repro train_prior
-	@$(ACTIVATE) && for seed in $(STUDY_SEEDS); do for method in $(STUDY_METHODS); do \
-		echo "finetune --prior models/prior --task $(STUDY_TASK) --method $$method --seed $$seed" \
-			"--threads 1 --out study/$(STUDY_TASK)/$$method/$$seed"; done; done \
-		| xargs -P 2 -L 1 parrot
 	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && \
-		methods=$$(printf '%s,' $(STUDY_METHODS)) && parrot report --data data/shards \
-		--kept data/kept --prior models/prior --runs study --out results/$(STUDY_TASK) \
-		--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \
-		--set "finetune.methods=[$${methods%,}]"
+		methods=$$(printf '%s,' $(STUDY_METHODS)) && \
+		values=(--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \
+			--set "finetune.methods=[$${methods%,}]") && \
+		parrot matrix --runs study/$(STUDY_TASK) "$${values[@]}" | $(FINETUNE) && \
+		parrot report --runs study/$(STUDY_TASK) --out results/$(STUDY_TASK) "$${values[@]}"
+
+paper-lite: install ## eight tasks, parrot and sac, one seed: what two cores do in about two hours
+paper: install ## the paper's setting: days on two cores, resumable at any point
+paper-lite paper:
+	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
+		parrot report --out ../../results/$(subst -,_,$@)
+
+study-dataset-size: install ## prior and agents against the number of kept episodes
+study-mismatch: install ## priors from grasping alone, from pick-and-place alone, from both
+study-exploration: install ## what the prior does before any learning, and how safely
+study-dataset-size study-mismatch study-exploration:
+	@$(ACTIVATE) && dvc repro studies/$(subst -,_,$(@:study-%=%))/dvc.yaml
+	@echo && cat results/$(subst -,_,$(@:study-%=%))/table.txt
 
 test: install ## run the tests
 	@$(ACTIVATE) && pytest

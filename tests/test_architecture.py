@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,33 @@ def test_params_of_finetune_are_all_but_the_matrix() -> None:
     named = {key for key in STAGES["finetune"]["params"] if key.startswith("finetune.")}
     assert named == {f"finetune.{key}" for key in section.keys() - matrix}
     assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
+
+
+def pipelines() -> dict[str, dict[str, dict]]:
+    """Stages of the profiles and studies, by folder."""
+    paths = [*ROOT.glob("profiles/*/dvc.yaml"), *ROOT.glob("studies/*/dvc.yaml")]
+    return {
+        path.parent.relative_to(ROOT).as_posix(): yaml.safe_load(path.read_text())["stages"]
+        for path in sorted(paths)
+    }
+
+
+STUDIES = [(folder, stage) for folder, stages in pipelines().items() for stage in stages]
+
+
+@pytest.mark.parametrize(("folder", "stage"), STUDIES)
+def test_deps_of_a_study_cover_all_it_imports(folder: str, stage: str) -> None:
+    values = pipelines()[folder][stage]
+    deps = {Path(os.path.normpath(Path(folder, dep))) for dep in values.get("do", values)["deps"]}
+    module = module_of("finetune" if stage == "scratch" else stage)
+    uncovered = {path for path in files_imported_by(module) if not deps & {path, *path.parents}}
+    assert not uncovered, f"add to the deps of {stage} in {folder}: {sorted(map(str, uncovered))}"
+
+
+@pytest.mark.parametrize("folder", ["studies/dataset_size", "studies/mismatch"])
+def test_params_of_a_studys_runs_are_those_of_the_default(folder: str) -> None:
+    named = {key for key in STAGES["finetune"]["params"] if key.startswith("finetune.")}
+    for stage, values in pipelines()[folder].items():
+        if stage in {"finetune", "scratch"}:
+            (of_default,) = (p["../../params.yaml"] for p in values["params"] if p != "finetune")
+            assert set(of_default) == named | {"environment", "evaluate"}, stage

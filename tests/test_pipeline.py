@@ -3,98 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
+from checkout import Pipeline, check_out
 from safetensors.torch import save_file
 
-ROOT = Path(__file__).parents[1]
-CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
-TINY: dict[str, dict[str, Any]] = {
-    "generate": {"num_episodes": 24, "episodes_per_file": 12},
-    "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
-    "train_prior": {
-        "log_every": 4,
-        "num_keypoints": 4,
-        "keypoint_width": 4,
-        "keypoint_steps": 4,
-        "keypoint_batch_size": 8,
-        "feature_dim": 6,
-        "context_dim": 8,
-        "num_layers": 2,
-        "hidden": [16],
-        "steps": 8,
-        "batch_size": 16,
-        "rollout_episodes": 2,
-        "probe_scenes": 10,
-    },
-    "finetune": {
-        "tasks": ["pick-bar"],
-        "methods": ["parrot", "sac"],
-        "seeds": ["0"],
-        "env_steps": 100,
-        "warmup_steps": 50,
-        "critic_only_updates": 5,
-        "batch_size": 16,
-        "replay_capacity": 200,
-        "curve_window_episodes": 2,
-        "curve_every_episodes": 1,
-        "video_episodes": 1,
-    },
-    "evaluate": {"num_episodes": 2},
-    "report": {"contact_sheet_episodes": 4},
-}
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
 UP_TO_DATE = "Data and pipelines are up to date."
-
-
-class Pipeline:
-    """A checkout of its own, in which `dvc repro` runs with the environment of this test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        bin_folder = str(Path(sys.executable).parent)
-        self.environment = {
-            **os.environ,
-            "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
-            "PYTHONPATH": str(folder),
-            "DVC_SITE_CACHE_DIR": str(folder.with_name("site_cache")),
-            "OMP_NUM_THREADS": "1",
-        }
-
-    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def repro(self, *targets: str) -> str:
-        done = self.call("dvc", "repro", *targets)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def set(self, section: str, key: str, value: object) -> None:
-        path = self.folder / "params.yaml"
-        params = yaml.safe_load(path.read_text())
-        params[section][key] = value
-        path.write_text(yaml.safe_dump(params))
-
-    def lock(self) -> dict[str, Any]:
-        stages: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
-        return stages
 
 
 def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -112,23 +32,7 @@ def stages_run(output: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder = tmp_path_factory.mktemp("pipeline") / "checkout"
-    folder.mkdir()
-    for name in CHECKOUT:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    (folder / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for section, values in TINY.items():
-        assert values.keys() <= params[section].keys(), f"{section}: a key is gone"
-        params[section] |= values
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    pipeline = Pipeline(folder)
-    assert pipeline.call("git", "init", "--quiet").returncode == 0
+    pipeline = check_out(tmp_path_factory.mktemp("pipeline") / "checkout", ["Makefile"])
     pipeline.repro()
     return pipeline
 
@@ -256,6 +160,16 @@ def test_a_slip_in_a_run_is_refused(
 ) -> None:
     command = ("parrot", "finetune", "--prior", "models/prior", "--seed", "0")
     assert_one_sentence(pipeline.call(*command, *options, "--out", "../other_run"), *words)
+
+
+def test_a_study_is_not_disturbed_by_one_of_another_task(pipeline: Pipeline) -> None:
+    (pipeline.folder / "study/place-1/place-1/parrot/0").mkdir(parents=True)
+    values = ("STUDY_TASK=pick-1", "STUDY_SEEDS=0", "STUDY_METHODS=parrot")
+    # An installed environment is there already: nothing to install, nothing to activate.
+    done = pipeline.call("make", "study", "INSTALLED=", "ACTIVATE=:", *values)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((pipeline.folder / "results/pick-1/summary.json").read_text())
+    assert [(run["task"], run["method"]) for run in summary["runs"]] == [("pick-1", "parrot")]
 
 
 def test_a_finetune_param_reruns_finetune_and_report_alone(pipeline: Pipeline) -> None:

@@ -1,0 +1,181 @@
+"""Profiles and studies by their own commands, on tiny params: each ends in its page."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from checkout import ROOT, Pipeline, change, check_out
+
+from cli.params import Sections
+from parrot_data.filter import FilterParams
+from parrot_data.generate import GenerateParams
+from parrot_data.shard import ShardParams
+from parrot_models.explore import ExploreParams
+from parrot_models.finetune import FinetuneParams
+from parrot_models.pretrain import PretrainParams
+from parrot_models.report_study import StudyParams
+from parrot_models.train_prior import TrainPriorParams
+
+# An installed environment is there already: nothing to install, nothing to activate.
+AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
+TINY: dict[str, dict[str, dict[str, Any]]] = {
+    "profiles/paper_lite": {
+        "generate": {"num_episodes": 24, "episodes_per_file": 12},
+        "filter": {"max_episodes": 16},
+        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "train_prior": {"steps": 6},
+        "finetune": {"tasks": ["pick-1"], "env_steps": 50},
+    },
+    "studies/dataset_size": {
+        "study": {"priors": ["12", "6"], "tasks": ["pick-1"]},
+        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "train_prior": {"steps": 6},
+        "finetune": {"env_steps": 50},
+    },
+    "studies/mismatch": {
+        "study": {"priors": ["pick", "both"], "tasks": ["pick-1"]},
+        "filter": {"max_episodes": 4},
+        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "train_prior": {"steps": 6},
+        "finetune": {"env_steps": 50},
+    },
+    "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
+}
+STUDIES = [name for name in TINY if name.startswith("studies/")]
+MODELS = {
+    "generate": GenerateParams,
+    "filter": FilterParams,
+    "shard": ShardParams,
+    "train_prior": TrainPriorParams,
+    "pretrain": PretrainParams,
+    "finetune": FinetuneParams,
+    "explore": ExploreParams,
+    "study": StudyParams,
+}
+FILES_OF_A_PAGE = {"index.html", "figures", "summary.json", "table.txt"}
+
+
+class Studies(Pipeline):
+    """The checkout with profiles and studies, and the log of what was made in it."""
+
+    def make(self, target: str, *values: str) -> str:
+        done = self.call("make", target, *AS_INSTALLED, *values)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def result(self, name: str) -> dict[str, Any]:
+        text = (self.folder / "results" / name / "summary.json").read_text()
+        summary: dict[str, Any] = json.loads(text)
+        return summary
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
+    """Everything done once: the profile first, for the studies read its episodes."""
+    folder = tmp_path_factory.mktemp("studies") / "checkout"
+    check_out(folder, ("Makefile", "profiles", "studies"))
+    for name, changes in TINY.items():
+        path = folder / name / "params.yaml"
+        change(path, yaml.safe_load(path.read_text()), changes)
+    studies = Studies(folder)
+    studies.make("paper-lite")
+    for kind in ("dataset-size", "mismatch", "exploration"):
+        studies.make(f"study-{kind}")
+    return studies
+
+
+def test_paper_lite_reports_the_runs_of_its_matrix(studies: Studies) -> None:
+    runs = studies.result("paper_lite")["runs"]
+    assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
+        ("pick-1", "parrot", 0, 50),
+        ("pick-1", "sac", 0, 50),
+    ]
+
+
+def test_paper_lite_goes_on_where_it_was(studies: Studies) -> None:
+    runs = studies.folder / "profiles/paper_lite/runs/pick-1"
+    kept, lost = runs / "parrot/0/agent.safetensors", runs / "sac/0"
+    before, page = kept.stat().st_mtime_ns, studies.result("paper_lite")
+    shutil.rmtree(lost)
+    output = studies.make("paper-lite")
+    assert not re.search(r"Running stage", output)
+    assert kept.stat().st_mtime_ns == before
+    assert (lost / "agent.safetensors").exists()
+    assert studies.result("paper_lite") == page
+
+
+def test_dataset_size_compares_as_many_episodes_as_it_names(studies: Studies) -> None:
+    summary = studies.result("dataset_size")
+    assert [prior["num_kept"] for prior in summary["priors"]] == [6, 12]
+    assert [run["method"] for run in summary["scratch"]] == ["sac"]
+    smaller, larger = (
+        json.loads((studies.folder / "studies/dataset_size/kept" / n / "kept.json").read_text())
+        for n in ("6", "12")
+    )
+    assert set(smaller["kept"]) < set(larger["kept"])
+
+
+def test_mismatch_compares_as_many_episodes_of_other_families(studies: Studies) -> None:
+    priors = {prior["name"]: prior for prior in studies.result("mismatch")["priors"]}
+    assert {name: prior["num_kept"] for name, prior in priors.items()} == {"pick": 4, "both": 4}
+    for name, families in (("pick", ["pick"]), ("place", ["place"]), ("both", ["pick", "place"])):
+        kept = studies.folder / "studies/mismatch/kept" / name / "kept.json"
+        assert json.loads(kept.read_text())["params"]["families"] == families
+
+
+def test_exploration_compares_every_policy_in_both_families(studies: Studies) -> None:
+    rows = studies.result("exploration")["rows"]
+    policies = ["random", "prior |z|<1", "prior", "bc", "script"]
+    assert [(row["family"], row["policy"]) for row in rows] == [
+        (family, policy) for family in ("pick", "place") for policy in policies
+    ]
+
+
+@pytest.mark.parametrize("name", ["dataset_size", "mismatch", "exploration"])
+def test_every_study_has_a_page_of_its_own(studies: Studies, name: str) -> None:
+    folder = studies.folder / "results" / name
+    assert {path.name for path in folder.iterdir()} == FILES_OF_A_PAGE
+    html = (folder / "index.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(sources) == len(list((folder / "figures").iterdir())) > 0
+    assert all(source.startswith("data:image/png") for source in sources)
+
+
+def test_studies_that_were_made_run_nothing(studies: Studies) -> None:
+    output = studies.repro(*(f"{name}/dvc.yaml" for name in STUDIES))
+    assert not re.search(r"Running stage", output)
+
+
+def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
+    made = studies.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
+    for root in ("profiles", "studies"):
+        names = {Path(path).name for path in made if path.startswith(f"{root}/")}
+        assert names == {"dvc.yaml", "dvc.lock", "params.yaml"}
+    assert not [path for path in made if path.startswith("results/") and path.endswith(".html")]
+
+
+@pytest.mark.parametrize("name", ["profiles/paper_lite", "profiles/paper", *STUDIES])
+def test_profiles_and_studies_change_only_what_the_default_has(name: str) -> None:
+    path = ROOT / name / "params.yaml"
+    changed = yaml.safe_load(path.read_text())
+    assert changed.pop("extends") == "../../params.yaml"
+    read = Sections(path)
+    for section in changed:
+        read(section, MODELS[section])
+
+
+def test_the_paper_profile_is_the_paper_lite_one_with_more_of_it() -> None:
+    lite, whole = (
+        Sections(ROOT / "profiles" / name / "params.yaml")("finetune", FinetuneParams)
+        for name in ("paper_lite", "paper")
+    )
+    assert whole.tasks == lite.tasks
+    assert len(lite.tasks) == 8
+    assert set(lite.methods) <= set(whole.methods)
+    assert (len(lite.seeds), len(whole.seeds)) == (1, 3)
