@@ -15,6 +15,8 @@ KINDS = (
     ("kept.json", "the decision of filter", ("summary.json",)),
     ("index.html", "report", ("summary.json",)),
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
+    ("policy.safetensors", "behaviour-cloned policy", ("metrics.json", "config.json")),
+    ("exploration.csv", "measures of exploration", ("config.json",)),
     ("history.csv", "behavioural prior", ("metrics.json", "config.json")),
 )
 WITH_LINEAGE = ("run of finetune", "behavioural prior")

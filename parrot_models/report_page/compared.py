@@ -15,7 +15,7 @@ from parrot_data.stores.publish import read_json
 from parrot_models.report_page.learning import Run, RunKey
 from parrot_models.report_page.page import Row
 from parrot_models.report_page.runs import read_runs
-from parrot_models.report_page.study_figures import against_size, grouped_bars
+from parrot_models.report_page.study_figures import against_size, distinct_colours, grouped_bars
 from parrot_models.report_page.study_page import Figure, Study
 from parrot_models.report_page.tables import run_entry
 
@@ -143,15 +143,16 @@ def mismatch(
         task: {p.name: p.success(task, "untrained_success_rate") for p in compared}
         for task in tasks
     }
-    bars = grouped_bars(
-        {"prior alone": untrained, "after learning": agents}, "success rate", is_share=True
-    )
+    colours = distinct_colours(priors)
+    panels = {"prior alone": untrained, "after learning": agents}
+    bars = grouped_bars(panels, "success rate", colours, is_share=True)
     rollouts = {
         f"{family}, {words}": {p.name: p.metrics[f"{family}_rollout_{key}_rate"] for p in compared}
         for family in ("pick", "place")
         for words, key in (("target", "success"), ("any object", "any_object"))
     }
-    alone = grouped_bars({"scenes of unseen objects": rollouts}, "share of rollouts", is_share=True)
+    scenes = {"scenes of unseen objects": rollouts}
+    alone = grouped_bars(scenes, "share of rollouts", colours, is_share=True)
     return Study(
         title="Mismatch",
         question="What can an agent learn whose prior comes from grasping alone, from "

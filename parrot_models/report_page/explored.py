@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import numpy as np
+
 from parrot_data.stores.publish import read_json
 from parrot_models.report_page.page import Row
 from parrot_models.report_page.study_figures import Groups, grouped_bars
 from parrot_models.report_page.study_page import Figure, Study
+from parrot_models.report_page.tables import NONE
 
 # What is shown of each row: its name in words, and how it is printed.
 COLUMNS = {
@@ -26,6 +30,7 @@ COLUMNS = {
     "workspace_limit_rate": ("workspace limit", "{:.1%}"),
     "action_jerk": ("jerk", "{:.2f}"),
 }
+OTHERS = {"random": "#8c959f", "bc": "#D55E00", "script": "#000000"}
 HAPPENED = ("touch_rate", "move_rate", "lift_rate", "place_rate")
 SEEN = ("gripper_cells", "object_cells")
 RISKED = ("table_contact_rate", "joint_limit_rate", "workspace_limit_rate")
@@ -65,9 +70,10 @@ def _notes(num_episodes: int) -> list[str]:
         "unseen objects for all.",
         "|z|<b: every dimension of z drawn from the standard normal truncated at b, the prior's "
         "own distribution within the box that an agent acts in; prior: no bound.",
-        "Moved: an object came to be more than 2 cm from where it lay. Cells are those of a grid "
-        "over the gripper's position and opening, and over how far objects were moved; entropy is "
-        "that of the visits, in nats.",
+        "Touched: the arm was in contact with an object at the end of a step, so that a brief "
+        "touch may be missed. Moved: an object came to be more than 2 cm from where it lay. Cells "
+        "are those of a grid over the gripper's position and opening, and over how far objects "
+        "were moved; entropy is that of the visits, in nats.",
         "Safety, as shares of the steps: the arm touched the table; a joint stood at its limit; "
         "the action asked for a place outside of the workspace and was held back. Jerk is the mean "
         "length of the second difference of the motions asked for.",
@@ -75,19 +81,34 @@ def _notes(num_episodes: int) -> list[str]:
 
 
 def _cells(row: Mapping[str, Any]) -> Row:
-    values = (form.format(row[name]) for name, (_, form) in COLUMNS.items())
+    values = (
+        form.format(row[name]) if _is_possible(name, str(row["family"])) else NONE
+        for name, (_, form) in COLUMNS.items()
+    )
     return (str(row["family"]), str(row["policy"]), *values)
+
+
+def _is_possible(measure: str, family: str) -> bool:
+    return measure != "place_rate" or family == "place"  # other scenes have no container
 
 
 def _figure(name: str, caption: str, rows: Rows, measures: Sequence[str], label: str) -> Figure:
     families = dict.fromkeys(str(row["family"]) for row in rows)
     panels = {f"{family} scenes": _groups(rows, family, measures) for family in families}
-    png = grouped_bars(panels, label, is_share=name == "objects")
-    return Figure(name, caption, png)
+    colours = _colours(list(dict.fromkeys(str(row["policy"]) for row in rows)))
+    return Figure(name, caption, grouped_bars(panels, label, colours, is_share=name == "objects"))
 
 
 def _groups(rows: Rows, family: str, measures: Sequence[str]) -> Groups:
     return {
         COLUMNS[name][0]: {str(row["policy"]): row[name] for row in rows if row["family"] == family}
         for name in measures
+        if _is_possible(name, family)
     }
+
+
+def _colours(policies: Sequence[str]) -> dict[str, Any]:
+    """Blue for the prior, the darker the wider its bound; others by name."""
+    priors = [name for name in policies if name.startswith("prior")]
+    shades = mpl.colormaps["Blues"](np.linspace(0.35, 0.95, len(priors)))
+    return {**OTHERS, **dict(zip(priors, shades, strict=True))}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -43,13 +45,16 @@ def against_size(
         return png_of(figure)
 
 
-def grouped_bars(panels: Mapping[str, Groups], label: str, *, is_share: bool) -> bytes:
+def grouped_bars(
+    panels: Mapping[str, Groups], label: str, colours: Mapping[str, Any], *, is_share: bool
+) -> bytes:
     """Draw bars in groups: a panel a title, groups along it, a colour a series.
 
     Args:
         panels: values by panel, group and series; every group has the same series.
         label: of the values.
-        is_share: whether values lie in [0, 1] and are labelled in per cent.
+        colours: of the series.
+        is_share: whether the axis goes from 0 to 1.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(max(6.4, 5.6 * len(panels)), 4.2), layout="constrained")
@@ -61,9 +66,7 @@ def grouped_bars(panels: Mapping[str, Groups], label: str, *, is_share: bool) ->
             for place, name in enumerate(series):
                 offset = (place - (len(series) - 1) / 2) * width
                 heights = [bars[name] for bars in groups.values()]
-                panel.bar(
-                    places + offset, heights, width, color=_colour(place, len(series)), label=name
-                )
+                panel.bar(places + offset, heights, width, color=colours[name], label=name)
             panel.set(title=title, xticks=places, xticklabels=list(groups))
             panel.grid(visible=False, axis="x")
             if is_share:
@@ -74,5 +77,6 @@ def grouped_bars(panels: Mapping[str, Groups], label: str, *, is_share: bool) ->
         return png_of(figure)
 
 
-def _colour(place: int, count: int) -> object:
-    return COLOURS[place] if count <= len(COLOURS) else mpl.colormaps["viridis"](place / count)
+def distinct_colours(series: Iterable[str]) -> dict[str, str]:
+    """A colour for each series, its own for each of up to seven."""
+    return dict(zip(series, itertools.cycle(COLOURS), strict=False))
