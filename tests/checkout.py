@@ -12,8 +12,11 @@ from typing import Any
 
 import yaml
 
+from parrot_data.envs.tasks import TASKS
+
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
+TASK = next(name for name, task in TASKS.items() if task.family == "pick")
 LARGE = ("data", "models", "runs", "kept", "shards", "scratch", "explored")  # made, not written
 TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
@@ -45,7 +48,7 @@ TINY: dict[str, dict[str, Any]] = {
         }
     },
     "finetune": {
-        "tasks": ["pick-1"],
+        "tasks": [TASK],
         "methods": ["parrot", "sac"],
         "seeds": ["0"],
         "env_steps": 100,

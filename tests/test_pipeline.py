@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 import torch
-from checkout import Pipeline, check_out
+from checkout import TASK, Pipeline, check_out
 from safetensors.torch import save_file
 
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
@@ -163,13 +163,13 @@ def test_a_slip_in_a_run_is_refused(
 
 
 def test_a_study_is_not_disturbed_by_one_of_another_task(pipeline: Pipeline) -> None:
-    (pipeline.folder / "study/place-1/place-1/parrot/0").mkdir(parents=True)
-    values = ("STUDY_TASK=pick-1", "STUDY_SEEDS=0", "STUDY_METHODS=parrot")
+    (pipeline.folder / "study/another/another/parrot/0").mkdir(parents=True)
+    values = (f"STUDY_TASK={TASK}", "STUDY_SEEDS=0", "STUDY_METHODS=parrot")
     # An installed environment is there already: nothing to install, nothing to activate.
     done = pipeline.call("make", "study", "INSTALLED=", "ACTIVATE=:", *values)
     assert done.returncode == 0, done.stdout + done.stderr
-    summary = json.loads((pipeline.folder / "results/pick-1/summary.json").read_text())
-    assert [(run["task"], run["method"]) for run in summary["runs"]] == [("pick-1", "parrot")]
+    summary = json.loads((pipeline.folder / "results" / TASK / "summary.json").read_text())
+    assert [(run["task"], run["method"]) for run in summary["runs"]] == [(TASK, "parrot")]
 
 
 def test_a_finetune_param_reruns_finetune_and_report_alone(pipeline: Pipeline) -> None:

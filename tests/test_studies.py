@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from checkout import ROOT, Pipeline, change, check_out
+from checkout import ROOT, TASK, Pipeline, change, check_out
 
 from cli.params import Sections
 from parrot_data.filter import FilterParams
@@ -30,16 +30,16 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "filter": {"max_episodes": 16},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"tasks": ["pick-1"], "env_steps": 50},
+        "finetune": {"tasks": [TASK], "env_steps": 50},
     },
     "studies/dataset_size": {
-        "study": {"priors": ["12", "6"], "tasks": ["pick-1"]},
+        "study": {"priors": ["12", "6"], "tasks": [TASK]},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
         "finetune": {"env_steps": 50},
     },
     "studies/mismatch": {
-        "study": {"priors": ["pick", "both"], "tasks": ["pick-1"]},
+        "study": {"priors": ["pick", "both"], "tasks": [TASK]},
         "filter": {"max_episodes": 4},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
@@ -93,13 +93,13 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
 def test_paper_lite_reports_the_runs_of_its_matrix(studies: Studies) -> None:
     runs = studies.result("paper_lite")["runs"]
     assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
-        ("pick-1", "parrot", 0, 50),
-        ("pick-1", "sac", 0, 50),
+        (TASK, "parrot", 0, 50),
+        (TASK, "sac", 0, 50),
     ]
 
 
 def test_paper_lite_goes_on_where_it_was(studies: Studies) -> None:
-    runs = studies.folder / "profiles/paper_lite/runs/pick-1"
+    runs = studies.folder / "profiles/paper_lite/runs" / TASK
     kept, lost = runs / "parrot/0/agent.safetensors", runs / "sac/0"
     before, page = kept.stat().st_mtime_ns, studies.result("paper_lite")
     shutil.rmtree(lost)
