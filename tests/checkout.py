@@ -22,7 +22,7 @@ TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
     "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
     "train_prior": {
-        "log_every": 4,
+        "log_every": 8,
         "num_keypoints": 4,
         "keypoint_width": 4,
         "keypoint_steps": 4,
@@ -38,7 +38,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "pretrain": {
         "bc": {
-            "log_every": 4,
+            "log_every": 8,
             "feature_dim": 6,
             "context_dim": 8,
             "hidden": [16],

@@ -22,9 +22,13 @@ COMMANDS = {
     "filter": ("--episodes", "--out"),
     "shard": ("--episodes", "--kept", "--out"),
     "train-prior": ("--data", "--out"),
-    "finetune": ("--prior", "--task", "--method", "--seed", "--out"),
+    "pretrain": ("--method", "--data", "--out"),
+    "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
     "evaluate": ("RUN",),
     "report": ("--out",),
+    "matrix": ("--runs",),
+    "explore": ("--prior", "--bc", "--out"),
+    "report-study": ("KIND", "--study", "--out"),
 }
 TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "filter.families=[pick]")
 
@@ -96,6 +100,32 @@ def test_help_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_matrix_gives_the_options_of_each_run_the_first_seed_of_all_first() -> None:
+    values = {"seeds": '["3", "5"]', "tasks": "[a, b]", "methods": "[parrot]"}
+    overrides = [part for key in values for part in ("--set", f"finetune.{key}={values[key]}")]
+    shown = parrot("matrix", "--runs", "r", "--params", ROOT / "params.yaml", *overrides)
+    assert shown.output.splitlines() == [
+        f"--task {task} --method parrot --seed {seed} --out r/{task}/parrot/{seed}"
+        for seed in ("3", "5")
+        for task in ("a", "b")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("exploration", ("metrics.json is missing",)),
+        ("mismatch", ("the section study is missing",)),
+    ],
+)
+def test_a_study_that_was_not_made_is_one_sentence(
+    tmp_path: Path, kind: str, words: tuple[str, ...]
+) -> None:
+    folders = ("--study", tmp_path, "--out", tmp_path / "out")
+    done = parrot("report-study", kind, "--params", ROOT / "params.yaml", *folders)
+    assert_one_sentence(done, *words)
 
 
 def test_version_is_that_of_the_package() -> None:
