@@ -42,7 +42,7 @@ repro: install ## run the pipeline (only what changed), print the results and th
 # two with a thread each take less time than one after the other with two. A run that lies there
 # already, of the same prior, params and seed, is not made again.
 PARALLEL ?= 2
-FINETUNE := xargs -P $(PARALLEL) -L 1 parrot finetune --prior models/prior --threads 1 --skip-done
+FINETUNE := xargs -r -P $(PARALLEL) -L 1 parrot finetune --prior models/prior --threads 1 --skip-done
 STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
@@ -81,4 +81,4 @@ bench: install ## measure every figure beside its rival (a quarter of an hour, l
 
 clean: ## remove caches and unfinished work; data, models and the environment stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
-	@find data models runs report -name '*.partial' -prune -exec rm -rf {} + 2>/dev/null || true
+	@find data models runs study report results profiles studies -name '*.partial' -prune -exec rm -rf {} + 2>/dev/null || true

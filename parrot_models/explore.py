@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.envs.params import EnvironmentParams
+from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import (
     open_work,
@@ -26,6 +27,7 @@ from parrot_models.exploration.trace import MakePolicy, trace_episode
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.rollouts import unseen_scenes
 
+CONFIG = "config.json"
 FAMILIES = ("pick", "place")
 WHAT = ("policy", "family", "num_episodes")
 Rows = list[dict[str, Any]]
@@ -78,8 +80,10 @@ def explore(
         A row a policy and family of scenes: its names and its measures.
 
     Raises:
-        UserError: prior or clone is missing or broken.
+        UserError: prior or clone is missing or broken, or was trained for another environment.
     """
+    for folder in filter(None, (prior, clone)):
+        _check_environment(folder, environment)
     policies = make_policies(
         BehavioralPrior.load(prior),
         BehaviorCloning.load(clone) if clone else None,
@@ -100,7 +104,7 @@ def explore(
             write_json(piece, _row(params, environment, family, name, policies[name]))
         rows.append(read_json(piece))
     write_json(work / "metrics.json", {"rows": rows})
-    write_json(work / "config.json", lineage)
+    write_json(work / CONFIG, lineage)
     (work / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
     for piece in work.glob("*.piece"):
         piece.unlink()
@@ -125,9 +129,19 @@ def _row(
     return {"policy": name, "family": family, "num_episodes": params.num_episodes, **values}
 
 
+def _check_environment(folder: Path, environment: EnvironmentParams) -> None:
+    path = folder / CONFIG
+    params = read_json(path).get("params", {})
+    if params.get("environment") != environment.model_dump():
+        raise UserError(
+            f"{path} names another environment than the params: set the section environment back, "
+            "or train again on data of the new one"
+        )
+
+
 def _sha256_of(folder: Path) -> dict[str, str]:
     """Hashes of config and weights, by name."""
-    files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
+    files = sorted([*folder.glob("*.safetensors"), folder / CONFIG])
     return {path.name: sha256_file(path) for path in files}
 
 
