@@ -14,6 +14,7 @@ from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import ACTION_DIM, Observation
 from parrot_data.progress import Progress
 from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import TransitionBatches, step_generator
@@ -132,7 +133,7 @@ def cloned_policy(policy: BehaviorCloning, generator: torch.Generator) -> Select
 
 def _loss(policy: BehaviorCloning, batch: Batch, precision: str) -> torch.Tensor:
     """Mean of -log p(a | s), in nats per action dimension; only the encoding in low precision."""
-    with layers_in(precision):
+    with layers_in(precision, CPU):
         context = policy.context(batch.images, batch.proprioception)
     return -policy.log_prob(batch.actions, context).mean() / ACTION_DIM
 
