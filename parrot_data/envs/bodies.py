@@ -24,9 +24,10 @@ class Bodies:
         if spec.id not in self._shapes:
             self._shapes[spec.id] = self._meshes(spec.meshes, spec.scale, spec.colors)
         collision, visual = self._shapes[spec.id]
+        # A rigid body rather than an articulated one without joints: a step takes a tenth less.
         body: int = bullet.createMultiBody(
             OBJECT_MASS_KG, collision, visual, baseInertialFramePosition=spec.center,
-            physicsClientId=self._client,
+            useMaximalCoordinates=True, physicsClientId=self._client,
         )  # fmt: skip
         turn = bullet.getQuaternionFromEuler((0.0, 0.0, yaw))
         _, pose = bullet.multiplyTransforms((0, 0, 0), turn, (0, 0, 0), spec.rest_orientation)
