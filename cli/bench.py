@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import print_error
+from cli.console import LEAST_WIDTH, print_error
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
 from cli.progress import show_progress
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from benchmarks.row import Result
     from benchmarks.setting import Values
-
-# A terminal narrower than this would break every cell; a log has no width of its own.
-LEAST_WIDTH = 140
 
 
 def bench(

@@ -8,6 +8,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+# A terminal narrower than this would break cells of a wide table; a log has no width of its own.
+LEAST_WIDTH = 140
+
 
 class Commands(TyperGroup):
     """Turns a user's mistake and Ctrl-C into one sentence and an exit status."""

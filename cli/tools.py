@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import print_summary
+from cli.console import LEAST_WIDTH, print_summary
 from cli.options import Data, Workers, available_cores
 from cli.progress import show_progress
 
@@ -80,6 +80,8 @@ def tasks(
         objects, task_id = ", ".join(c.task.objects), gymnasium_id(c.task.name)
         rate = f"{c.success_rate:.2f}"
         table.add_row(c.task.name, c.task.family, objects, c.task.container, task_id, rate)
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, LEAST_WIDTH)
+    console.print(table)
     if not ceilings:
         raise typer.Exit(1)

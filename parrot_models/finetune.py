@@ -11,7 +11,6 @@ from typing import Any
 
 import gymnasium
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.lockstep import Envs
@@ -22,74 +21,17 @@ from parrot_models.rl.curve import success_rate
 from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
-from parrot_models.rl.methods import AgentParams, critic_action_dim
+from parrot_models.rl.methods import critic_action_dim
+from parrot_models.rl.params import FinetuneParams
+from parrot_models.rl.prior_folder import data_manifest_sha256, load_prior, prior_sha256
 from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.results import write_results
-from parrot_models.rl.run_folder import (
-    RunConfig,
-    data_manifest_sha256,
-    is_run_of,
-    load_prior,
-    make_run,
-    prior_sha256,
-    training_envs,
-)
+from parrot_models.rl.run_folder import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.rl.sac import SAC
 
+__all__ = ["FinetuneParams", "finetune"]
+
 CHECKPOINT = "checkpoint.pt"
-
-
-class FinetuneParams(BaseModel):
-    """Section `finetune` of params.yaml.
-
-    Attributes:
-        tasks, methods, seeds: the matrix of runs; a run is one of each.
-        env_steps: length of a run, rounded up to whole rounds of one episode an environment.
-        num_envs: environments that are lived in at the same time, each in a process if they are
-            several.
-        warmup_steps: env steps of warm-up actions before the first update.
-        critic_only_updates: first updates, in which the actor stays as it is.
-        batch_size: transitions an update.
-        utd: updates per env step after the warm-up.
-        final_rate: share of the learning rates left at the end of a run; they fall linearly.
-        n_step: steps of reward in a critic's target before it bootstraps.
-        discount: of one env step.
-        replay_capacity: observations kept; older ones are overwritten.
-        checkpoint_every_steps: env steps between checkpoints of a run under way.
-        curve_window_episodes: training episodes that a success rate of the curve is a mean of.
-        curve_every_episodes: episodes between two rows of the curve.
-        video_episodes: evaluation episodes in video.gif.
-        agent: see `AgentParams`.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    tasks: list[str]
-    methods: list[str]
-    seeds: list[str]
-    env_steps: int = Field(ge=1)
-    num_envs: int = Field(ge=1)
-    warmup_steps: int = Field(ge=1)
-    critic_only_updates: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    utd: float = Field(ge=0)
-    final_rate: float = Field(ge=0, le=1)
-    n_step: int = Field(ge=1)
-    discount: float = Field(ge=0, le=1)
-    replay_capacity: int = Field(ge=2)
-    checkpoint_every_steps: int = Field(ge=1)
-    curve_window_episodes: int = Field(ge=1)
-    curve_every_episodes: int = Field(ge=1)
-    video_episodes: int = Field(ge=1)
-    agent: AgentParams
-
-    @field_validator("replay_capacity")
-    @classmethod
-    def _has_room_for_all(cls, capacity: int, info: ValidationInfo) -> int:
-        num_envs = info.data.get("num_envs", 1)
-        if capacity < 2 * num_envs:
-            raise ValueError(f"{num_envs} environments need at least {2 * num_envs}")
-        return capacity
 
 
 def finetune(

@@ -20,8 +20,9 @@ from parrot_data.stores.publish import (
     write_json,
 )
 from parrot_models.networks.device import CPU
+from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
+from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.training import fit_flow, fit_keypoints

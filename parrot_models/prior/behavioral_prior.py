@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,41 +16,11 @@ from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
 from parrot_models.flows.real_nvp import RealNVP
 from parrot_models.networks.foveal_encoder import FovealEncoder
-from parrot_models.networks.image_encoder import ImageEncoder, make_encoder
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.mlp import mlp
+from parrot_models.prior.architecture import PriorArchitecture, make_flow_encoder
 
-FOVEAL_WIDTH = 16
 WEIGHTS, CONFIG = "prior.safetensors", "config.json"
-
-
-@dataclass(frozen=True)
-class PriorArchitecture:
-    """All that determines the shapes of a prior's weights.
-
-    Attributes:
-        image_size: side of the pictures, pixels.
-        proprioception: whether the prior also reads the gripper's pose and opening.
-        encoder: what conditions the flow: "foveal" (needs proprioception), "fast" or "paper".
-        feature_dim: width of its features, three a map for "foveal".
-        num_keypoints: points a picture is reduced to for the agent.
-        keypoint_width: channels of the keypoint encoder.
-        context_dim: width of the context.
-        num_layers: coupling layers of the flow.
-        hidden: widths of a conditioner's hidden layers.
-        max_log_scale: bound on a coupling's log_scale.
-    """
-
-    image_size: int
-    proprioception: bool
-    encoder: str
-    feature_dim: int
-    num_keypoints: int
-    keypoint_width: int
-    context_dim: int
-    num_layers: int
-    hidden: list[int]
-    max_log_scale: float
 
 
 class Encoding(NamedTuple):
@@ -81,7 +51,7 @@ class BehavioralPrior(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.keypoints = KeypointEncoder(a.image_size, a.num_keypoints, a.keypoint_width)
-        self.encoder = _make_encoder(a)
+        self.encoder = make_flow_encoder(a)
         width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
         self.trunk = mlp(width, [256], a.context_dim, layer_norm=True)
         self.flow = RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
@@ -172,19 +142,6 @@ class BehavioralPrior(nn.Module):
             ) from error
         _load_weights(prior, folder / WEIGHTS)
         return prior.eval().requires_grad_(False)
-
-
-def _make_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
-    if a.encoder != "foveal":
-        return make_encoder(a.encoder, a.feature_dim)
-    if not a.proprioception:
-        raise UserError(
-            "train_prior.encoder foveal looks where proprioception says the gripper is: set "
-            "environment.proprioception to true, or train_prior.encoder to fast or paper"
-        )
-    if a.feature_dim % 3:
-        raise UserError("train_prior.feature_dim must be a multiple of 3 for the encoder foveal")
-    return FovealEncoder(a.image_size, a.feature_dim // 3, FOVEAL_WIDTH)
 
 
 def _load_weights(prior: BehavioralPrior, path: Path) -> None:

@@ -14,7 +14,8 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
 from parrot_models.explore import ExploreParams, explore
-from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
+from parrot_models.prior.architecture import PriorArchitecture
+from parrot_models.prior.behavioral_prior import BehavioralPrior
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=4)
 PARAMS = ExploreParams(

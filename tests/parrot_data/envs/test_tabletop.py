@@ -10,7 +10,6 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from numpy.typing import NDArray
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 import parrot_data

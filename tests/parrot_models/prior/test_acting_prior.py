@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from parrot_models.prior.acting_prior import ActingPrior
-from parrot_models.prior.behavioral_prior import BehavioralPrior, PriorArchitecture
+from parrot_models.prior.architecture import PriorArchitecture
+from parrot_models.prior.behavioral_prior import BehavioralPrior
 
 
 def make_prior(encoder: str) -> BehavioralPrior:

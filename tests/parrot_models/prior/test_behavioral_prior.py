@@ -10,7 +10,8 @@ import torch
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.prior.behavioral_prior import CONFIG, BehavioralPrior, PriorArchitecture
+from parrot_models.prior.architecture import PriorArchitecture
+from parrot_models.prior.behavioral_prior import CONFIG, BehavioralPrior
 
 ARCHITECTURE = PriorArchitecture(
     image_size=48,
