@@ -14,7 +14,7 @@ from parrot_data.envs.tasks import Task
 from parrot_data.errors import UserError
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl import run_folder
+from parrot_models.rl import prior_folder, run_folder
 from parrot_models.rl.evaluation import EvaluateParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
@@ -35,7 +35,7 @@ def small_world(monkeypatch):
     point = Task(name="point", family="pick", objects=("target", "other"), container="")
     monkeypatch.setattr(tasks, "TASKS", {"point": point})
     monkeypatch.setattr(run_folder, "make_task_env", fakes.make_point_env)
-    monkeypatch.setattr(run_folder, "BehavioralPrior", fakes.FakePrior)
+    monkeypatch.setattr(prior_folder, "BehavioralPrior", fakes.FakePrior)
     monkeypatch.setattr(run_folder, "ActingPrior", lambda prior, _precision: prior)
 
 
