@@ -77,6 +77,7 @@ def library() -> MappingProxyType[str, ObjectSpec]:
     return MappingProxyType({spec.id: spec for spec in specs})
 
 
+@lru_cache(maxsize=2)
 def object_ids(split: Split) -> tuple[str, ...]:
     """Ids of one split in ascending order; the two splits share none."""
     return tuple(sorted(spec.id for spec in library().values() if spec.split == split))

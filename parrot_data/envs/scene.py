@@ -49,7 +49,7 @@ class Scene:
         bullet.setTimeStep(TIMESTEP_S, physicsClientId=self.client)
         bullet.setGravity(0, 0, -9.81, physicsClientId=self.client)
         bullet.setPhysicsEngineParameter(
-            numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=3e-4,
+            numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=1e-3,
             deterministicOverlappingPairs=1, physicsClientId=self.client,
         )  # fmt: skip
         self._table = add_solid_table(self.client)
