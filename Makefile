@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration test check bench clean
+	study-exploration test check bench bench-learning clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -78,6 +78,11 @@ bench: install ## measure every figure beside its rival (a quarter of an hour, l
 	@$(PIP) install -e '.[bench]' -c constraints.txt
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot profile --out benchmarks/results
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench --out benchmarks/results
+
+bench-learning: install ## learn the default task along fast and plain paths, and from pictures
+	@$(ACTIVATE) && dvc repro train_prior
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench-learning --prior models/prior \
+		--runs study/learning --out benchmarks/results
 
 clean: ## remove caches and unfinished work; data, models and the environment stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
