@@ -66,10 +66,18 @@ class Runs:
     task: str
     folder: Path
 
+    def folder_of(self, cell: Cell) -> Path:
+        """Where a run is kept."""
+        return self.folder / cell.variant / str(cell.seed)
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether a run lies there, whole."""
+        return (self.folder_of(cell) / COST).exists()
+
     def run(self, cell: Cell, tick: Callable[[], None]) -> None:
         """Fine-tune and write down what it cost; nothing where that was done before."""
-        out = self.folder / cell.variant / str(cell.seed)
-        if not (out / COST).exists():
+        out = self.folder_of(cell)
+        if not self.is_done(cell):
             start = process_time()
             finetune(
                 variant_of(self.values.finetune, cell.variant), self.evaluation,
@@ -83,7 +91,7 @@ def measure_learning(
     runs: Runs, variants: Sequence[str], seeds: int, workers: int, out: Path,
     checkout: Path, *, progress: Progress = silent,
 ) -> list[Learned]:  # fmt: skip
-    """Run what is missing, then write learning.md, learning.json and learning.csv.
+    """Run what is missing; learning.md and learning.json tell of all finished runs at any time.
 
     Args:
         runs: what to run; a finished run in its folder is kept.
@@ -103,23 +111,27 @@ def measure_learning(
         raise UserError(f"no variant is called {unknown[0]!r}; choose some of {known}")
     # Variants in turn, so that a machine busy with something else costs all of them alike.
     cells = [Cell(variant, seed) for seed in range(seeds) for variant in variants]
-    done = 0
+    about = {"code": describe_code(checkout), "machine": describe_machine()}
+    out.mkdir(parents=True, exist_ok=True)
 
     def tick() -> None:
-        nonlocal done
-        done += 1
-        progress(done, len(cells), "runs")
+        learned = [_learned(runs, cell) for cell in cells if runs.is_done(cell)]
+        _write(out, learned, runs.task, about)
+        progress(len(learned), len(cells), "runs")
 
     progress(0, len(cells), "runs")
     share_out(partial(_worker, runs), cells, workers, tick)
-    learned = [_learned(runs.folder, cell) for cell in cells]
-    about = {"code": describe_code(checkout), "machine": describe_machine()}
-    out.mkdir(parents=True, exist_ok=True)
+    return [_learned(runs, cell) for cell in cells]
+
+
+def _write(
+    out: Path, learned: Sequence[Learned], task: str, about: Mapping[str, Mapping[str, Any]]
+) -> None:
     rows = [asdict(run) for run in learned]
-    write_json(out / "learning.json", {**about, "task": runs.task, "runs": rows})
-    page = learning_page(learned, runs.task, about)
-    (out / "learning.md").write_text(page, encoding="utf-8")
-    return learned
+    write_json(out / "learning.json", {**about, "task": task, "runs": rows})
+    temporary = out / "learning.md.tmp"
+    temporary.write_text(learning_page(learned, task, about), encoding="utf-8")
+    temporary.replace(out / "learning.md")
 
 
 def variant_of(params: FinetuneParams, variant: str) -> FinetuneParams:
@@ -134,8 +146,8 @@ def _worker(runs: Runs) -> Iterator[Work[Cell]]:
     yield runs.run
 
 
-def _learned(folder: Path, cell: Cell) -> Learned:
-    run = folder / cell.variant / str(cell.seed)
+def _learned(runs: Runs, cell: Cell) -> Learned:
+    run = runs.folder_of(cell)
     metrics: dict[str, Any] = read_json(run / "metrics.json")
     with (run / "curve.csv").open(newline="", encoding="utf-8") as file:
         curve = [(int(r["env_steps"]), float(r["success_rate"])) for r in csv.DictReader(file)]
