@@ -8,6 +8,8 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
+from benchmarks.table import paragraphs, table_line
+
 NUM_POINTS = 8  # of a curve in the table
 
 
@@ -53,10 +55,7 @@ def learning_page(
     of: dict[str, list[Learned]] = {}
     for run in runs:
         of.setdefault(run.variant, []).append(run)
-    lines = [f"# Learning {task}", ""]
-    for title, facts in about.items():
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
-        lines += [f"**{title.capitalize()}:** {told}.", ""]
+    lines = [f"# Learning {task}", "", *paragraphs(about)]
     lines += ["A cell is the mean over seeds, then the least and the greatest.", ""]
     lines += _table(
         ["variant", "seeds", "final success", "env steps", "CPU minutes a run"],
@@ -98,8 +97,4 @@ def _band(values: Sequence[float]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return [table_line(head), table_line(["---"] * len(head)), *map(table_line, rows)]

@@ -43,12 +43,9 @@ def plain(result: Result) -> dict[str, Any]:
 
 def markdown(results: Sequence[Result], about: Mapping[str, Mapping[str, Any]]) -> str:
     """A page: what was measured where, the table, then a note a row."""
-    lines = ["# Benchmarks", ""]
-    for title, facts in about.items():
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
-        lines += [f"**{title.capitalize()}:** {told}.", ""]
-    lines += [_line(COLUMNS), _line(["---"] * 3 + ["---:"] * 5)]
-    lines += [_line(_cells(result)) for result in results]
+    lines = ["# Benchmarks", "", *paragraphs(about)]
+    lines += [table_line(COLUMNS), table_line(["---"] * 3 + ["---:"] * 5)]
+    lines += [table_line(_cells(result)) for result in results]
     lines += ["", "## Notes", ""]
     for result in results:
         note = result.figures.note if result.figures else result.trouble
@@ -71,5 +68,15 @@ def _cells(result: Result) -> list[str]:
     return [row.name, row.rival or "-", row.unit, *map(spelt, measured), targets, met]
 
 
-def _line(cells: Sequence[str]) -> str:
+def paragraphs(about: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Lines of Markdown: a paragraph for each title, its facts in a sentence."""
+    lines = []
+    for title, facts in about.items():
+        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
+        lines += [f"**{title.capitalize()}:** {told}.", ""]
+    return lines
+
+
+def table_line(cells: Sequence[str]) -> str:
+    """A line of a table in Markdown."""
     return "| " + " | ".join(cells) + " |"
