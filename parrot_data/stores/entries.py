@@ -20,12 +20,14 @@ ENTRIES = "episodes.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class EpisodeEntry:
-    """What can be said of an episode without opening it."""
+    """What can be said of an episode without opening it; `Episode` tells what the fields mean."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
     index: int
     task: str
+    objects: tuple[str, ...]
+    container: str
     success: bool
     failure: str
     content_hash: str
@@ -39,6 +41,8 @@ def entry_of(episode: Episode) -> EpisodeEntry:
     return EpisodeEntry(
         index=episode.index,
         task=episode.task,
+        objects=episode.objects,
+        container=episode.container,
         success=episode.success,
         failure=episode.failure,
         content_hash=episode.content_hash(),

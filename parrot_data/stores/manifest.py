@@ -17,7 +17,7 @@ from parrot_data.stores.publish import json_text, read_json
 from parrot_data.stores.records import FileEntry, Record, parse_record
 from parrot_data.stores.statistics import DatasetStatistics
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 
 
@@ -30,7 +30,7 @@ class BlockEntry(FileEntry):
 class _Dataset(Record):
     """What both kinds of manifest say; `episodes` is the file of the entries, a line each."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     params: dict[str, Any]
     seed: int
     num_episodes: int

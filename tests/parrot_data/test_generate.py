@@ -22,6 +22,7 @@ from synthetic import (
 
 from parrot_data.errors import UserError
 from parrot_data.generate import generate
+from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import load_manifest
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
@@ -61,9 +62,7 @@ def test_result_holds_every_episode_in_order(tmp_path: Path) -> None:
         "num_successes": successes,
         "success_rate": successes / 23,
     }
-    entries = list(manifest.entries(tmp_path / "e"))
-    assert [entry.index for entry in entries] == list(range(23))
-    assert [entry.content_hash for entry in entries] == hashes_of(expected)
+    assert list(manifest.entries(tmp_path / "e")) == [entry_of(episode) for episode in expected]
     assert hashes_of(read_episodes(tmp_path / "e")) == hashes_of(expected)
     assert [file.num_episodes for file in manifest.files] == [5, 5, 5, 5, 3]
     assert manifest.params["environment"] == ENVIRONMENT.model_dump()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections import deque
 from pathlib import Path
@@ -49,6 +50,13 @@ def test_every_flipped_bit_is_found_before_the_first_entry(tmp_path: Path) -> No
     path.unlink()
     with pytest.raises(UserError, match=r"episodes\.jsonl is missing"):
         read_entries(tmp_path, file)
+
+
+def test_a_line_names_the_scene_of_its_episode() -> None:
+    for episode in synthetic_episodes(8):
+        said = json.loads(line_of(entry_of(episode)))
+        assert list(said) == sorted(said)
+        assert said == {**episode.metadata(), "content_hash": episode.content_hash()}
 
 
 @pytest.mark.parametrize(

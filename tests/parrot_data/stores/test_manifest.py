@@ -50,7 +50,7 @@ def test_the_other_kind_is_refused(manifest: EpisodesManifest, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 1}, "schema version 1"),
+        ({"schema_version": 2}, "schema version 2, this program reads 3: run the stage"),
         ({"kind": "pictures"}, "no manifest"),
         ({"seed": "1"}, "seed"),
         ({"colour": 1}, "colour"),
