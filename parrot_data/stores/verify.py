@@ -9,6 +9,7 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
+from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import MANIFEST, Manifest, files_of, load_any_manifest
 from parrot_data.stores.records import check_file
 from parrot_data.stores.zarr_store import ZarrEpisodes
@@ -61,7 +62,7 @@ def _check_contents(
     entries, done = manifest.entries(folder), 0
     for episode in episodes:
         entry = next(entries, None)
-        if entry is None or episode.content_hash() != entry.content_hash:
+        if entry_of(episode) != entry:
             raise UserError(
                 f"{folder}: episode {episode.index}, at position {done} of the {store} store, is "
                 f"not the one its manifest describes: {_REMEDY}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from parrot_data.filter import filter_episodes
 from parrot_data.generate import generate
 from parrot_data.shard import shard
 from parrot_data.stores import tar_shards, zarr_writer
+from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import load_any_manifest, save_manifest
 from parrot_data.stores.records import FileEntry, file_entry
 from parrot_data.stores.verify import verify
@@ -103,6 +105,19 @@ def test_other_episodes_in_a_tar_are_found_though_every_file_has_its_hash(datase
     tar_shards.write_shard(tar, synthetic_episodes(count, seed=1), zstd_level=3)
     resealed(dataset, tar)
     with pytest.raises(UserError, match="position 0 of the tar store"):
+        verify(dataset)
+
+
+@pytest.mark.parametrize(
+    "change", [{"objects": ("another",)}, {"container": "another"}, {"task": "another"}]
+)
+def test_an_entry_that_is_not_of_its_episode_is_found(dataset: Path, change: dict) -> None:
+    manifest, path = load_any_manifest(dataset), dataset / ENTRIES
+    *entries, last = manifest.entries(dataset)
+    write_entries(path, [*entries, replace(last, **change)])
+    file = file_entry(dataset, path)
+    save_manifest(dataset, manifest.model_copy(update={"episodes": file}))
+    with pytest.raises(UserError, match=f"position {len(entries)} of the tar store"):
         verify(dataset)
 
 
