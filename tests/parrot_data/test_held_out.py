@@ -1,4 +1,4 @@
-"""What is held out stays out: read off the episodes that were made, not off their params."""
+"""What is held out stays out: read off the manifest of what was made, not off its params."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from parrot_data.envs.drawer import DRAWERS, drawer_names
 from parrot_data.envs.objects import library
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tasks import TASKS
-from parrot_data.episodes.episode import Episode
 from parrot_data.generate import GenerateParams, generate
-from parrot_data.stores.manifest import load_manifest
-from parrot_data.stores.tar_shards import read_episodes
+from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.verify import verify
 
 ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
 PARAMS = GenerateParams(
@@ -23,15 +22,16 @@ PARAMS = GenerateParams(
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[EpisodeEntry]:
+    """What the manifest says of every episode, once it is certain that it is true of each."""
     out = tmp_path_factory.mktemp("held_out") / "episodes"
     generate(PARAMS, ENVIRONMENT, out, workers=2)
-    return list(read_episodes(load_manifest(out, "episodes").tar_paths(out)))
+    return list(verify(out).entries(out))
 
 
-def test_no_episode_holds_an_object_or_container_of_a_task(made: list[Episode]) -> None:
-    objects = {name for episode in made for name in episode.objects}
-    containers = {episode.container for episode in made if episode.container}
+def test_no_episode_holds_an_object_or_container_of_a_task(made: list[EpisodeEntry]) -> None:
+    objects = {name for entry in made for name in entry.objects}
+    containers = {entry.container for entry in made if entry.container}
     assert len(made) == PARAMS.num_episodes
     assert len(objects) > 150  # enough were drawn for a stray one to show
     assert containers == {name for name, spec in CONTAINERS.items() if spec.split == "train"}
