@@ -54,9 +54,16 @@ def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = load_any_manifest(folder)
     left_out = {"kind", "files", "episodes", "tar_shards"}
     facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
-    successes = sum(entry.success for entry in manifest.entries(folder))
+    num_successes, objects, containers = 0, set[str](), set[str]()
+    for entry in manifest.entries(folder):
+        num_successes += entry.success
+        objects.update(entry.objects)
+        containers.add(entry.container)
     sizes = {
-        "num_successes": successes,
+        "num_successes": num_successes,
+        "objects": sorted(objects),
+        # In words, as a list as long as this would be shown as its length.
+        "containers": ", ".join(sorted(containers - {""})) or "none",
         "num_files": len(files_of(manifest)),
         "megabytes": round(sum(file.size for file in files_of(manifest)) / 1e6, 3),
     }

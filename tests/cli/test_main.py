@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.params import SECTIONS, Sections
+from parrot_data.stores.manifest import load_any_manifest
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -153,6 +154,16 @@ def test_info_tells_kind_and_hash_of_every_artefact(episodes: Path, shards: Path
         assert shown.exit_code == 0, shown.output
         assert kind in shown.output
         assert re.search(r"sha256\S* +[0-9a-f]{64}", shown.output)
+
+
+def test_info_tells_what_a_dataset_shows(episodes: Path, shards: Path) -> None:
+    for folder in (episodes, shards):
+        entries = list(load_any_manifest(folder).entries(folder))
+        shown = dict(line.split(maxsplit=1) for line in parrot("info", folder).output.splitlines())
+        objects = {name for entry in entries for name in entry.objects}
+        assert shown["objects"] in {str(sorted(objects)), f"{len(objects)} entries"}
+        containers = sorted({entry.container for entry in entries} - {""})
+        assert shown["containers"] == (", ".join(containers) or "none")
 
 
 def test_info_of_a_file_is_that_of_its_folder(shards: Path) -> None:
