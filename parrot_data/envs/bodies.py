@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from parrot_data.envs.boxes import Shapes, box_shapes
 from parrot_data.envs.bullet import bullet
-from parrot_data.envs.containers import CONTAINERS, ContainerSpec
+from parrot_data.envs.containers import CONTAINERS
 from parrot_data.envs.objects import OBJECT_MASS_KG, Color, ObjectSpec
-
-Shapes = tuple[int, int]  # a collision shape and a visual shape
 
 
 class Bodies:
@@ -44,9 +43,10 @@ class Bodies:
         """A container standing on the table at (x, y) in m; nothing moves it."""
         spec = CONTAINERS[name]
         if name not in self._shapes:
-            has_meshes = bool(spec.meshes)
             self._shapes[name] = (
-                self._meshes(spec.meshes, 1.0, spec.colors) if has_meshes else self._boxes(spec)
+                box_shapes(self._client, spec.boxes)
+                if spec.boxes
+                else self._meshes(spec.meshes, 1.0, spec.colors)
             )
         collision, visual = self._shapes[name]
         body: int = bullet.createMultiBody(
@@ -64,20 +64,5 @@ class Bodies:
             bullet.createVisualShapeArray(
                 kinds, fileNames=list(files), meshScales=scales,
                 rgbaColors=[list(color) for color in colors], physicsClientId=self._client,
-            ),
-        )  # fmt: skip
-
-    def _boxes(self, spec: ContainerSpec) -> Shapes:
-        halves = [list(half) for half, _ in spec.boxes]
-        centers = [list(center) for _, center in spec.boxes]
-        kinds = [bullet.GEOM_BOX] * len(halves)
-        return (
-            bullet.createCollisionShapeArray(
-                kinds, halfExtents=halves, collisionFramePositions=centers,
-                physicsClientId=self._client,
-            ),
-            bullet.createVisualShapeArray(
-                kinds, halfExtents=halves, visualFramePositions=centers,
-                rgbaColors=[list(color) for color in spec.colors], physicsClientId=self._client,
             ),
         )  # fmt: skip

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from parrot_data.envs.boxes import Box, Shapes, box_shapes
 from parrot_data.envs.bullet import bullet
-from parrot_data.envs.objects import Split, Vector
-
-Color = tuple[float, float, float, float]
-Box = tuple[Vector, Vector, Color]  # half extents and center, m, and RGBA
-_Shapes = tuple[int, int]  # to collide with and to look at
+from parrot_data.envs.objects import Color, Split, Vector
 
 TRAVEL_M = 0.06  # from shut to the stop
 KNOB_HALF = (0.015, 0.015, 0.014)  # 0.030 across; open fingers are 0.066 apart
@@ -131,7 +127,7 @@ class Drawers:
     def __init__(self, client: int) -> None:
         """Make nothing before it is asked for."""
         self._client = client
-        self._shapes: dict[str, tuple[_Shapes, _Shapes]] = {}  # of case and tray, by drawer
+        self._shapes: dict[str, tuple[Shapes, Shapes]] = {}  # of case and tray, by drawer
 
     def add(self, name: str, xy: tuple[float, float]) -> int:
         """Stand a shut drawer on the table, the foot of its knob at `xy` in m.
@@ -141,7 +137,10 @@ class Drawers:
         """
         if name not in self._shapes:
             spec = DRAWERS[name]
-            self._shapes[name] = (self._make(spec.case_boxes()), self._make(spec.tray_boxes()))
+            self._shapes[name] = (
+                box_shapes(self._client, spec.case_boxes()),
+                box_shapes(self._client, spec.tray_boxes()),
+            )
         case, tray = self._shapes[name]
         nowhere, upright = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
         body: int = bullet.createMultiBody(
@@ -173,20 +172,6 @@ class Drawers:
         bullet.removeBody(body, physicsClientId=self._client)
         for empty in [bullet.createMultiBody(physicsClientId=self._client) for _ in range(2)]:
             bullet.removeBody(empty, physicsClientId=self._client)
-
-    def _make(self, boxes: Sequence[Box]) -> _Shapes:
-        halves, centers, colors = (list(map(list, column)) for column in zip(*boxes, strict=True))
-        kinds = [bullet.GEOM_BOX] * len(boxes)
-        return (
-            bullet.createCollisionShapeArray(
-                kinds, halfExtents=halves, collisionFramePositions=centers,
-                physicsClientId=self._client,
-            ),
-            bullet.createVisualShapeArray(
-                kinds, halfExtents=halves, visualFramePositions=centers, rgbaColors=colors,
-                physicsClientId=self._client,
-            ),
-        )  # fmt: skip
 
 
 def drawer_opening(client: int, body: int) -> float:
