@@ -1,10 +1,24 @@
-"""The containers that boxes cannot make: round ones in convex segments, and one with a pattern."""
+"""The containers that boxes cannot make: round ones in convex segments, and one with a pattern.
+
+Only their forms: their colours are those of the table of containers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from parrot_data.shapes.solids import Shape, Solid, box, lathe, part, ring_segments
+from parrot_data.envs.containers import (
+    BASKET,
+    CHECKERBOARD_TABLE,
+    PAN,
+    PLATE,
+    SMALL_BOWL,
+    TORUS,
+    ContainerSpec,
+)
+from parrot_data.shapes.solids import Part, Shape, Solid, box, lathe, ring_segments
 
 NUM_SEGMENTS = 10
 
@@ -13,20 +27,20 @@ def plate() -> Shape:
     """A white plate with a bluish dish."""
     rim = lathe([(0.040, 0.0), (0.058, 0.010)], NUM_SEGMENTS, has_top=False)
     dish = lathe([(0.058, 0.010), (0.044, 0.0065)], NUM_SEGMENTS, has_bottom=False)
-    return (part(0.97, 0.97, 0.97, rim), part(0.80, 0.86, 0.95, dish))
+    return _colored(PLATE, [rim], [dish])
 
 
 def torus() -> Shape:
     """A ring lying on the table."""
     tube = [(0.047, 0.0), (0.058, 0.010), (0.047, 0.020), (0.036, 0.010)]
-    return (part(0.20, 0.55, 0.60, *ring_segments(tube, NUM_SEGMENTS)),)
+    return _colored(TORUS, ring_segments(tube, NUM_SEGMENTS))
 
 
 def small_bowl() -> Shape:
     """A round bowl of clay, wider at its rim."""
     floor = lathe([(0.036, 0.0), (0.042, 0.006)], NUM_SEGMENTS)
     wall = [(0.038, 0.005), (0.043, 0.005), (0.060, 0.026), (0.055, 0.026)]
-    return (part(0.80, 0.50, 0.36, floor, *ring_segments(wall, NUM_SEGMENTS, unseen=(0,))),)
+    return _colored(SMALL_BOWL, [floor, *ring_segments(wall, NUM_SEGMENTS, unseen=(0,))])
 
 
 def pan() -> Shape:
@@ -34,11 +48,7 @@ def pan() -> Shape:
     floor = lathe([(0.050, 0.0), (0.050, 0.005)], NUM_SEGMENTS)
     wall = [(0.048, 0.0), (0.053, 0.0), (0.059, 0.018), (0.055, 0.018)]
     handle = box(0.060, 0.016, 0.008).moved(x=0.086, z=0.010)
-    return (
-        part(0.16, 0.16, 0.18, *ring_segments(wall, NUM_SEGMENTS, unseen=(0,))),
-        part(0.36, 0.37, 0.40, floor),
-        part(0.45, 0.20, 0.08, handle),
-    )
+    return _colored(PAN, ring_segments(wall, NUM_SEGMENTS, unseen=(0,)), [floor], [handle])
 
 
 def basket() -> Shape:
@@ -57,17 +67,20 @@ def basket() -> Shape:
         for width, depth, x, y in ((0.006, 0.018, -0.012, 0.060), (0.006, 0.018, 0.012, 0.060),
                                    (0.030, 0.006, 0.0, 0.070))
     ]  # fmt: skip
-    return (part(0.95, 0.72, 0.36, *light), part(0.50, 0.27, 0.08, floor, *dark, *ears))
+    return _colored(BASKET, light, [floor, *dark, *ears])
 
 
 def checkerboard_table() -> Shape:
     """A small table, four by four squares on its top."""
     legs = [box(0.010, 0.010, 0.022).moved(x, y) for x in (-0.048, 0.048) for y in (-0.048, 0.048)]
     light, dark = (_squares(4, 0.112, 0.022, 0.030, color) for color in (0, 1))
-    return (
-        part(0.97, 0.95, 0.88, light),
-        part(0.10, 0.08, 0.09, dark, *legs),
-    )
+    return _colored(CHECKERBOARD_TABLE, [light], [dark, *legs])
+
+
+def _colored(spec: ContainerSpec, *groups: Sequence[Solid]) -> Shape:
+    """Groups of solids in the container's colours, one a colour and in their order."""
+    paired = zip(spec.colors, groups, strict=True)
+    return tuple(Part(color, tuple(solids)) for color, solids in paired)
 
 
 def _squares(count: int, width: float, bottom: float, top: float, color: int) -> Solid:
