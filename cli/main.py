@@ -119,7 +119,7 @@ def train_prior(
 def pretrain(
     data: options.Data,
     out: Out,
-    method: Annotated[str, typer.Option(help="bc, behavior cloning.")],
+    method: Annotated[str, typer.Option(help="A part of section pretrain, such as bc.")],
     threads: options.Threads = None,
     params: Params = PARAMS,
     overrides: Overrides = None,

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.manifest import MANIFEST
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    sha256_sources,
-    write_json,
-)
-from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
-from parrot_models.baselines.cloning import CloningParams, fit_policy, judge_policy
-from parrot_models.prior.batches import TransitionBatches
+from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
+from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.prior.card_page import card_page
+from parrot_models.prior.trained_folder import write_trained
 
-METHODS = ("bc",)
+METHODS: dict[str, Pretraining[Any, Any]] = {
+    "bc": BEHAVIOR_CLONING,
+}
 
 
 class PretrainParams(BaseModel):
-    """Section `pretrain` of params.yaml: a part for each method.
+    """Section `pretrain` of params.yaml: a part for each of METHODS, under its name.
 
     Attributes:
         bc: of behavior cloning, see `CloningParams`.
@@ -49,15 +42,16 @@ def pretrain(
     *,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Pre-train a method's policy on the shards, then judge it in scenes of unseen objects.
+    """Pre-train a method's model on the shards, then judge it.
 
-    Written: policy.safetensors, config.json, history.csv (the likelihood curve), metrics.json and
-    README.md (the model card). An interrupted run resumes from `<out>.partial`.
+    Written: the weights and config.json, history.csv (the curve of the training), metrics.json,
+    README.md (the model card), and pictures where the method draws any. An interrupted run resumes
+    from `<out>.partial`.
 
     Args:
         params: what to train.
-        environment: the world the shards come from, for rollouts.
-        method: "bc", behavior cloning.
+        environment: the world the shards come from, for rollouts and probes.
+        method: one of METHODS.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
         progress: told of every step.
@@ -70,57 +64,34 @@ def pretrain(
     """
     if method not in METHODS:
         raise UserError(f"no method {method!r} is pre-trained; choose one of {', '.join(METHODS)}")
-    read_json(data / MANIFEST)
-    lineage = {
-        "method": method,
-        "params": {"pretrain": params.bc.model_dump(), "environment": environment.model_dump()},
-        "data_manifest_sha256": sha256_file(data / MANIFEST),
-    }
-    work = open_work(out, {**lineage, "code": sha256_sources(Path(__file__).parent)})
-    cache = work / "cache"
-    batches = TransitionBatches(data, cache, params.bc.held_out_fraction, progress)
-    torch.manual_seed(params.bc.seed)  # weights are drawn by torch's own initialisers
-    policy = BehaviorCloning(_architecture(params.bc, environment))
-    fit_policy(params.bc, policy, batches, work, progress)
-    policy.eval().requires_grad_(False)
-    policy.save(work, lineage)
-    metrics = judge_policy(params.bc, policy, batches, environment)
-    write_json(work / "metrics.json", metrics)
-    (work / "README.md").write_text(_model_card(lineage, metrics), encoding="utf-8")
-    del batches  # unmaps the cache
-    shutil.rmtree(cache)
-    (work / "policy.checkpoint").unlink(missing_ok=True)
-    publish(work, out)
-    return metrics
-
-
-def _architecture(params: CloningParams, environment: EnvironmentParams) -> CloneArchitecture:
-    return CloneArchitecture(
-        image_size=environment.image_size,
-        proprioception=environment.proprioception,
-        encoder=params.encoder,
-        feature_dim=params.feature_dim,
-        context_dim=params.context_dim,
-        hidden=params.hidden,
+    of_method: PretrainingParams = getattr(params, method)
+    pretraining = METHODS[method]
+    return write_trained(
+        make=lambda: pretraining.make(of_method, environment),
+        fit=lambda model, batches, work: pretraining.fit(of_method, model, batches, work, progress),
+        judge=lambda model, batches, work: pretraining.judge(
+            of_method, model, batches, environment, work, progress
+        ),
+        card=lambda lineage, metrics: _model_card(of_method, pretraining.card, lineage, metrics),
+        data=data,
+        out=out,
+        made_from={
+            "method": method,
+            "params": {"pretrain": of_method.model_dump(), "environment": environment.model_dump()},
+        },
+        seed=of_method.seed,
+        held_out_fraction=of_method.held_out_fraction,
+        progress=progress,
     )
 
 
-def _model_card(lineage: dict[str, Any], metrics: dict[str, Any]) -> str:
-    """Markdown: what the policy is, what it was made from, how it did."""
-    params = lineage["params"]["pretrain"]
-    rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(metrics.items()))
-    return f"""# Behavior-cloned policy
-
-A Gaussian over 7-D actions of a tabletop arm, under a tanh, given what a behavioral prior is
-given. Fitted by maximum likelihood to successful scripted episodes.
-
-- Data: manifest SHA-256 `{lineage["data_manifest_sha256"]}`
-- Encoder `{params["encoder"]}`, {params["steps"]} steps of {params["batch_size"]} transitions
-
-| metric | value |
-|---|---|
-{rows}
-
-Rollouts are in scenes of two objects that the data never showed; means over both families where
-none is named. Not for use on a real robot.
-"""
+def _model_card(
+    params: PretrainingParams, card: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> str:
+    training = f"Training: {params.steps} steps of {params.batch_size}, seed {params.seed}"
+    note = (
+        "Rollouts and probes are in scenes of two objects that the data never showed; means over\n"
+        "both families where none is named."
+    )
+    title = f"Pre-training `{lineage['method']}`"
+    return card_page(title, card, lineage, [training], metrics, note)

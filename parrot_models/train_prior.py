@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,13 @@ import torch
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.manifest import MANIFEST
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    sha256_sources,
-    write_json,
-)
 from parrot_models.networks.device import CPU
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
+from parrot_models.prior.trained_folder import write_trained
 from parrot_models.prior.training import fit_flow, fit_keypoints
 from parrot_models.prior.validation import validate
 
@@ -59,34 +50,30 @@ def train_prior(
     Raises:
         UserError: a shard is missing or damaged, or training diverged.
     """
-    read_json(data / MANIFEST)
-    lineage = {
-        "params": {"train_prior": params.model_dump(), "environment": environment.model_dump()},
-        "data_manifest_sha256": sha256_file(data / MANIFEST),
-    }
-    code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {**lineage, "code": code, "device": device.type})
-    cache = work / "cache"
-    batches = TransitionBatches(data, cache, params.held_out_fraction, progress)
-    torch.manual_seed(params.seed)  # weights are drawn by torch, the same ones for every device
-    prior = BehavioralPrior(prior_architecture(params, environment))
-    prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, device, progress))
-    prior.to(device)
-    fit_flow(params, prior, batches, work, progress)
-    prior.eval().requires_grad_(False)
-    prior.save(work, lineage)
-    metrics = validate(
-        prior, batches, environment, params.rollout_seed, params.rollout_episodes,
-        params.probe_scenes, progress,
+
+    def fit(prior: BehavioralPrior, batches: TransitionBatches, work: Path) -> None:
+        prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, device, progress))
+        prior.to(device)
+        fit_flow(params, prior, batches, work, progress)
+
+    return write_trained(
+        make=lambda: BehavioralPrior(prior_architecture(params, environment)),
+        fit=fit,
+        judge=lambda prior, batches, _work: validate(
+            prior, batches, environment, params.rollout_seed, params.rollout_episodes,
+            params.probe_scenes, progress,
+        ),
+        card=model_card,
+        data=data,
+        out=out,
+        made_from={
+            "params": {"train_prior": params.model_dump(), "environment": environment.model_dump()}
+        },
+        seed=params.seed,
+        held_out_fraction=params.held_out_fraction,
+        device=device,
+        progress=progress,
     )  # fmt: skip
-    write_json(work / "metrics.json", metrics)
-    (work / "README.md").write_text(model_card(lineage, metrics), encoding="utf-8")
-    del batches  # unmaps the cache
-    shutil.rmtree(cache)
-    for checkpoint in work.glob("*.checkpoint"):
-        checkpoint.unlink()
-    publish(work, out)
-    return metrics
 
 
 def prior_architecture(

@@ -100,6 +100,11 @@ def test_params_of_finetune_are_all_but_the_matrix() -> None:
     assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
 
 
+def test_every_part_of_pretrain_is_a_stage() -> None:
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["pretrain"]
+    assert set(STAGES["pretrain"]["matrix"]["method"]) == section.keys()
+
+
 def pipelines() -> dict[str, dict[str, dict]]:
     """Stages of the profiles and studies, by folder."""
     paths = [*ROOT.glob("profiles/*/dvc.yaml"), *ROOT.glob("studies/*/dvc.yaml")]

@@ -19,11 +19,10 @@ from torch.distributions import Independent, Normal, TanhTransform, TransformedD
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
+from parrot_models.networks.context_encoder import make_context_encoder
 from parrot_models.networks.foveal_encoder import FovealEncoder
-from parrot_models.networks.image_encoder import ImageEncoder, make_encoder
 from parrot_models.networks.mlp import mlp
 
-FOVEAL_WIDTH = 16  # as in the prior
 TRUNK_WIDTH = 256  # as in the prior
 LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh
 LARGEST_ACTION = 0.999  # beyond it the inverse of tanh loses its digits
@@ -62,10 +61,18 @@ class BehaviorCloning(nn.Module):
         """
         super().__init__()
         a = self.architecture = architecture
-        self.encoder = _make_encoder(a)
+        self.encoder = make_context_encoder(
+            a.encoder, a.image_size, a.feature_dim,
+            proprioception=a.proprioception, section="pretrain.bc",
+        )  # fmt: skip
         width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
         self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
         self.head = mlp(a.context_dim, a.hidden, 2 * ACTION_DIM)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.parameters()).device
 
     def init_from_data(self, images: Tensor) -> None:
         """Take what the encoder wants to know of pictures, uint8 (B, S, S, 3), before training."""
@@ -134,14 +141,3 @@ class BehaviorCloning(nn.Module):
                 "one with `parrot pretrain --method bc`, or run `dvc checkout`"
             ) from error
         return policy.eval().requires_grad_(False)
-
-
-def _make_encoder(a: CloneArchitecture) -> FovealEncoder | ImageEncoder:
-    if a.encoder != "foveal":
-        return make_encoder(a.encoder, a.feature_dim)
-    if not a.proprioception or a.feature_dim % 3:
-        raise UserError(
-            "pretrain.bc.encoder foveal needs environment.proprioception and a "
-            "pretrain.bc.feature_dim that is a multiple of 3; set these, or use the encoder fast"
-        )
-    return FovealEncoder(a.image_size, a.feature_dim // 3, FOVEAL_WIDTH)

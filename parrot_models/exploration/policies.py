@@ -14,10 +14,9 @@ from torch import Tensor
 from parrot_data.envs.tabletop import Observation, TabletopEnv
 from parrot_data.scripted.collect import make_scripted_policy
 from parrot_models.baselines.behavior_cloning import BehaviorCloning
-from parrot_models.baselines.cloning import cloned_policy
 from parrot_models.exploration.trace import MakePolicy, SelectAction
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.rollouts import prior_policy, random_policy
+from parrot_models.prior.rollouts import observed, random_policy, sampling_policy
 
 
 def make_policies(
@@ -36,9 +35,9 @@ def make_policies(
 
     policies: dict[str, MakePolicy] = {"random": lambda _env, rng: random_policy(rng)}
     policies |= {f"prior |z|<{bound:g}": bounded(bound) for bound in sorted(latent_bounds)}
-    policies["prior"] = lambda _env, rng: prior_policy(prior, _generator(rng))
+    policies["prior"] = lambda _env, rng: sampling_policy(prior, _generator(rng))
     if clone is not None:
-        policies["bc"] = lambda _env, rng: cloned_policy(clone, _generator(rng))
+        policies["bc"] = lambda _env, rng: sampling_policy(clone, _generator(rng))
     policies["script"] = _script
     return policies
 
@@ -59,9 +58,7 @@ def _bounded_prior(
 ) -> SelectAction:
     @torch.inference_mode()
     def select_action(observation: Observation) -> Any:
-        seen = observation.get("proprioception")
-        proprioception = None if seen is None else torch.from_numpy(seen)[None]
-        context = prior.context(torch.from_numpy(observation["image"])[None], proprioception)
+        context = prior.context(*observed(observation, prior.device))
         z = truncated_normal(bound, prior.latent_dim, generator)
         return prior.decode(z, context)[0].numpy()
 

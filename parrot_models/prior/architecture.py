@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from parrot_data.errors import UserError
+from parrot_models.networks.context_encoder import make_context_encoder
 from parrot_models.networks.foveal_encoder import FovealEncoder
-from parrot_models.networks.image_encoder import ImageEncoder, make_encoder
-
-FOVEAL_WIDTH = 16
+from parrot_models.networks.image_encoder import ImageEncoder
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,7 @@ def make_flow_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
     Raises:
         UserError: the foveal one lacks proprioception, or cannot have that many features.
     """
-    if a.encoder != "foveal":
-        return make_encoder(a.encoder, a.feature_dim)
-    if not a.proprioception:
-        raise UserError(
-            "train_prior.encoder foveal looks where proprioception says the gripper is: set "
-            "environment.proprioception to true, or train_prior.encoder to fast or paper"
-        )
-    if a.feature_dim % 3:
-        raise UserError("train_prior.feature_dim must be a multiple of 3 for the encoder foveal")
-    return FovealEncoder(a.image_size, a.feature_dim // 3, FOVEAL_WIDTH)
+    return make_context_encoder(
+        a.encoder, a.image_size, a.feature_dim,
+        proprioception=a.proprioception, section="train_prior",
+    )  # fmt: skip

@@ -76,7 +76,7 @@ def fit(
         if not math.isfinite(value):
             raise UserError(
                 f"the loss became {value} at step {step} of training ({checkpoint.stem}); lower "
-                "its learning rate or gradient_clip in section train_prior and run again"
+                "its learning rate or gradient_clip in params.yaml and run again"
             )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

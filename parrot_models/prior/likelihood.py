@@ -1,43 +1,75 @@
-"""How a flow is trained on transitions, and how likely it finds those it never saw."""
+"""How likely a density finds actions: what it is trained by, and what it is judged by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.history import curve_log
 from parrot_models.prior.transitions import Batch
 
 
-def negative_log_likelihood(prior: BehavioralPrior, batch: Batch, precision: str) -> Tensor:
+class ActionDensity(Protocol):
+    """p(a | s), such as a behavioral prior or a cloned policy."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+
+    def context(self, images: Tensor, proprioception: Tensor | None = None, /) -> Tensor:
+        """Encoded observations (B, C) of uint8 (B, S, S, 3) and float32 (B, 8)."""
+
+    def log_prob(self, actions: Tensor, context: Tensor, /) -> Tensor:
+        """Density log p(a | s), (B,), summed over the dimensions of actions (B, 7)."""
+
+    def sample(self, context: Tensor, generator: torch.Generator, /) -> Tensor:
+        """Draw actions (B, 7)."""
+
+
+def negative_log_likelihood(density: ActionDensity, batch: Batch, precision: str) -> Tensor:
     """Mean of -log p(a | s) over a batch, in nats per action dimension.
 
-    Only the encoding runs in low precision: the flow's log_det would not survive it. The batch may
+    Only the encoding runs in low precision: a flow's log_det would not survive it. The batch may
     lie anywhere.
     """
-    batch = batch.to(prior.device)
-    with layers_in(precision, prior.device):
-        context = prior.context(batch.images, batch.proprioception)
-    return -prior.log_prob(batch.actions, context.float()).mean() / prior.latent_dim
+    batch = batch.to(density.device)
+    with layers_in(precision, density.device):
+        context = density.context(batch.images, batch.proprioception)
+    return -density.log_prob(batch.actions, context.float()).mean() / ACTION_DIM
 
 
 @torch.inference_mode()
-def log_prob_per_dim(prior: BehavioralPrior, batches: Iterable[Batch], precision: str) -> float:
+def log_prob_per_dim(density: ActionDensity, batches: Iterable[Batch], precision: str) -> float:
     """Mean log p(a | s) over transitions, in nats per action dimension."""
     total, count = 0.0, 0
     for batch in batches:
-        total -= float(negative_log_likelihood(prior, batch, precision)) * len(batch.actions)
+        total -= float(negative_log_likelihood(density, batch, precision)) * len(batch.actions)
         count += len(batch.actions)
     return total / count
 
 
-@torch.inference_mode()
-def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
-    """Largest |f(f^-1(a; s); s) - a| over a batch: what float32 leaves of invertibility."""
-    batch = batch.to(prior.device)
-    context = prior.context(batch.images, batch.proprioception)
-    z, _ = prior.flow.inverse(batch.actions, context)
-    return float((prior.decode(z, context) - batch.actions).abs().max())
+def likelihood_log(
+    density: ActionDensity,
+    train: Batch,
+    batches: TransitionBatches,
+    batch_size: int,
+    precision: str,
+    path: Path,
+) -> Callable[[int], None]:
+    """Log the likelihood of training transitions, and of all held-out ones; see `curve_log`."""
+
+    def measure() -> tuple[float, float]:
+        held_out = batches.held_out(batch_size)
+        return (
+            log_prob_per_dim(density, [train], precision),
+            log_prob_per_dim(density, held_out, precision),
+        )
+
+    return curve_log(path, ["train_log_prob_per_dim", "validation_log_prob_per_dim"], measure)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from parrot_data.envs.tabletop import TabletopEnv, episode_generator
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tabletop import TabletopEnv, episode_generator, make_task_env
+from parrot_models.networks.device import to_device
 
+PROBE_TASKS = ("pick-bar", "pick-sculpture", "pick-cup")  # two unseen objects each
+CHUNK = 1024  # pictures encoded at a time
 MAX_ARM_STEPS = 6
 TRAIN_FRACTION = 0.8
 RIDGE = 1e-3  # of the mean squared feature
@@ -33,6 +39,51 @@ class ProbeScenes:
     positions: NDArray[np.float64]
 
 
+Encode = Callable[[ProbeScenes], Features]
+
+
+def probe_errors_cm(
+    environment: EnvironmentParams, encoders: Mapping[str, Encode], seed: int, num_scenes: int
+) -> dict[str, float]:
+    """Mean of `probe_error_cm` over the tasks, of each encoder, and of pixels and a mean guess.
+
+    Args:
+        environment: the world.
+        encoders: by the names of the result.
+        seed: of the scenes.
+        num_scenes: scenes a task.
+    """
+    encoders = {
+        **encoders,
+        "pixels": lambda scenes: scenes.images.astype(np.float32) / 255.0,
+        "mean_guess": lambda scenes: np.zeros((len(scenes.images), 1), np.float32),
+    }
+    errors: dict[str, list[float]] = {name: [] for name in encoders}
+    for task in PROBE_TASKS:
+        env = make_task_env(task, environment)
+        scenes = draw_probe_scenes(env, seed, num_scenes)
+        env.close()
+        for name, encode in encoders.items():
+            errors[name].append(probe_error_cm(scenes, encode))
+    return {name: float(np.mean(values)) for name, values in errors.items()}
+
+
+def encoded(encode: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> Encode:
+    """An encoder of images and proprioception on a device, as one of scenes, chunk by chunk."""
+
+    @torch.inference_mode()
+    def encode_scenes(scenes: ProbeScenes) -> Features:
+        images = torch.split(torch.from_numpy(scenes.images), CHUNK)
+        proprioception = torch.split(torch.from_numpy(scenes.proprioception), CHUNK)
+        chunks = [
+            encode(to_device(seen, device), to_device(felt, device))
+            for seen, felt in zip(images, proprioception, strict=True)
+        ]
+        return torch.cat(chunks).float().cpu().numpy()
+
+    return encode_scenes
+
+
 def draw_probe_scenes(env: TabletopEnv, seed: int, num_scenes: int) -> ProbeScenes:
     """One picture of each of `num_scenes` scenes, after 0 to 6 uniform random actions."""
     images, proprioception, positions = [], [], []
@@ -48,7 +99,7 @@ def draw_probe_scenes(env: TabletopEnv, seed: int, num_scenes: int) -> ProbeScen
     return ProbeScenes(np.stack(images), np.stack(proprioception), places)
 
 
-def probe_error_cm(scenes: ProbeScenes, encode: Callable[[ProbeScenes], Features]) -> float:
+def probe_error_cm(scenes: ProbeScenes, encode: Encode) -> float:
     """Mean distance, in cm, of a linear probe's guess from the target, on held-out scenes.
 
     Ridge regression on standardised features, fitted on the first four fifths of the scenes.

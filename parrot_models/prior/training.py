@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,10 +16,7 @@ from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.fitting import Schedule, fit
-from parrot_models.prior.likelihood import (
-    log_prob_per_dim,
-    negative_log_likelihood,
-)
+from parrot_models.prior.likelihood import likelihood_log, negative_log_likelihood
 from parrot_models.prior.params import TrainPriorParams
 
 WEIGHT_DECAY = 1e-3
@@ -92,7 +87,10 @@ def fit_flow(
             prior, augment(batch, rng) if params.augment else batch, params.precision
         )
 
-    log = _likelihood_log(params, prior, batches, work / "history.csv")
+    logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 2, INIT_STREAM))
+    log = likelihood_log(
+        prior, logged, batches, params.batch_size, params.precision, work / "history.csv"
+    )
 
     def after_step(step: int, loss: float) -> None:
         progress(step + 1, params.steps, f"flow, log-likelihood {-loss:.3f} a dimension")
@@ -108,28 +106,3 @@ def _schedule(params: TrainPriorParams, steps: int, learning_rate: float) -> Sch
     return Schedule(
         steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every
     )
-
-
-def _likelihood_log(
-    params: TrainPriorParams, prior: BehavioralPrior, batches: TransitionBatches, path: Path
-) -> Callable[[int], None]:
-    """Write the likelihood curve row by row; rows of steps done again are overwritten."""
-    train = [batches.sample(NUM_LOGGED, step_generator(params.seed, 2, INIT_STREAM))]
-    rows: dict[int, tuple[float, float]] = {}
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = {int(r[0]): (float(r[1]), float(r[2])) for r in list(csv.reader(file))[1:]}
-
-    def log(step: int) -> None:
-        held_out = batches.held_out(params.batch_size)
-        rows[step] = (
-            log_prob_per_dim(prior, train, params.precision),
-            log_prob_per_dim(prior, held_out, params.precision),
-        )
-        lines = ["step,train_log_prob_per_dim,validation_log_prob_per_dim"]
-        lines += [f"{s},{rows[s][0]:.5f},{rows[s][1]:.5f}" for s in sorted(rows) if s <= step]
-        temporary = path.with_suffix(".tmp")  # a torn row could not be resumed from
-        temporary.write_text("\n".join(lines) + "\n")
-        temporary.replace(path)
-
-    return log

@@ -16,7 +16,7 @@ from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
 from parrot_models.baselines import cloning
 from parrot_models.baselines.behavior_cloning import BehaviorCloning
-from parrot_models.pretrain import PretrainParams, pretrain
+from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.prior.batches import TransitionBatches
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
@@ -127,3 +127,7 @@ def test_an_unknown_method_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no method 'vae' is pre-trained; choose one of bc"):
         pretrain(params(), ENVIRONMENT, "vae", data, tmp_path / "out")
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_every_method_has_its_part_of_the_section() -> None:
+    assert list(PretrainParams.model_fields) == list(METHODS)

@@ -20,7 +20,7 @@ from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
 from parrot_models import train_prior as stage
-from parrot_models.prior import training
+from parrot_models.prior import trained_folder, training
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.report import PRIOR_NEEDED
@@ -224,7 +224,7 @@ def test_held_out_episodes_are_never_learned_from(
         return batches
 
     train(data, tmp_path / "prior")
-    monkeypatch.setattr(stage, "TransitionBatches", spoil)
+    monkeypatch.setattr(trained_folder, "TransitionBatches", spoil)
     train(data, tmp_path / "spoiled")
     assert calls == [NUM_HELD_OUT]
     one, other = files_of(tmp_path / "prior"), files_of(tmp_path / "spoiled")

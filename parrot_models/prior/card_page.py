@@ -1,0 +1,49 @@
+"""The page that travels with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def card_page(
+    title: str,
+    about: str,
+    lineage: Mapping[str, Any],
+    facts: Sequence[str],
+    metrics: Mapping[str, Any],
+    note: str,
+) -> str:
+    """Markdown: what the model is, what it was made from, how it did.
+
+    Args:
+        title: the model's name.
+        about: what it is, a few sentences.
+        lineage: with the data's hash.
+        facts: how it was made, one a line.
+        metrics: numbers, or tables of numbers, by name.
+        note: what to know when reading the metrics.
+    """
+    made = "\n".join(
+        f"- {fact}"
+        for fact in [f"Data: manifest SHA-256 `{lineage['data_manifest_sha256']}`", *facts]
+    )
+    rows = "\n".join(f"| {name} | {_shown(value)} |" for name, value in sorted(metrics.items()))
+    return f"""# {title}
+
+{about}
+
+{made}
+
+| metric | value |
+|---|---|
+{rows}
+
+{note} Not for use on a real robot.
+"""
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(v)}" for name, v in sorted(value.items()))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

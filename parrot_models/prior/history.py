@@ -1,0 +1,40 @@
+"""The curve of a training: a row every so many steps, the same whether it was killed or not."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def curve_log(
+    path: Path, columns: Sequence[str], measure: Callable[[], Sequence[float]]
+) -> Callable[[int], None]:
+    """Write a curve row by row; rows of steps done again after a kill are overwritten.
+
+    Args:
+        path: the CSV file; rows in it are gone on from.
+        columns: names of what is measured.
+        measure: the values of a row, in that order.
+
+    Returns:
+        To be called with the number of steps done.
+    """
+    rows: dict[int, Sequence[float]] = {}
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = {int(step): [*map(float, row)] for step, *row in list(csv.reader(file))[1:]}
+
+    def log(step: int) -> None:
+        rows[step] = measure()
+        lines = [",".join(["step", *columns])]
+        lines += [
+            ",".join([str(s), *(f"{value:.5f}" for value in rows[s])])
+            for s in sorted(rows)
+            if s <= step
+        ]
+        temporary = path.with_suffix(".tmp")  # a torn row could not be resumed from
+        temporary.write_text("\n".join(lines) + "\n")
+        temporary.replace(path)
+
+    return log
