@@ -85,6 +85,7 @@ def prior_architecture(
         proprioception=environment.proprioception,
         encoder=params.encoder,
         feature_dim=params.feature_dim,
+        window_dim=params.window_dim,
         num_keypoints=params.num_keypoints,
         keypoint_width=params.keypoint_width,
         context_dim=params.context_dim,

@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
         "keypoint_steps": 4,
         "keypoint_batch_size": 8,
         "feature_dim": 6,
+        "window_dim": 0,
         "context_dim": 8,
         "num_layers": 2,
         "hidden": [16],
@@ -40,6 +41,7 @@ TINY: dict[str, dict[str, Any]] = {
         "bc": {
             "log_every": 8,
             "feature_dim": 6,
+            "window_dim": 0,
             "context_dim": 8,
             "hidden": [16],
             "steps": 6,

@@ -37,7 +37,7 @@ class CloneArchitecture:
         image_size: side of the pictures, pixels.
         proprioception: whether it also reads the gripper's pose and opening.
         encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
-        feature_dim: width of its features, three a map for "foveal".
+        feature_dim, window_dim: see `make_context_encoder`.
         context_dim: width of the trunk's output.
         hidden: widths of the hidden layers of the Gaussian's head.
     """
@@ -46,6 +46,7 @@ class CloneArchitecture:
     proprioception: bool
     encoder: str
     feature_dim: int
+    window_dim: int
     context_dim: int
     hidden: list[int]
 
@@ -62,7 +63,7 @@ class BehaviorCloning(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim,
+            a.encoder, a.image_size, a.feature_dim, a.window_dim,
             proprioception=a.proprioception, section="pretrain.bc",
         )  # fmt: skip
         width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception

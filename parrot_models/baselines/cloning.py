@@ -33,7 +33,7 @@ class CloningParams(PretrainingParams):
     Attributes:
         augment: whether to mirror scenes and shuffle colours.
         precision: "bf16" or "fp32" products in the convolutions.
-        encoder, feature_dim, context_dim, hidden: see `CloneArchitecture`.
+        encoder, feature_dim, window_dim, context_dim, hidden: see `CloneArchitecture`.
         rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
     """
 
@@ -41,6 +41,7 @@ class CloningParams(PretrainingParams):
     precision: Literal["bf16", "fp32"]
     encoder: Literal["foveal", "fast", "paper"]
     feature_dim: int = Field(ge=1)
+    window_dim: int = Field(ge=0)
     context_dim: int = Field(ge=1)
     hidden: list[int] = Field(min_length=1)
     rollout_seed: int = Field(ge=0)
@@ -54,6 +55,7 @@ def make_policy(params: CloningParams, environment: EnvironmentParams) -> Behavi
         proprioception=environment.proprioception,
         encoder=params.encoder,
         feature_dim=params.feature_dim,
+        window_dim=params.window_dim,
         context_dim=params.context_dim,
         hidden=params.hidden,
     )

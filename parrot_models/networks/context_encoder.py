@@ -10,14 +10,21 @@ FOVEAL_WIDTH = 16
 
 
 def make_context_encoder(
-    encoder: str, image_size: int, feature_dim: int, *, proprioception: bool, section: str
+    encoder: str,
+    image_size: int,
+    feature_dim: int,
+    window_dim: int,
+    *,
+    proprioception: bool,
+    section: str,
 ) -> FovealEncoder | ImageEncoder:
     """Build an encoder with freshly drawn weights.
 
     Args:
         encoder: "foveal" (needs proprioception), "fast" or "paper".
         image_size: side of the pictures, pixels.
-        feature_dim: width of its features, three a map for "foveal".
+        feature_dim: width of its features; for "foveal" three a map, and window_dim.
+        window_dim: how many of them show the window about the gripper; read for "foveal".
         proprioception: whether observations have it.
         section: where in params.yaml a user chose all this, for the errors.
 
@@ -31,6 +38,10 @@ def make_context_encoder(
             f"{section}.encoder foveal looks where proprioception says the gripper is: set "
             f"environment.proprioception to true, or {section}.encoder to fast or paper"
         )
-    if feature_dim % 3:
-        raise UserError(f"{section}.feature_dim must be a multiple of 3 for the encoder foveal")
-    return FovealEncoder(image_size, feature_dim // 3, FOVEAL_WIDTH)
+    map_features = feature_dim - window_dim
+    if map_features % 3 or map_features <= 0:
+        raise UserError(
+            f"{section}.feature_dim must be window_dim and a multiple of 3 for the encoder foveal, "
+            f"not {feature_dim} with {section}.window_dim {window_dim}"
+        )
+    return FovealEncoder(image_size, map_features // 3, FOVEAL_WIDTH, window_dim)

@@ -3,7 +3,8 @@
 A prior must find whatever object is next to the gripper, of whatever colour, to within a
 centimetre. Convolutions with a fully connected head need far more pictures for that than a dataset
 of a few thousand episodes has; here every attention map is drawn towards the spot under the
-gripper, more or less strongly, and reports its place relative to that spot.
+gripper, more or less strongly, and reports its place relative to that spot. A window about the spot
+adds what an object looks like that is close to the fingers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from parrot_data.envs.camera import PROJECTION, VIEW
 from parrot_models.networks.image_encoder import scale_planes
 from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps
 from parrot_models.networks.spatial_softmax import SpatialSoftmax
+from parrot_models.networks.window import GripperWindow
 
 TABLE_HEIGHT_M = 0.02  # of the spot under the gripper: where the middle of an object would be
 LOG_PULLS = (-1.0, 3.5)  # range of the initial pull towards that spot
@@ -23,18 +25,20 @@ STRENGTH_SCALE = 4.0
 
 
 class FovealEncoder(nn.Module):
-    """uint8 (B, S, S, 3) and proprioception (B, 8) -> (B, 3 * num_maps)."""
+    """uint8 (B, S, S, 3) and proprioception (B, 8) -> (B, 3 * num_maps + window_dim)."""
 
-    def __init__(self, image_size: int, num_maps: int, width: int) -> None:
+    def __init__(self, image_size: int, num_maps: int, width: int, window_dim: int = 0) -> None:
         """Build the network.
 
         Args:
             image_size: side S of the pictures, even.
             num_maps: attention maps; each gives an offset (x, y) and a strength.
             width: channels of the hidden maps.
+            window_dim: width of what the window about the gripper shows; 0 is without one.
         """
         super().__init__()
-        self.feature_dim = 3 * num_maps
+        self.feature_dim = 3 * num_maps + window_dim
+        self.window = GripperWindow(image_size, width, window_dim) if window_dim else None
         self.maps = make_maps(4, width, num_maps)
         self.log_pull = nn.Parameter(torch.linspace(*LOG_PULLS, num_maps)[:, None])
         self.attend = SpatialSoftmax(image_size // STRIDE, num_maps, STRENGTH_SCALE)
@@ -48,14 +52,15 @@ class FovealEncoder(nn.Module):
         self.mean_picture.copy_(with_chroma(images).mean(0, keepdim=True))
 
     def forward(self, images: Tensor, proprioception: Tensor) -> Tensor:
-        """Offsets' x, their y, and strengths of all maps, one group after the other, float32."""
+        """Offsets' x, their y, and strengths of all maps, then what the window shows, float32."""
         mean_picture = self.mean_picture.contiguous()  # as `with_chroma` has its planes
         difference = with_chroma(images).sub_(mean_picture).mul_(INPUT_GAIN)
         spot = self.spot_under(proprioception[:, :3])[:, None]
         maps = self.maps(_for_convolutions(difference))
         places, strengths = self.attend(maps, self.pull_towards(spot))
         x, y = (OFFSET_GAIN * (places - spot)).unbind(-1)
-        return torch.cat([x, y, strengths], -1)
+        shown = [] if self.window is None else [self.window(difference, spot)]
+        return torch.cat([x, y, strengths, *shown], -1)
 
     def pull_towards(self, spot: Tensor) -> Tensor:
         """What `SpatialSoftmax` adds to the logits, (B, num_maps, 3), for spots (B, 1, 2).

@@ -6,6 +6,7 @@ have layers of the same kinds, so that both can look at a picture at the price o
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
@@ -16,6 +17,7 @@ from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.maps import INPUT_GAIN
 from parrot_models.networks.precision import Precision
 from parrot_models.networks.spatial_softmax import attend
+from parrot_models.networks.window import GripperWindow
 
 RGB, RGB_AND_CHROMA = 3, 4  # planes that the keypoint and the foveal encoder look at
 LARGEST_BYTE = 255.0
@@ -42,7 +44,15 @@ class JointEncoder(nn.Module):
         first.weight.mul_(INPUT_GAIN / LARGEST_BYTE)
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.maps.to(self._dtype, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+        self.window = self._window_of(foveal)
         self._register_constants(keypoints, foveal)
+
+    def _window_of(self, foveal: FovealEncoder) -> GripperWindow | None:
+        """A copy of the foveal encoder's window, of this precision."""
+        window = copy.deepcopy(foveal.window)
+        if window is not None:
+            window.see.to(self._dtype, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+        return window
 
     def _register_constants(self, keypoints: KeypointEncoder, foveal: FovealEncoder) -> None:
         rgb, four = keypoints.mean_picture.contiguous(), foveal.mean_picture.contiguous()
@@ -90,9 +100,12 @@ class JointEncoder(nn.Module):
         strengths = torch.tanh(found * self.strength_gain)
         x, y = places[:, :num].unbind(-1)
         across, down = (OFFSET_GAIN * (places[:, num:] - spot)).unbind(-1)
+        shown = []
+        if self.window is not None:
+            shown.append(self.window(planes[:, RGB:] * (INPUT_GAIN / LARGEST_BYTE), spot))
         return (
             torch.cat([x, y, strengths[:, :num]], -1),
-            torch.cat([across, down, strengths[:, num:]], -1),
+            torch.cat([across, down, strengths[:, num:], *shown], -1),
         )
 
 

@@ -17,7 +17,7 @@ class PriorArchitecture:
         image_size: side of the pictures, pixels.
         proprioception: whether the prior also reads the gripper's pose and opening.
         encoder: what conditions the flow: "foveal" (needs proprioception), "fast" or "paper".
-        feature_dim: width of its features, three a map for "foveal".
+        feature_dim, window_dim: see `make_context_encoder`.
         num_keypoints: points a picture is reduced to for the agent.
         keypoint_width: channels of the keypoint encoder.
         context_dim: width of the context.
@@ -30,6 +30,7 @@ class PriorArchitecture:
     proprioception: bool
     encoder: str
     feature_dim: int
+    window_dim: int
     num_keypoints: int
     keypoint_width: int
     context_dim: int
@@ -45,6 +46,6 @@ def make_flow_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
         UserError: the foveal one lacks proprioception, or cannot have that many features.
     """
     return make_context_encoder(
-        a.encoder, a.image_size, a.feature_dim,
+        a.encoder, a.image_size, a.feature_dim, a.window_dim,
         proprioception=a.proprioception, section="train_prior",
     )  # fmt: skip

@@ -19,7 +19,7 @@ class TrainPriorParams(BaseModel):
         log_every, checkpoint_every: steps between rows of the likelihood curve, and checkpoints.
         num_keypoints, keypoint_width, foreground_weight: see `KeypointAutoencoder`.
         keypoint_steps, keypoint_batch_size, keypoint_learning_rate: how it is trained.
-        encoder, feature_dim, context_dim, num_layers, hidden, max_log_scale: see
+        encoder, feature_dim, window_dim, context_dim, num_layers, hidden, max_log_scale: see
             `PriorArchitecture`.
         steps, batch_size, learning_rate: how the flow is trained.
         rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
@@ -43,6 +43,7 @@ class TrainPriorParams(BaseModel):
     keypoint_learning_rate: float = Field(gt=0)
     encoder: Literal["foveal", "fast", "paper"]
     feature_dim: int = Field(ge=1)
+    window_dim: int = Field(ge=0)
     context_dim: int = Field(ge=1)
     num_layers: int = Field(ge=2)
     hidden: list[int] = Field(min_length=1)

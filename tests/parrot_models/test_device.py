@@ -24,8 +24,9 @@ from parrot_models.rl.sac import SAC, actions_as_given
 def make_prior(encoder="foveal"):
     prior = BehavioralPrior(
         PriorArchitecture(
-            image_size=48, proprioception=True, encoder=encoder, feature_dim=6, num_keypoints=4,
-            keypoint_width=4, context_dim=8, num_layers=2, hidden=[8], max_log_scale=2.0,
+            image_size=48, proprioception=True, encoder=encoder, feature_dim=6, window_dim=0,
+            num_keypoints=4, keypoint_width=4, context_dim=8, num_layers=2,
+            hidden=[8], max_log_scale=2.0,
         )
     )  # fmt: skip
     return prior.to(FAR)

@@ -38,7 +38,13 @@ class KilledError(Exception):
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """An untrained prior and an untrained clone."""
     torch.manual_seed(0)
-    shared = {"image_size": 48, "proprioception": True, "encoder": "fast", "feature_dim": 4}
+    shared = {
+        "image_size": 48,
+        "proprioception": True,
+        "encoder": "fast",
+        "feature_dim": 4,
+        "window_dim": 0,
+    }
     prior = BehavioralPrior(
         PriorArchitecture(
             **shared, num_keypoints=4, keypoint_width=4, context_dim=4, num_layers=2, hidden=[8],

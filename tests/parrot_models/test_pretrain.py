@@ -39,6 +39,7 @@ def params(**changes: object) -> PretrainParams:
         "checkpoint_every": 2,
         "encoder": "foveal",
         "feature_dim": 6,
+        "window_dim": 0,
         "context_dim": 8,
         "hidden": [16],
         "steps": STEPS,

@@ -56,6 +56,7 @@ def params(**changes: object) -> stage.TrainPriorParams:
         "keypoint_learning_rate": 2e-3,
         "encoder": "fast",
         "feature_dim": 4,
+        "window_dim": 0,
         "context_dim": 4,
         "num_layers": 2,
         "hidden": [8],

@@ -20,6 +20,7 @@ ARCHITECTURE = CloneArchitecture(
     proprioception=True,
     encoder="foveal",
     feature_dim=6,
+    window_dim=0,
     context_dim=8,
     hidden=[16],
 )

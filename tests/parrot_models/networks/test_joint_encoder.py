@@ -13,7 +13,7 @@ from parrot_models.networks.keypoints import KeypointEncoder
 def encoders() -> tuple[KeypointEncoder, FovealEncoder]:
     """As training leaves them: no two maps, pulls or sharpnesses alike."""
     torch.manual_seed(0)
-    keypoints, foveal = KeypointEncoder(48, 5, 6), FovealEncoder(48, 7, 4)
+    keypoints, foveal = KeypointEncoder(48, 5, 6), FovealEncoder(48, 7, 4, 6)
     with torch.no_grad():
         keypoints.mean_picture.uniform_(-0.4, 0.4)
         foveal.mean_picture.uniform_(-0.4, 0.4)

@@ -17,6 +17,7 @@ def make_prior(encoder: str) -> BehavioralPrior:
         proprioception=True,
         encoder=encoder,
         feature_dim=12,
+        window_dim=0,
         num_keypoints=4,
         keypoint_width=4,
         context_dim=8,

@@ -18,6 +18,7 @@ ARCHITECTURE = PriorArchitecture(
     proprioception=False,
     encoder="fast",
     feature_dim=16,
+    window_dim=0,
     num_keypoints=4,
     keypoint_width=4,
     context_dim=8,
