@@ -12,7 +12,7 @@ from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
 from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
-from parrot_models.prior.augment import augment
+from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.likelihood import (
@@ -73,6 +73,7 @@ def fit_policy(
     policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
     policy.init_from_data(some.images)
+    backdrop = backdrop_of(some.images)
     logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM))
     log = likelihood_log(
         policy, logged, batches, params.batch_size, params.precision, work / "history.csv"
@@ -82,7 +83,7 @@ def fit_policy(
         rng = step_generator(params.seed, step, FIT_STREAM)
         batch = batches.sample(params.batch_size, rng)
         return negative_log_likelihood(
-            policy, augment(batch, rng) if params.augment else batch, params.precision
+            policy, augment(batch, rng, backdrop) if params.augment else batch, params.precision
         )
 
     def after_step(step: int, loss: float) -> None:

@@ -12,7 +12,7 @@ from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.augment import augment
+from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.fitting import Schedule, fit
@@ -73,7 +73,9 @@ def fit_flow(
     """
     prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM)).to(prior.device)
+    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
+    backdrop = backdrop_of(some.images)
+    some = some.to(prior.device)
     with torch.no_grad():
         if isinstance(prior.encoder, FovealEncoder):
             prior.encoder.init_from_data(some.images)
@@ -84,7 +86,7 @@ def fit_flow(
         rng = step_generator(params.seed, step, FLOW_STREAM)
         batch = batches.sample(params.batch_size, rng)
         return negative_log_likelihood(
-            prior, augment(batch, rng) if params.augment else batch, params.precision
+            prior, augment(batch, rng, backdrop) if params.augment else batch, params.precision
         )
 
     logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 2, INIT_STREAM))

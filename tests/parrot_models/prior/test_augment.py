@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from parrot_models.prior.augment import augment, mirror, shuffle_colors
+from parrot_models.prior.augment import (
+    NUM_TINTS,
+    augment,
+    backdrop_of,
+    mirror,
+    paint,
+    shuffle_colors,
+)
 from parrot_models.prior.transitions import Batch
 
 
@@ -43,7 +50,8 @@ def test_shuffled_colors_keep_every_pixel_s_three_values() -> None:
 
 def test_augmentation_is_a_function_of_its_generator() -> None:
     batch = some_batch()
-    one, two, other = (augment(batch, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    backdrop = backdrop_of(batch.images)
+    one, two, other = (augment(batch, np.random.default_rng(seed), backdrop) for seed in (1, 1, 2))
     assert torch.equal(one.images, two.images)
     assert not torch.equal(one.images, other.images)
 
@@ -51,3 +59,22 @@ def test_augmentation_is_a_function_of_its_generator() -> None:
 def test_colors_of_grey_pixels_do_not_change() -> None:
     grey = torch.full((16, 4, 4, 3), 99, dtype=torch.uint8)
     assert torch.equal(shuffle_colors(grey, np.random.default_rng(0)), grey)
+
+
+def test_paint_leaves_the_backdrop_bare() -> None:
+    backdrop = torch.randint(0, 256, (8, 8, 3)).float()
+    bare = backdrop.to(torch.uint8).expand(20, -1, -1, -1)
+    assert torch.equal(paint(bare, backdrop, np.random.default_rng(0)), bare)
+
+
+def test_what_stands_before_the_backdrop_is_tinted_alike_all_over() -> None:
+    backdrop = torch.full((4, 4, 3), 128.0)
+    images = torch.full((NUM_TINTS, 4, 4, 3), 128, dtype=torch.uint8)
+    images[:, 1:3, 1:3] += 40
+    difference = paint(images, backdrop, np.random.default_rng(0)).float() - backdrop
+    assert difference[:, 0].abs().max() == 0.0
+    of_picture = difference[:, 1:3, 1:3].flatten(1, 2)
+    assert torch.equal(of_picture, of_picture[:, :1].expand_as(of_picture))
+    assert len({tuple(row.tolist()) for row in of_picture[:, 0]}) == NUM_TINTS
+    assert (of_picture < 0).any()
+    assert (of_picture > 0).any()
