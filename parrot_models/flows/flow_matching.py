@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from parrot_models.flows.act_norm import ActNorm
 from parrot_models.flows.ode import Velocity, integrate, integrate_with_log_det
@@ -21,14 +22,14 @@ class FlowMatching(nn.Module):
 
     The velocity is fitted by conditional flow matching (Lipman et al. 2023, equation 23) along
     straight lines from z to the normalised action, their optimal transport path with sigma_min = 0,
-    which is a rectified flow (Liu et al. 2023, equation 1). Times are drawn uniformly; every context
-    is used for several pairs (z, t), because encoding it costs more than the network.
+    which is a rectified flow (Liu et al. 2023, equation 1). Times are drawn uniformly; every
+    context is used for several pairs (z, t), because encoding it costs more than the network.
 
     There are three maps from z to a. `forward` integrates finely and has a density: it is exactly
     as invertible as the solver is exact. `integrate` takes few steps. `decode` is one call of a
     second network of the same shape that learned to jump where `integrate` arrives: z + u(z; s)
-    (Liu et al. 2023, "distillation"; Park et al. 2025, flow Q-learning, whose one-step policy learns
-    from Euler steps of the flow; we take midpoint steps).
+    (Liu et al. 2023, "distillation"; Park et al. 2025, flow Q-learning, whose one-step policy
+    learns from Euler steps of the flow; we take midpoint steps).
 
     What PARROT claims of its prior and `decode` does not keep: it is not invertible, so that two z
     may mean the same action, an action need not be reachable, and the density of its actions is
@@ -50,8 +51,7 @@ class FlowMatching(nn.Module):
         super().__init__()
         if not hidden or num_steps < 1:
             raise ValueError(
-                "a flow needs hidden layers and num_steps >= 1, "
-                f"got {list(hidden)} and {num_steps}"
+                f"a flow needs hidden layers and num_steps >= 1, got {list(hidden)} and {num_steps}"
             )
         self.dim = dim
         self.context_dim = context_dim
@@ -60,18 +60,18 @@ class FlowMatching(nn.Module):
         self.one_step = VelocityField(dim, context_dim, hidden)
         self.data_norm = ActNorm(dim)
 
-    def loss(self, actions: Tensor, context: Tensor, draws: int, generator: torch.Generator) -> Tensor:
+    def loss(
+        self, actions: Tensor, context: Tensor, draws: int, generator: torch.Generator
+    ) -> Tensor:
         """Mean squared error of the velocity, in normalised actions, over `draws` pairs a row."""
         target = self.data_norm.inverse(actions).detach().repeat(draws, 1)
         z = _normal(target, generator)
         time = torch.rand(len(z), 1, generator=generator, dtype=z.dtype, device=z.device)
         term = self.velocity.context_term(context).repeat(draws, 1)
         velocity = self.velocity(torch.lerp(z, target, time), time, term)
-        return (velocity - (target - z)).square().mean()
+        return functional.mse_loss(velocity, target - z)
 
-    def distillation_loss(
-        self, context: Tensor, draws: int, generator: torch.Generator
-    ) -> Tensor:
+    def distillation_loss(self, context: Tensor, draws: int, generator: torch.Generator) -> Tensor:
         """Mean squared distance of the one step from `integrate`, in normalised actions.
 
         Half of the latents are drawn from the base, half more widely, as an agent may choose them.
@@ -81,7 +81,7 @@ class FlowMatching(nn.Module):
         z[::2] *= WIDEST
         with torch.no_grad():
             target = integrate(self._velocity_at(context), z, 0.0, 1.0, self.num_steps)
-        return (self._jump(z, context) - target).square().mean()
+        return functional.mse_loss(self._jump(z, context), target)
 
     @torch.no_grad()
     def begin_distillation(self) -> None:
@@ -134,7 +134,12 @@ class FlowMatching(nn.Module):
 
     def _velocity_at(self, context: Tensor) -> Velocity:
         term = self.velocity.context_term(context)
-        return lambda x, time: self.velocity(x, x.new_full((len(x), 1), time), term)
+
+        def velocity(x: Tensor, time: float) -> Tensor:
+            value: Tensor = self.velocity(x, x.new_full((len(x), 1), time), term)
+            return value
+
+        return velocity
 
     def _jump(self, z: Tensor, context: Tensor) -> Tensor:
         start = z.new_zeros(len(z), 1)

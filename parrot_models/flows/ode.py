@@ -2,13 +2,14 @@
 
 Why no library: what a prior needs is the midpoint rule, two lines, at a cost known beforehand and
 row by row. `torchdiffeq` has that rule too but would bring scipy along; `zuko.utils.odeint` is
-adaptive, its steps chosen by the hardest row of a batch, so that rows would depend on each other and
-one may cost hundreds of evaluations. A test holds ours against zuko's.
+adaptive, its steps chosen for a batch as a whole, so that rows would depend on each other and the
+hardest would set the cost of all. A test holds ours against zuko's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -45,11 +46,13 @@ def with_divergence(velocity: Velocity, x: Tensor, time: float) -> tuple[Tensor,
 
     def derivative(direction: Tensor) -> tuple[Tensor, Tensor]:
         rows = direction.expand_as(x)
-        value, change = torch.func.jvp(lambda y: velocity(y, time), (x,), (rows,))
+        value, change = cast(
+            "tuple[Tensor, Tensor]", torch.func.jvp(lambda y: velocity(y, time), (x,), (rows,))
+        )
         return value, (change * rows).sum(-1)
 
     directions = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    value, diagonal = torch.vmap(derivative, out_dims=(None, 0))(directions)
+    value, diagonal = torch.vmap(derivative, out_dims=(None, 0))(directions)  # type: ignore[arg-type]
     return value, diagonal.sum(0)
 
 

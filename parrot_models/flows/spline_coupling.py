@@ -49,9 +49,9 @@ class SplineCoupling(AffineCoupling):
         """The spline of each row and moved dimension, and the affine map's shift and log_scale."""
         outputs = self.outputs(kept, context_term)
         shift, log_scale = self.affine_of(outputs[:, : 2 * self.moved_dim])
-        knots = outputs[:, 2 * self.moved_dim :].unflatten(-1, (self.moved_dim, -1))
+        knots = outputs[:, 2 * self.moved_dim :].reshape(len(outputs), self.moved_dim, -1)
         num = self.num_bins
-        widths, heights, slopes = knots.split((num, num, num - 1), -1)
+        widths, heights, slopes = torch.split(knots, [num, num, num - 1], -1)
         return MonotonicRQSTransform(widths, heights, slopes, self.bound), shift, log_scale
 
     def conditioner(self, kept: Tensor, context_term: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,8 +33,7 @@ class SplineFlow(CouplingFlow):
     ) -> None:
         if not hidden or num_bins < 2:
             raise ValueError(
-                "a flow needs hidden layers and num_bins >= 2, "
-                f"got {list(hidden)} and {num_bins}"
+                f"a flow needs hidden layers and num_bins >= 2, got {list(hidden)} and {num_bins}"
             )
         make = partial(
             SplineCoupling,

@@ -47,7 +47,7 @@ class VelocityField(nn.Module):
         return term
 
     def forward(self, x: Tensor, time: Tensor, context_term: Tensor) -> Tensor:
-        """Velocity (B, dim) of x (B, dim) at a time (B, 1), between 0, the base, and 1, the data."""
+        """Velocity (B, dim) of x (B, dim) at times (B, 1) from 0, the base, to 1, the data."""
         angles = time * self.frequencies
         state = torch.cat((x, time, angles.cos(), angles.sin()), -1)
         hidden = functional.linear(state, self.state_layer.weight) + context_term

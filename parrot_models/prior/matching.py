@@ -44,7 +44,7 @@ def distillation_loss(
 def distillation_metrics(
     prior: BehavioralPrior, batches: Iterable[Batch], seed: int
 ) -> dict[str, float]:
-    """What the ways to act lose, as root mean squares over actions' dimensions (actions in [-1, 1]).
+    """What the ways to act lose: root mean squares over the dimensions of actions in [-1, 1].
 
     `distillation_error` is from one step to the few steps it imitates, `integration_error` from
     the few steps to the fine ones that have the density. Both at latents of N(0, I).
