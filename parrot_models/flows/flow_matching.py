@@ -143,7 +143,8 @@ class FlowMatching(nn.Module):
 
     def _jump(self, z: Tensor, context: Tensor) -> Tensor:
         start = z.new_zeros(len(z), 1)
-        return z + self.one_step(z, start, self.one_step.context_term(context))
+        change: Tensor = self.one_step(z, start, self.one_step.context_term(context))
+        return z + change
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 
 from parrot_models.prior.card_page import card_page
 
-
 NAMES = {
     "affine": "A conditional RealNVP",
     "spline": "A conditional neural spline flow",
