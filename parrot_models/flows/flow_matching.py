@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parrot_models.flows.act_norm import ActNorm
-from parrot_models.flows.ode import Velocity, integrate, integrate_with_log_det
+from parrot_models.flows.ode import integrate, integrate_with_log_det
 from parrot_models.flows.velocity import VelocityField
 
 LIKELIHOOD_STEPS_FACTOR = 4  # a density wants finer steps than a sample
@@ -80,7 +80,7 @@ class FlowMatching(nn.Module):
         z = _normal(context.new_empty(len(context), self.dim), generator)
         z[::2] *= WIDEST
         with torch.no_grad():
-            target = integrate(self._velocity_at(context), z, 0.0, 1.0, self.num_steps)
+            target = self._integrate(z, context)
         return functional.mse_loss(self._jump(z, context), target)
 
     @torch.no_grad()
@@ -94,23 +94,17 @@ class FlowMatching(nn.Module):
 
     def integrate(self, z: Tensor, context: Tensor) -> Tensor:
         """Map z (B, dim) to actions (B, dim) in few steps of the flow: what `decode` imitates."""
-        return self.data_norm.forward(
-            integrate(self._velocity_at(context), z, 0.0, 1.0, self.num_steps)
-        )
+        return self.data_norm.forward(self._integrate(z, context))
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map z (B, dim) to actions (B, dim) finely; log_det (B,) is log |det da / dz|."""
-        normal, log_det = integrate_with_log_det(
-            self._velocity_at(context), z, 0.0, 1.0, self._num_fine_steps
-        )
+        normal, log_det = self._integrate_finely(z, context, 0.0, 1.0)
         return self.data_norm.forward(normal), log_det + self.data_norm.log_scale.sum()
 
     def inverse(self, actions: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Map actions (B, dim) back to z (B, dim) finely; log_det (B,) is log |det dz / da|."""
         normal = self.data_norm.inverse(actions)
-        z, log_det = integrate_with_log_det(
-            self._velocity_at(context), normal, 1.0, 0.0, self._num_fine_steps
-        )
+        z, log_det = self._integrate_finely(normal, context, 1.0, 0.0)
         return z, log_det - self.data_norm.log_scale.sum()
 
     def log_prob(self, actions: Tensor, context: Tensor) -> Tensor:
@@ -128,18 +122,24 @@ class FlowMatching(nn.Module):
         del context
         self.data_norm.init_from_data(actions)
 
-    @property
-    def _num_fine_steps(self) -> int:
-        return LIKELIHOOD_STEPS_FACTOR * self.num_steps
-
-    def _velocity_at(self, context: Tensor) -> Velocity:
+    def _integrate(self, z: Tensor, context: Tensor) -> Tensor:
+        """From z to normalised actions in few steps."""
         term = self.velocity.context_term(context)
+        return integrate(
+            lambda x, time: self.velocity.forward(x, _times(x, time), term),
+            z, 0.0, 1.0, self.num_steps,
+        )  # fmt: skip
 
-        def velocity(x: Tensor, time: float) -> Tensor:
-            value: Tensor = self.velocity(x, x.new_full((len(x), 1), time), term)
-            return value
-
-        return velocity
+    def _integrate_finely(
+        self, x: Tensor, context: Tensor, start: float, stop: float
+    ) -> tuple[Tensor, Tensor]:
+        """Between z and normalised actions, either way, with the log_det of that way."""
+        term = self.velocity.context_term(context)
+        return integrate_with_log_det(
+            lambda x, time: self.velocity.forward(x, _times(x, time), term),
+            lambda x, time: self.velocity.with_divergence(x, _times(x, time), term),
+            x, start, stop, LIKELIHOOD_STEPS_FACTOR * self.num_steps,
+        )  # fmt: skip
 
     def _jump(self, z: Tensor, context: Tensor) -> Tensor:
         start = z.new_zeros(len(z), 1)
@@ -149,3 +149,7 @@ class FlowMatching(nn.Module):
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+def _times(x: Tensor, time: float) -> Tensor:
+    return x.new_full((len(x), 1), time)

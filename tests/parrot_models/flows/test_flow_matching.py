@@ -30,6 +30,21 @@ def inputs(batch: int, dim: int = 7) -> tuple[Tensor, Tensor]:
     return x, torch.randn(batch, CONTEXT_DIM, generator=generator, dtype=torch.float64)
 
 
+def test_the_divergence_is_the_trace_of_the_derivative() -> None:
+    velocity = random_flow().velocity
+    x, context = inputs(5)
+    time = torch.linspace(0.0, 1.0, 5, dtype=torch.float64)[:, None]
+    term = velocity.context_term(context)
+    value, divergence = velocity.with_divergence(x, time, term)
+    torch.testing.assert_close(value, velocity(x, time, term))
+    for i in range(5):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda y, i=i: velocity(y[None], time[i : i + 1], term[i : i + 1])[0], x[i]
+        )
+        torch.testing.assert_close(jacobian.trace(), divergence[i])
+        assert divergence[i].abs() > 0.01
+
+
 def test_inverse_undoes_forward_the_better_the_finer_the_steps() -> None:
     z, context = inputs(20)
     errors = []
