@@ -41,7 +41,8 @@ def integrate_with_log_det(
         velocity: v(x, t), (B, dim).
         with_divergence: the same, and the divergence, (B,).
         x: rows (B, dim) at time `start`.
-        start, stop: times; stop may be the earlier one.
+        start: time of x.
+        stop: time wanted, which may be the earlier one.
         num_steps: steps of equal length.
     """
     log_det = x.new_zeros(len(x))

@@ -25,7 +25,7 @@ def to_a_gaussian(x: Tensor, time: float) -> Tensor:
 def bent(x: Tensor, time: float) -> Tensor:
     """A velocity that is neither linear nor the same in every direction."""
     mixed = x @ torch.tensor([[0.3, -1.0, 0.2], [0.8, 0.1, -0.5], [-0.4, 0.9, 0.6]]).to(x)
-    return torch.sin(mixed + time) + 0.3 * x.square()
+    return torch.sin(mixed + time) + 0.3 * x.sin()
 
 
 def diverging(velocity: Velocity) -> WithDivergence:
@@ -66,9 +66,11 @@ def test_the_density_is_the_gaussians_that_the_velocity_leads_to() -> None:
     torch.testing.assert_close(base + log_det, truth, rtol=0, atol=1e-3)
 
 
-def test_halving_the_steps_quarters_the_errors() -> None:
+def test_halving_the_steps_quarters_the_errors_at_least() -> None:
+    """For this velocity the end happens to be better than of second order."""
     coarse, fine = error_at(100), error_at(200)
-    assert all(3.0 < before / after < 5.0 for before, after in zip(coarse, fine, strict=True))
+    assert all(before / after > 3.5 for before, after in zip(coarse, fine, strict=True))
+    assert coarse[1] < 1e-3
 
 
 def test_backward_undoes_forward() -> None:
@@ -83,7 +85,7 @@ def test_backward_undoes_forward() -> None:
 def test_it_agrees_with_the_adaptive_solver_of_zuko() -> None:
     z = points()
     theirs = FreeFormJacobianTransform(
-        lambda time, x: bent(x, float(time)), atol=1e-10, rtol=1e-10, exact=True
+        lambda time, x: bent(x, time), atol=1e-10, rtol=1e-10, exact=True
     )
     end, log_det = theirs.call_and_ladj(z)
     ours, our_log_det = integrate_with_log_det(bent, diverging(bent), z, 0.0, 1.0, 300)
