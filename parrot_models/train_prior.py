@@ -95,6 +95,6 @@ def prior_architecture(
         flow=params.flow,
         num_bins=params.spline.num_bins,
         bound=params.spline.bound,
-        velocity_hidden=tuple(params.matching.hidden),
+        velocity_hidden=params.matching.hidden,
         num_steps=params.matching.num_steps,
     )

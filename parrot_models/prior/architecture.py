@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
@@ -51,7 +51,7 @@ class PriorArchitecture:
     flow: str = "affine"
     num_bins: int = 0
     bound: float = 0.0
-    velocity_hidden: tuple[int, ...] = ()
+    velocity_hidden: list[int] = field(default_factory=list)
     num_steps: int = 0
 
 

@@ -29,7 +29,7 @@ ARCHITECTURE = PriorArchitecture(
 
 
 SPLINE = dataclasses.replace(ARCHITECTURE, flow="spline", num_bins=4, bound=4.0)
-MATCHING = dataclasses.replace(ARCHITECTURE, flow="matching", velocity_hidden=(16,), num_steps=2)
+MATCHING = dataclasses.replace(ARCHITECTURE, flow="matching", velocity_hidden=[16], num_steps=2)
 EVERY_FLOW = pytest.mark.parametrize(
     "architecture", [ARCHITECTURE, SPLINE, MATCHING], ids=lambda a: a.flow
 )
