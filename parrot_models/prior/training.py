@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from parrot_data.progress import Progress
@@ -20,6 +22,7 @@ from parrot_models.prior.fitting import Schedule, fit
 from parrot_models.prior.likelihood import likelihood_log, negative_log_likelihood
 from parrot_models.prior.matching import distillation_loss, matched_flow, matching_loss
 from parrot_models.prior.params import TrainPriorParams
+from parrot_models.prior.transitions import Batch
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
@@ -86,10 +89,13 @@ def fit_flow(
         context = prior.context(some.images, some.proprioception)
         prior.flow.init_from_data(some.actions, context)
 
-    def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, FLOW_STREAM)
+    def draw(step: int, stream: int) -> tuple[Batch, np.random.Generator]:
+        rng = step_generator(params.seed, step, stream)
         batch = batches.sample(params.batch_size, rng)
-        batch = augment(batch, rng, backdrop) if params.augment else batch
+        return (augment(batch, rng, backdrop) if params.augment else batch), rng
+
+    def loss_at(step: int) -> torch.Tensor:
+        batch, rng = draw(step, FLOW_STREAM)
         if is_matched:
             return matching_loss(prior, batch, params.matching.draws, params.precision, rng)
         return negative_log_likelihood(prior, batch, params.precision)
@@ -111,24 +117,25 @@ def fit_flow(
     schedule = _schedule(params, params.steps, params.learning_rate)
     fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step)
     if is_matched:
-        _fit_one_step(params, prior, batches, work, progress)
+        _fit_one_step(params, prior, draw, work, progress)
 
 
 def _fit_one_step(
     params: TrainPriorParams,
     prior: BehavioralPrior,
-    batches: TransitionBatches,
+    draw: Callable[[int, int], tuple[Batch, np.random.Generator]],
     work: Path,
     progress: Progress,
 ) -> None:
-    """Teach the step that acts to arrive where the flow does; all else stays as it is."""
+    """Teach the step that acts to arrive where the flow does; all else stays as it is.
+
+    `draw` makes the batch of a step in a stream, and the rest of that step's randomness.
+    """
     flow, steps = matched_flow(prior), params.matching.distillation_steps
     flow.begin_distillation()
 
     def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, DISTILLATION_STREAM)
-        batch = batches.sample(params.batch_size, rng)
-        batch = augment(batch, rng) if params.augment else batch
+        batch, rng = draw(step, DISTILLATION_STREAM)
         return distillation_loss(prior, batch, params.matching.draws, params.precision, rng)
 
     def after_step(step: int, loss: float) -> None:
