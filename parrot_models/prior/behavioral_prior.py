@@ -38,6 +38,8 @@ class Encoding(NamedTuple):
 class BehavioralPrior(nn.Module):
     """p(a | s) as an invertible map f(z; s) = a of z ~ N(0, I) (PARROT, section 4.1).
 
+    Of three kinds, see `make_flow`; `FlowMatching` says what one of them loses of this.
+
     The context comes from the flow's own encoder, trained by its likelihood. An agent sees its
     features too, but they need not tell a target from a distractor: that is what keypoints, trained
     to reconstruct pictures, are for.
