@@ -92,4 +92,9 @@ def prior_architecture(
         num_layers=params.num_layers,
         hidden=params.hidden,
         max_log_scale=params.max_log_scale,
+        flow=params.flow,
+        num_bins=params.spline.num_bins,
+        bound=params.spline.bound,
+        velocity_hidden=params.matching.hidden,
+        num_steps=params.matching.num_steps,
     )

@@ -32,6 +32,7 @@ TINY: dict[str, dict[str, Any]] = {
         "context_dim": 8,
         "num_layers": 2,
         "hidden": [16],
+        "matching": {"hidden": [16], "num_steps": 2, "distillation_steps": 4},
         "steps": 8,
         "batch_size": 16,
         "rollout_episodes": 2,

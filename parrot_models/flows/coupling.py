@@ -23,17 +23,29 @@ class AffineCoupling(nn.Module):
 
     Activation normalisation lives inside: its shift is the bias of the conditioner's last layer,
     its scale is `norm_log_scale`, which stands outside of the bound `max_log_scale`.
+
+    Args:
+        kept_dim, moved_dim: widths of the halves.
+        hidden: widths of the conditioner's hidden layers, at least one.
+        max_log_scale: bound on the log_scale that the conditioner may choose.
+        num_more: outputs of the conditioner beyond shift and log_scale, for another kind of layer.
     """
 
     def __init__(
-        self, kept_dim: int, moved_dim: int, hidden: Sequence[int], max_log_scale: float
+        self,
+        kept_dim: int,
+        moved_dim: int,
+        hidden: Sequence[int],
+        max_log_scale: float,
+        num_more: int = 0,
     ) -> None:
         super().__init__()
         self.moved_dim = moved_dim
         self.max_log_scale = max_log_scale
         self.kept_weight = nn.Parameter(torch.empty(kept_dim, hidden[0]))
         self.layers = nn.ModuleList(
-            nn.Linear(width, next_width) for width, next_width in pairwise([*hidden, 2 * moved_dim])
+            nn.Linear(width, next_width)
+            for width, next_width in pairwise([*hidden, 2 * moved_dim + num_more])
         )
         # Zero weights make the untrained layer the identity: training starts from the plain base.
         self._last.weight.data.zero_()
@@ -44,14 +56,22 @@ class AffineCoupling(nn.Module):
     def _last(self) -> nn.Linear:
         return cast(nn.Linear, self.layers[-1])
 
-    def conditioner(self, kept: Tensor, context_term: Tensor) -> tuple[Tensor, Tensor]:
-        """Shift and log_scale, each (B, moved_dim)."""
+    def outputs(self, kept: Tensor, context_term: Tensor) -> Tensor:
+        """All that the conditioner chooses, (B, 2 * moved_dim + num_more)."""
         x = torch.addmm(context_term, kept, self.kept_weight)
         # Not layer(x): at batch 1 calling modules costs half as much as the products themselves.
         for layer in cast("Iterable[nn.Linear]", self.layers):
             x = functional.linear(x.relu_(), layer.weight, layer.bias)
-        shift, raw = x.chunk(2, -1)
+        return x
+
+    def affine_of(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and log_scale, each (B, moved_dim), of outputs (B, 2 * moved_dim)."""
+        shift, raw = outputs.chunk(2, -1)
         return shift, torch.add(self.norm_log_scale, raw.tanh(), alpha=self.max_log_scale)
+
+    def conditioner(self, kept: Tensor, context_term: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and log_scale, each (B, moved_dim)."""
+        return self.affine_of(self.outputs(kept, context_term))
 
     def forward(self, kept: Tensor, moved: Tensor, context_term: Tensor) -> tuple[Tensor, Tensor]:
         """Map `moved` toward the data; return it with the log_scale, whose sum is the log_det."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.errors import UserError
+from parrot_models.flows.flow_matching import FlowMatching
+from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.flows.spline_flow import SplineFlow
 from parrot_models.networks.context_encoder import make_context_encoder
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import ImageEncoder
+
+Flow = RealNVP | SplineFlow | FlowMatching
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,10 @@ class PriorArchitecture:
         num_layers: coupling layers of the flow.
         hidden: widths of a conditioner's hidden layers.
         max_log_scale: bound on a coupling's log_scale.
+        flow: "affine" couplings, "spline" couplings or flow "matching". What is not said of a flow
+            below is for the others; a config without any of it is that of an affine one.
+        num_bins, bound: of spline couplings, see `SplineCoupling`.
+        velocity_hidden, num_steps: of flow matching, see `FlowMatching`.
     """
 
     image_size: int
@@ -37,6 +48,11 @@ class PriorArchitecture:
     num_layers: int
     hidden: list[int]
     max_log_scale: float
+    flow: str = "affine"
+    num_bins: int = 0
+    bound: float = 0.0
+    velocity_hidden: list[int] = field(default_factory=list)
+    num_steps: int = 0
 
 
 def make_flow_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
@@ -49,3 +65,20 @@ def make_flow_encoder(a: PriorArchitecture) -> FovealEncoder | ImageEncoder:
         a.encoder, a.image_size, a.feature_dim, a.window_dim,
         proprioception=a.proprioception, section="train_prior",
     )  # fmt: skip
+
+
+def make_flow(a: PriorArchitecture) -> Flow:
+    """The map between latents and actions.
+
+    Raises:
+        UserError: no flow is called so.
+    """
+    if a.flow == "affine":
+        return RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
+    if a.flow == "spline":
+        return SplineFlow(
+            ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale, a.num_bins, a.bound
+        )
+    if a.flow == "matching":
+        return FlowMatching(ACTION_DIM, a.context_dim, a.velocity_hidden, a.num_steps)
+    raise UserError(f"no flow is called {a.flow!r}: choose affine, spline or matching")

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.flows.real_nvp import RealNVP
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.mlp import mlp
-from parrot_models.prior.architecture import PriorArchitecture, make_flow_encoder
+from parrot_models.prior.architecture import PriorArchitecture, make_flow, make_flow_encoder
 
 WEIGHTS, CONFIG = "prior.safetensors", "config.json"
 
@@ -39,6 +38,8 @@ class Encoding(NamedTuple):
 class BehavioralPrior(nn.Module):
     """p(a | s) as an invertible map f(z; s) = a of z ~ N(0, I) (PARROT, section 4.1).
 
+    Of three kinds, see `make_flow`; `FlowMatching` says what one of them loses of this.
+
     The context comes from the flow's own encoder, trained by its likelihood. An agent sees its
     features too, but they need not tell a target from a distractor: that is what keypoints, trained
     to reconstruct pictures, are for.
@@ -54,12 +55,12 @@ class BehavioralPrior(nn.Module):
         self.encoder = make_flow_encoder(a)
         width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
         self.trunk = mlp(width, [256], a.context_dim, layer_norm=True)
-        self.flow = RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
+        self.flow = make_flow(a)
 
     @property
     def device(self) -> torch.device:
         """Where its weights lie, and where `encode` and `decode` want their arguments."""
-        return self.flow.context_bias.device
+        return self.flow.data_norm.shift.device
 
     @property
     def feature_dim(self) -> int:

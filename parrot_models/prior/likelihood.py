@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -62,11 +64,16 @@ def likelihood_log(
     batch_size: int,
     precision: str,
     path: Path,
+    num_held_out: int | None = None,
 ) -> Callable[[int], None]:
-    """Log the likelihood of training transitions, and of all held-out ones; see `curve_log`."""
+    """Log the likelihood of training transitions, and of held-out ones; see `curve_log`.
+
+    Of the held-out ones all, or whole batches of the first `num_held_out`.
+    """
+    num_batches = None if num_held_out is None else math.ceil(num_held_out / batch_size)
 
     def measure() -> tuple[float, float]:
-        held_out = batches.held_out(batch_size)
+        held_out = islice(batches.held_out(batch_size), num_batches)
         return (
             log_prob_per_dim(density, [train], precision),
             log_prob_per_dim(density, held_out, precision),

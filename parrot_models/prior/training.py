@@ -1,12 +1,15 @@
-"""The two trainings of a prior: keypoints by reconstruction, the flow by likelihood."""
+"""The trainings of a prior: keypoints by reconstruction, the flow by likelihood or matching."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from parrot_data.progress import Progress
+from parrot_models.flows.flow_matching import FlowMatching
 from parrot_models.networks.device import to_device
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import scale_images
@@ -17,12 +20,15 @@ from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.fitting import Schedule, fit
 from parrot_models.prior.likelihood import likelihood_log, negative_log_likelihood
+from parrot_models.prior.matching import distillation_loss, matched_flow, matching_loss
 from parrot_models.prior.params import TrainPriorParams
+from parrot_models.prior.transitions import Batch
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
-KEYPOINT_STREAM, FLOW_STREAM, INIT_STREAM = 0, 1, 2
+NUM_LOGGED_OF_MATCHED = 512  # of either kind: there a density costs two hundred times as much
+KEYPOINT_STREAM, FLOW_STREAM, INIT_STREAM, DISTILLATION_STREAM = 0, 1, 2, 3
 
 
 def fit_keypoints(
@@ -67,10 +73,11 @@ def fit_flow(
     work: Path,
     progress: Progress,
 ) -> None:
-    """Maximise the likelihood of the data's actions, where the prior lies.
+    """Maximise the likelihood of the data's actions, or match it, where the prior lies.
 
-    The keypoints stay as they are.
+    The keypoints stay as they are. A matched flow then learns to act in one step.
     """
+    is_matched = isinstance(prior.flow, FlowMatching)
     prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
@@ -82,26 +89,61 @@ def fit_flow(
         context = prior.context(some.images, some.proprioception)
         prior.flow.init_from_data(some.actions, context)
 
-    def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, FLOW_STREAM)
+    def draw(step: int, stream: int) -> tuple[Batch, np.random.Generator]:
+        rng = step_generator(params.seed, step, stream)
         batch = batches.sample(params.batch_size, rng)
-        return negative_log_likelihood(
-            prior, augment(batch, rng, backdrop) if params.augment else batch, params.precision
-        )
+        return (augment(batch, rng, backdrop) if params.augment else batch), rng
 
-    logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 2, INIT_STREAM))
+    def loss_at(step: int) -> torch.Tensor:
+        batch, rng = draw(step, FLOW_STREAM)
+        if is_matched:
+            return matching_loss(prior, batch, params.matching.draws, params.precision, rng)
+        return negative_log_likelihood(prior, batch, params.precision)
+
+    num_logged = min(NUM_LOGGED, NUM_LOGGED_OF_MATCHED) if is_matched else NUM_LOGGED
+    logged = batches.sample(num_logged, step_generator(params.seed, 2, INIT_STREAM))
     log = likelihood_log(
-        prior, logged, batches, params.batch_size, params.precision, work / "history.csv"
-    )
+        prior, logged, batches, params.batch_size, params.precision, work / "history.csv",
+        num_held_out=num_logged if is_matched else None,
+    )  # fmt: skip
 
     def after_step(step: int, loss: float) -> None:
-        progress(step + 1, params.steps, f"flow, log-likelihood {-loss:.3f} a dimension")
+        told = f"loss {loss:.4f}" if is_matched else f"log-likelihood {-loss:.3f} a dimension"
+        progress(step + 1, params.steps, f"flow, {told}")
         if (step + 1) % params.log_every == 0 or step + 1 == params.steps:
             log(step + 1)
 
     trained = [p for p in prior.parameters() if p.requires_grad]
     schedule = _schedule(params, params.steps, params.learning_rate)
     fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step)
+    if is_matched:
+        _fit_one_step(params, prior, draw, work, progress)
+
+
+def _fit_one_step(
+    params: TrainPriorParams,
+    prior: BehavioralPrior,
+    draw: Callable[[int, int], tuple[Batch, np.random.Generator]],
+    work: Path,
+    progress: Progress,
+) -> None:
+    """Teach the step that acts to arrive where the flow does; all else stays as it is.
+
+    `draw` makes the batch of a step in a stream, and the rest of that step's randomness.
+    """
+    flow, steps = matched_flow(prior), params.matching.distillation_steps
+    flow.begin_distillation()
+
+    def loss_at(step: int) -> torch.Tensor:
+        batch, rng = draw(step, DISTILLATION_STREAM)
+        return distillation_loss(prior, batch, params.matching.draws, params.precision, rng)
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, steps, f"one step, loss {loss:.4f}")
+
+    schedule = _schedule(params, steps, params.matching.distillation_learning_rate)
+    weights = list(flow.one_step.parameters())
+    fit(prior, weights, loss_at, schedule, work / "one_step.checkpoint", after_step)
 
 
 def _schedule(params: TrainPriorParams, steps: int, learning_rate: float) -> Schedule:

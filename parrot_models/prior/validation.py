@@ -9,14 +9,17 @@ import torch
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
+from parrot_models.flows.flow_matching import FlowMatching
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import log_prob_per_dim
+from parrot_models.prior.matching import distillation_metrics
 from parrot_models.prior.probe import encoded, probe_errors_cm
 from parrot_models.prior.rollouts import random_policy, rollout_metrics, sampling_policy
 from parrot_models.prior.transitions import Batch
 
 EVALUATION_BATCH = 1024
+NUM_DISTILLED = 4  # batches that the errors of a matched flow are measured on
 
 
 def validate(
@@ -45,6 +48,8 @@ def validate(
         "log_prob_per_dim": log_prob_per_dim(prior, held_out, "fp32"),
         "inverse_error": inverse_error(prior, held_out[0]),
     }
+    if isinstance(prior.flow, FlowMatching):
+        metrics |= distillation_metrics(prior, held_out[:NUM_DISTILLED], seed)
     generator = torch.Generator(prior.device)
     policies = {
         "rollout": lambda: sampling_policy(prior, generator.manual_seed(seed)),
@@ -61,7 +66,10 @@ def validate(
 
 @torch.inference_mode()
 def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
-    """Largest |f(f^-1(a; s); s) - a| over a batch: what float32 leaves of invertibility."""
+    """Largest |f(f^-1(a; s); s) - a| over a batch: what is left of invertibility.
+
+    Of couplings only float32 takes from it; a matched flow's f is the one step that acts.
+    """
     batch = batch.to(prior.device)
     context = prior.context(batch.images, batch.proprioception)
     z, _ = prior.flow.inverse(batch.actions, context)

@@ -27,7 +27,7 @@ from parrot_models.report import PRIOR_NEEDED
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, NUM_HELD_OUT = 6, 2
-KEYPOINT_STEPS, STEPS = 5, 7
+KEYPOINT_STEPS, STEPS, DISTILLATION_STEPS = 5, 7, 5
 FILES = {"prior.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
 # The calls of the progress: decoding, keypoints, flow, then validation.
 FIRST_KEYPOINT_CALL = NUM_EPISODES
@@ -61,6 +61,15 @@ def params(**changes: object) -> stage.TrainPriorParams:
         "num_layers": 2,
         "hidden": [8],
         "max_log_scale": 2.0,
+        "flow": "affine",
+        "spline": {"num_bins": 4, "bound": 4.0},
+        "matching": {
+            "hidden": [8],
+            "num_steps": 2,
+            "draws": 2,
+            "distillation_steps": DISTILLATION_STEPS,
+            "distillation_learning_rate": 1e-3,
+        },
         "steps": STEPS,
         "batch_size": 8,
         "learning_rate": 1e-3,
@@ -231,3 +240,36 @@ def test_held_out_episodes_are_never_learned_from(
     one, other = files_of(tmp_path / "prior"), files_of(tmp_path / "spoiled")
     assert one["prior.safetensors"] == other["prior.safetensors"]
     assert one["metrics.json"] != other["metrics.json"]
+
+
+@pytest.mark.parametrize("flow", ["spline", "matching"])
+def test_every_flow_is_trained_judged_and_brought_back(
+    data: Path, whole: Path, tmp_path: Path, flow: str
+) -> None:
+    metrics = train(data, tmp_path / "prior", flow=flow)
+    assert set(files_of(tmp_path / "prior")) == FILES
+    more = {"distillation_error", "integration_error"} if flow == "matching" else set()
+    expected = json.loads((whole / "metrics.json").read_text()).keys() | more
+    assert metrics.keys() == expected
+    assert all(math.isfinite(metrics[name]) for name in {"log_prob_per_dim", *more})
+    if flow == "spline":
+        assert metrics["inverse_error"] < 1e-4
+    prior = BehavioralPrior.load(tmp_path / "prior")
+    assert prior.architecture.flow == flow
+    assert type(prior.flow) is not type(BehavioralPrior.load(whole).flow)
+    card = (tmp_path / "prior" / "README.md").read_text()
+    assert ("4 bins" if flow == "spline" else "not invertible") in card
+
+
+@pytest.mark.parametrize(
+    "kill", [FIRST_FLOW_CALL + 3, FIRST_VALIDATION_CALL + 1, FIRST_VALIDATION_CALL + 3]
+)
+def test_a_matched_flow_killed_resumes_to_the_same_bytes(
+    data: Path, tmp_path: Path, kill: int
+) -> None:
+    """While its velocity is fitted, and while its one step learns."""
+    train(data, tmp_path / "whole", flow="matching")
+    with pytest.raises(KilledError):
+        train(data, tmp_path / "prior", killed_at_call(kill), flow="matching")
+    train(data, tmp_path / "prior", flow="matching")
+    assert files_of(tmp_path / "prior") == files_of(tmp_path / "whole")

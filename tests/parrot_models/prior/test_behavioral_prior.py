@@ -28,6 +28,13 @@ ARCHITECTURE = PriorArchitecture(
 )
 
 
+SPLINE = dataclasses.replace(ARCHITECTURE, flow="spline", num_bins=4, bound=4.0)
+MATCHING = dataclasses.replace(ARCHITECTURE, flow="matching", velocity_hidden=[16], num_steps=2)
+EVERY_FLOW = pytest.mark.parametrize(
+    "architecture", [ARCHITECTURE, SPLINE, MATCHING], ids=lambda a: a.flow
+)
+
+
 def random_prior(architecture: PriorArchitecture = ARCHITECTURE) -> BehavioralPrior:
     torch.manual_seed(0)
     prior = BehavioralPrior(architecture)
@@ -41,16 +48,18 @@ def pictures(count: int = 5) -> torch.Tensor:
     return torch.randint(0, 256, (count, 48, 48, 3), dtype=torch.uint8, generator=generator)
 
 
-def test_latents_come_back_from_actions() -> None:
-    prior = random_prior()
+@pytest.mark.parametrize("architecture", [ARCHITECTURE, SPLINE], ids=lambda a: a.flow)
+def test_latents_come_back_from_actions(architecture: PriorArchitecture) -> None:
+    prior = random_prior(architecture)
     context = prior.encode(pictures()).context
     z = torch.randn(5, 7, generator=torch.Generator().manual_seed(2))
     recovered, _ = prior.flow.inverse(prior.decode(z, context), context)
     torch.testing.assert_close(recovered, z, atol=1e-4, rtol=1e-4)
 
 
-def test_actions_depend_on_the_picture() -> None:
-    prior = random_prior()
+@EVERY_FLOW
+def test_actions_depend_on_the_picture(architecture: PriorArchitecture) -> None:
+    prior = random_prior(architecture)
     context = prior.encode(pictures(2)).context
     z = torch.zeros(2, 7)
     assert not torch.allclose(*prior.decode(z, context))
@@ -63,12 +72,19 @@ def test_proprioception_is_asked_for_where_it_is_read() -> None:
     assert prior.encode(pictures(), torch.zeros(5, 8)).context.shape == (5, 8)
 
 
-def test_a_saved_prior_comes_back_frozen_and_the_same(tmp_path: Path) -> None:
-    prior = random_prior()
+@EVERY_FLOW
+def test_a_saved_prior_comes_back_frozen_and_the_same(
+    tmp_path: Path, architecture: PriorArchitecture
+) -> None:
+    prior = random_prior(architecture)
     prior.save(tmp_path, {})
     loaded = BehavioralPrior.load(tmp_path)
+    z = torch.randn(5, 7, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        assert torch.equal(loaded.encode(pictures()).context, prior.encode(pictures()).context)
+        context = prior.encode(pictures()).context
+        assert torch.equal(loaded.encode(pictures()).context, context)
+        assert torch.equal(loaded.decode(z, context), prior.decode(z, context))
+        assert torch.equal(loaded.log_prob(z, context), prior.log_prob(z, context))
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
@@ -79,6 +95,22 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path: Path) -> 
     write_json(tmp_path / CONFIG, config)
     with pytest.raises(UserError, match=r"prior\.safetensors.*another architecture"):
         BehavioralPrior.load(tmp_path)
+
+
+def test_a_config_from_before_there_was_a_choice_is_that_of_an_affine_flow(tmp_path: Path) -> None:
+    prior = random_prior()
+    prior.save(tmp_path, {})
+    config = read_json(tmp_path / CONFIG)
+    for name in ("flow", "num_bins", "bound", "velocity_hidden", "num_steps"):
+        del config["architecture"][name]
+    write_json(tmp_path / CONFIG, config)
+    loaded = BehavioralPrior.load(tmp_path)
+    assert type(loaded.flow) is type(prior.flow)
+
+
+def test_an_unknown_flow_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"'spiral'.*matching"):
+        BehavioralPrior(dataclasses.replace(ARCHITECTURE, flow="spiral"))
 
 
 def test_missing_and_truncated_weights_are_refused_by_name(tmp_path: Path) -> None:

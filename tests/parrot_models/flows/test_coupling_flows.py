@@ -1,4 +1,4 @@
-"""The laws of a conditional flow, in float64, at random weights and not at the identity."""
+"""The laws of flows of couplings, in float64, at random weights and not at the identity."""
 
 from __future__ import annotations
 
@@ -10,20 +10,39 @@ import torch
 from torch import Tensor, nn
 
 from parrot_models.flows.coupling import AffineCoupling
+from parrot_models.flows.coupling_flow import CouplingFlow
 from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.flows.spline_flow import SplineFlow
 
 CONTEXT_DIM = 5
 SHAPES = [(7, 4, [16, 16]), (8, 5, [16]), (3, 2, [8, 8, 8]), (2, 3, [16, 16])]
+# How wide weights are drawn: five splines in a row may have slopes of 1e-3 each, whose product
+# leaves float64 nothing to invert.
+STD = {"affine": 0.3, "spline": 0.2}
+KINDS = pytest.mark.parametrize("kind", ["affine", "spline"])
+
+
+def make_flow(
+    kind: str, dim: int, num_layers: int = 4, hidden: list[int] | None = None, scale: float = 1.5
+) -> CouplingFlow:
+    arguments = (dim, CONTEXT_DIM, num_layers, [16, 16] if hidden is None else hidden, scale)
+    made = SplineFlow(*arguments, 5, 3.0) if kind == "spline" else RealNVP(*arguments)
+    return made.double()
 
 
 def random_flow(
-    dim: int, num_layers: int = 4, hidden: list[int] | None = None, *, std: float = 0.3
-) -> RealNVP:
+    kind: str,
+    dim: int,
+    num_layers: int = 4,
+    hidden: list[int] | None = None,
+    *,
+    std: float | None = None,
+) -> CouplingFlow:
     """A flow whose every parameter is random: a zero last layer would hide most mistakes."""
     torch.manual_seed(dim * 10 + num_layers)
-    flow = RealNVP(dim, CONTEXT_DIM, num_layers, hidden or [16, 16], max_log_scale=1.5).double()
+    flow = make_flow(kind, dim, num_layers, hidden)
     for parameter in flow.parameters():
-        nn.init.normal_(parameter, std=std)
+        nn.init.normal_(parameter, std=std or STD[kind])
     return flow.requires_grad_(False)
 
 
@@ -34,9 +53,10 @@ def inputs(batch: int, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return x, context
 
 
+@KINDS
 @pytest.mark.parametrize(("dim", "num_layers", "hidden"), SHAPES)
-def test_inverse_undoes_forward_and_forward_undoes_inverse(dim, num_layers, hidden) -> None:
-    flow = random_flow(dim, num_layers, hidden)
+def test_inverse_undoes_forward_and_forward_undoes_inverse(kind, dim, num_layers, hidden) -> None:
+    flow = random_flow(kind, dim, num_layers, hidden)
     x, context = inputs(50, dim)
     actions, _ = flow(x, context)
     torch.testing.assert_close(flow.inverse(actions, context)[0], x, rtol=0, atol=1e-9)
@@ -45,9 +65,10 @@ def test_inverse_undoes_forward_and_forward_undoes_inverse(dim, num_layers, hidd
     assert (actions - x).abs().mean() > 0.1
 
 
+@KINDS
 @pytest.mark.parametrize(("dim", "num_layers", "hidden"), SHAPES)
-def test_log_det_is_that_of_the_jacobian(dim, num_layers, hidden) -> None:
-    flow = random_flow(dim, num_layers, hidden)
+def test_log_det_is_that_of_the_jacobian(kind, dim, num_layers, hidden) -> None:
+    flow = random_flow(kind, dim, num_layers, hidden)
     x, context = inputs(6, dim)
     for function in (flow.forward, flow.inverse):
         log_det = function(x, context)[1]
@@ -60,25 +81,28 @@ def test_log_det_is_that_of_the_jacobian(dim, num_layers, hidden) -> None:
             torch.testing.assert_close(log_det[i], torch.linalg.slogdet(jacobian).logabsdet)
 
 
+@KINDS
 @pytest.mark.parametrize(("dim", "num_layers", "hidden"), SHAPES)
-def test_log_dets_of_the_two_directions_cancel(dim, num_layers, hidden) -> None:
-    flow = random_flow(dim, num_layers, hidden)
+def test_log_dets_of_the_two_directions_cancel(kind, dim, num_layers, hidden) -> None:
+    flow = random_flow(kind, dim, num_layers, hidden)
     z, context = inputs(50, dim)
     actions, log_det = flow(z, context)
     torch.testing.assert_close(flow.inverse(actions, context)[1], -log_det, rtol=0, atol=1e-9)
     assert log_det.std() > 0.1
 
 
-def test_log_prob_is_the_change_of_variables() -> None:
-    flow = random_flow(7)
+@KINDS
+def test_log_prob_is_the_change_of_variables(kind) -> None:
+    flow = random_flow(kind, 7)
     z, context = inputs(20, 7)
     actions, log_det = flow(z, context)
     base = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
     torch.testing.assert_close(flow.log_prob(actions, context), base - log_det)
 
 
-def test_the_density_integrates_to_one() -> None:
-    flow = random_flow(2, std=0.25)
+@KINDS
+def test_the_density_integrates_to_one(kind) -> None:
+    flow = random_flow(kind, 2, std=0.2)
     _, context = inputs(3, 2)
     axis = torch.linspace(-20.0, 20.0, 801, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis)
@@ -88,17 +112,19 @@ def test_the_density_integrates_to_one() -> None:
         assert density.sum().item() * (axis[1] - axis[0]).item() ** 2 == pytest.approx(1, abs=1e-3)
 
 
+@KINDS
 @pytest.mark.parametrize("dim", [2, 3, 7, 8])
-def test_context_moves_every_dimension(dim) -> None:
-    flow = random_flow(dim, num_layers=2)
+def test_context_moves_every_dimension(kind, dim) -> None:
+    flow = random_flow(kind, dim, num_layers=2)
     z, context = inputs(1, dim)
     jacobian = torch.autograd.functional.jacobian(lambda c: flow.decode(z, c)[0], context)
     assert (jacobian.abs().amax(dim=(1, 2)) > 1e-6).all()
 
 
+@KINDS
 @pytest.mark.parametrize("method", ["forward", "inverse", "decode", "log_prob", "init_from_data"])
-def test_context_is_required(method) -> None:
-    flow = random_flow(7)
+def test_context_is_required(kind, method) -> None:
+    flow = random_flow(kind, 7)
     z, _ = inputs(4, 7)
     with pytest.raises(TypeError):
         getattr(flow, method)(z)
@@ -108,8 +134,9 @@ def test_context_is_required(method) -> None:
         getattr(flow, method)(z, torch.zeros(4, CONTEXT_DIM + 1, dtype=torch.float64))
 
 
-def test_rows_do_not_touch_each_other() -> None:
-    flow = random_flow(7)
+@KINDS
+def test_rows_do_not_touch_each_other(kind) -> None:
+    flow = random_flow(kind, 7)
     actions, context = inputs(20, 7)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
     permuted = flow.log_prob(actions[order], context[order])
@@ -119,22 +146,25 @@ def test_rows_do_not_touch_each_other() -> None:
     )
 
 
-def test_decode_is_forward_without_the_log_det() -> None:
-    flow = random_flow(7)
+@KINDS
+def test_decode_is_forward_without_the_log_det(kind) -> None:
+    flow = random_flow(kind, 7)
     z, context = inputs(20, 7)
     assert torch.equal(flow.decode(z, context), flow(z, context)[0])
 
 
-def test_a_fresh_flow_is_the_identity() -> None:
-    flow = RealNVP(7, CONTEXT_DIM, 4, [16, 16], max_log_scale=1.5).double()
+@KINDS
+def test_a_fresh_flow_is_the_identity(kind) -> None:
+    flow = make_flow(kind, 7, 4)
     z, context = inputs(20, 7)
     actions, log_det = flow(z, context)
-    assert torch.equal(actions, z)
-    assert torch.equal(log_det, torch.zeros(20, dtype=torch.float64))
+    torch.testing.assert_close(actions, z, rtol=0, atol=1e-14)
+    torch.testing.assert_close(log_det, torch.zeros_like(log_det), rtol=0, atol=1e-13)
 
 
-def test_samples_are_the_generators_and_their_latents_normal() -> None:
-    flow = random_flow(7)
+@KINDS
+def test_samples_are_the_generators_and_their_latents_normal(kind) -> None:
+    flow = random_flow(kind, 7)
     _, context = inputs(4000, 7)
     actions = flow.sample(context, torch.Generator().manual_seed(3))
     assert torch.equal(actions, flow.sample(context, torch.Generator().manual_seed(3)))
@@ -145,11 +175,13 @@ def test_samples_are_the_generators_and_their_latents_normal() -> None:
 
 
 @pytest.mark.parametrize("num_layers", [2, 3, 4])
-@pytest.mark.parametrize("is_random", [False, True], ids=["fresh", "random weights"])
-def test_init_from_data_normalises_the_latents_of_the_data(num_layers, is_random) -> None:
-    flow = random_flow(7, num_layers)
-    if not is_random:
-        flow = RealNVP(7, CONTEXT_DIM, num_layers, [16, 16], max_log_scale=1.5).double()
+@pytest.mark.parametrize(
+    ("kind", "is_random"),
+    [("affine", False), ("affine", True), ("spline", False)],
+    ids=["affine, fresh", "affine, random weights", "spline, straight"],
+)
+def test_init_from_data_normalises_the_latents_of_the_data(kind, num_layers, is_random) -> None:
+    flow = random_flow(kind, 7, num_layers) if is_random else make_flow(kind, 7, num_layers)
     noise, context = inputs(500, 7)
     actions = 0.1 * noise + noise[:, :1] ** 2 + context[:, :1] - 3.0
     before, _ = flow.inverse(actions, context)
@@ -161,8 +193,9 @@ def test_init_from_data_normalises_the_latents_of_the_data(num_layers, is_random
     torch.testing.assert_close(z.std(0, correction=0), ones, rtol=0, atol=1e-9)
 
 
-def test_init_from_data_survives_a_constant_dimension() -> None:
-    flow = RealNVP(7, CONTEXT_DIM, 4, [16, 16], max_log_scale=1.5).double()
+@KINDS
+def test_init_from_data_survives_a_constant_dimension(kind) -> None:
+    flow = make_flow(kind, 7, 4)
     actions, context = inputs(100, 7)
     actions[:, 3] = 0.25
     flow.init_from_data(actions, context)
@@ -170,11 +203,12 @@ def test_init_from_data_survives_a_constant_dimension() -> None:
     assert flow.sample(context, torch.Generator())[:, 3].sub(0.25).abs().max() < 0.1
 
 
-def test_normalisation_travels_with_the_state() -> None:
-    flow = random_flow(7)
+@KINDS
+def test_normalisation_travels_with_the_state(kind) -> None:
+    flow = random_flow(kind, 7)
     actions, context = inputs(100, 7)
     flow.init_from_data(3.0 * actions + 1.0, context)
-    other = RealNVP(7, CONTEXT_DIM, 4, [16, 16], max_log_scale=1.5).double()
+    other = make_flow(kind, 7, 4)
     other.load_state_dict(copy.deepcopy(flow.state_dict()))
     assert torch.equal(other.log_prob(actions, context), flow.log_prob(actions, context))
 
