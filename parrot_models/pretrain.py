@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
 from parrot_models.prior.card_page import card_page
@@ -18,6 +19,7 @@ from parrot_models.prior.trained_folder import write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
+    "vae": BETA_VAE,
 }
 
 
@@ -26,11 +28,13 @@ class PretrainParams(BaseModel):
 
     Attributes:
         bc: of behavior cloning, see `CloningParams`.
+        vae: of the beta-VAE, see `BetaVAEParams`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     bc: CloningParams
+    vae: BetaVAEParams
 
 
 def pretrain(

@@ -48,7 +48,16 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 16,
             "rollout_episodes": 1,
-        }
+        },
+        "vae": {
+            "log_every": 8,
+            "latent_dim": 4,
+            "width": 4,
+            "hidden": 8,
+            "steps": 6,
+            "batch_size": 8,
+            "probe_scenes": 10,
+        },
     },
     "finetune": {
         "tasks": [TASK],

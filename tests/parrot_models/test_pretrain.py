@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,41 +15,61 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
-from parrot_models.baselines import cloning
+from parrot_models.baselines import beta_vae_training, cloning
 from parrot_models.baselines.behavior_cloning import BehaviorCloning
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.prior.batches import TransitionBatches
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 7
-FILES = {"policy.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
+FILES = {"config.json", "history.csv", "metrics.json", "README.md"}
+OF_METHOD_FILES = {
+    "bc": {"policy.safetensors"},
+    "vae": {"vae.safetensors", "reconstructions.png"},
+}
 
 
 class KilledError(Exception):
     """Stands for a kill."""
 
 
-def params(**changes: object) -> PretrainParams:
-    values = {
-        "seed": 0,
-        "held_out_fraction": 0.34,
-        "augment": True,
-        "precision": "bf16",
-        "gradient_clip": 1.0,
-        "log_every": 3,
-        "checkpoint_every": 2,
+COMMON = {
+    "seed": 0,
+    "held_out_fraction": 0.34,
+    "augment": True,
+    "precision": "bf16",
+    "gradient_clip": 1.0,
+    "log_every": 3,
+    "checkpoint_every": 2,
+    "steps": STEPS,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+}
+OF_METHOD: dict[str, dict[str, object]] = {
+    "bc": {
         "encoder": "foveal",
         "feature_dim": 6,
         "window_dim": 0,
         "context_dim": 8,
         "hidden": [16],
-        "steps": STEPS,
-        "batch_size": 8,
-        "learning_rate": 1e-3,
         "rollout_seed": 1000,
         "rollout_episodes": 1,
-    }
-    return PretrainParams.model_validate({"bc": values | changes})
+    },
+    "vae": {
+        "latent_dim": 4,
+        "width": 4,
+        "hidden": 8,
+        "beta": 2.0,
+        "foreground_weight": 30.0,
+        "probe_seed": 1000,
+        "probe_scenes": 10,
+    },
+}
+
+
+def params(**changes: object) -> PretrainParams:
+    parts = {name: COMMON | of_method | changes for name, of_method in OF_METHOD.items()}
+    return PretrainParams.model_validate(parts)
 
 
 @pytest.fixture(scope="module")
@@ -59,32 +80,42 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shards(tmp_path_factory.mktemp("data") / "shards", episodes)
 
 
-@pytest.fixture(autouse=True)
-def few_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloning, "NUM_INIT", 16)
-    monkeypatch.setattr(cloning, "NUM_LOGGED", 16)
+@pytest.fixture(autouse=True, scope="module")
+def few_transitions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (beta_vae_training, cloning):
+            patch.setattr(module, "NUM_INIT", 16)
+            patch.setattr(module, "NUM_LOGGED", 16)
+        yield
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def train(data: Path, out: Path, progress: Progress = silent, **changes: object) -> dict:
-    return pretrain(params(**changes), ENVIRONMENT, "bc", data, out, progress=progress)
+def train(
+    data: Path, out: Path, method: str, progress: Progress = silent, **changes: object
+) -> dict:
+    return pretrain(params(**changes), ENVIRONMENT, method, data, out, progress=progress)
 
 
-@pytest.fixture
-def whole(data: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module", params=METHODS)
+def method(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory, method: str) -> Path:
     """A training that nobody killed."""
-    metrics = train(data, tmp_path / "whole" / "bc")
-    out = tmp_path / "whole" / "bc"
+    out = tmp_path_factory.mktemp("whole") / method
+    metrics = train(data, out, method)
     assert metrics == json.loads((out / "metrics.json").read_text())
     return out
 
 
 @pytest.mark.parametrize("call", [2, NUM_EPISODES, NUM_EPISODES + 3, NUM_EPISODES + STEPS - 1])
 def test_a_killed_training_ends_in_the_same_bytes(
-    data: Path, whole: Path, tmp_path: Path, call: int
+    data: Path, whole: Path, tmp_path: Path, method: str, call: int
 ) -> None:
     calls = iter(range(call + 1))
 
@@ -92,21 +123,22 @@ def test_a_killed_training_ends_in_the_same_bytes(
         if next(calls) == call:
             raise KilledError
 
-    out = tmp_path / "killed" / "bc"
+    out = tmp_path / "killed" / method
     with pytest.raises(KilledError):
-        train(data, out, kill)
+        train(data, out, method, kill)
     assert not out.exists()
-    train(data, out)
+    train(data, out, method)
     assert files_of(out) == files_of(whole)
-    assert set(files_of(whole)) == FILES
-    assert [path.name for path in out.parent.iterdir()] == ["bc"]
+    assert set(files_of(whole)) == FILES | OF_METHOD_FILES[method]
+    assert [path.name for path in out.parent.iterdir()] == [method]
 
 
-def test_the_config_says_what_the_policy_was_made_from(whole: Path, data: Path) -> None:
+def test_the_config_says_what_the_model_was_made_from(whole: Path, data: Path, method: str) -> None:
     config = json.loads((whole / "config.json").read_text())
+    assert config["method"] == method
     assert config["data_manifest_sha256"] == sha256_file(data / "manifest.json")
     assert config["params"]["environment"] == ENVIRONMENT.model_dump()
-    assert BehaviorCloning.load(whole).architecture.feature_dim == 6
+    assert config["params"]["pretrain"] == COMMON | OF_METHOD[method]
 
 
 def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -> None:
@@ -115,7 +147,7 @@ def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -
 
     def likelihood(steps: int) -> float:
         out = tmp_path / str(steps)
-        train(data, out, steps=steps, learning_rate=5e-3, precision="fp32")
+        train(data, out, "bc", steps=steps, learning_rate=5e-3, precision="fp32")
         policy = BehaviorCloning.load(out)
         with torch.inference_mode():
             context = policy.context(batch.images, batch.proprioception)
@@ -124,9 +156,19 @@ def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -
     assert likelihood(60) > likelihood(1) + 1.0
 
 
+def test_a_vae_raises_the_bound_of_its_data(data: Path, tmp_path: Path) -> None:
+    """And lowers the error where objects are below that of no object at all."""
+    little, more = (
+        train(data, tmp_path / str(steps), "vae", steps=steps, learning_rate=1e-2)
+        for steps in (1, 60)
+    )
+    assert more["elbo"] > little["elbo"] + 100.0
+    assert more["object_error"] < little["object_error_of_mean_picture"]
+
+
 def test_an_unknown_method_is_named(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no method 'vae' is pre-trained; choose one of bc"):
-        pretrain(params(), ENVIRONMENT, "vae", data, tmp_path / "out")
+    with pytest.raises(UserError, match="no method 'gan' is pre-trained; choose one of bc, vae"):
+        pretrain(params(), ENVIRONMENT, "gan", data, tmp_path / "out")
     assert not (tmp_path / "out.partial").exists()
 
 

@@ -1,0 +1,227 @@
+"""How a beta-VAE learns pictures, and how well it sees unseen objects then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.envs.tabletop import make_task_env
+from parrot_data.progress import Progress
+from parrot_models.baselines.beta_vae import (
+    BetaVAE,
+    VAEArchitecture,
+    evidence_bound,
+    is_foreground,
+)
+from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.networks.device import CPU
+from parrot_models.networks.precision import layers_in
+from parrot_models.prior.augment import augment
+from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.fitting import fit
+from parrot_models.prior.history import curve_log
+from parrot_models.prior.probe import PROBE_TASKS, draw_probe_scenes, encoded, probe_errors_cm
+
+NUM_INIT = 4096  # transitions that make the mean picture
+NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics
+NUM_DRAWN = 12  # pictures a row of reconstructions.png
+DRAWN_SCALE = 2
+ACTIVE_VARIANCE = 0.01  # of a latent's mean over pictures (Burda et al. 2016)
+FIT_STREAM, INIT_STREAM, LOG_STREAM = 5, 6, 7  # those of the other trainings are 0 to 4
+
+
+class BetaVAEParams(PretrainingParams):
+    """`pretrain.vae` of params.yaml.
+
+    Attributes:
+        augment: whether to mirror scenes and shuffle colours.
+        precision: "bf16" or "fp32" products in the layers.
+        latent_dim, width, hidden: see `VAEArchitecture`.
+        beta: weight of the KL against the log-likelihood, both in nats.
+        foreground_weight: precision of the pixels of objects, against 1.
+        probe_seed, probe_scenes: of the linear probe, scenes a task.
+    """
+
+    augment: bool
+    precision: Literal["bf16", "fp32"]
+    latent_dim: int = Field(ge=1)
+    width: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    beta: float = Field(ge=0)
+    foreground_weight: float = Field(ge=1)
+    probe_seed: int = Field(ge=0)
+    probe_scenes: int = Field(ge=5)
+
+
+def make_vae(params: BetaVAEParams, environment: EnvironmentParams) -> BetaVAE:
+    """The VAE that these params ask for, with freshly drawn weights."""
+    size = environment.image_size
+    return BetaVAE(VAEArchitecture(size, params.latent_dim, params.width, params.hidden))
+
+
+def fit_vae(
+    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, work: Path, progress: Progress
+) -> None:
+    """Maximise E log p(picture | z) - beta KL; both go to `work / history.csv`."""
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae.init_from_data(batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM)).images)
+    log = _bound_log(params, vae, batches, work / "history.csv")
+
+    def loss_at(step: int) -> Tensor:
+        rng = step_generator(params.seed, step, FIT_STREAM)
+        batch = batches.sample(params.batch_size, rng)
+        images = augment(batch, rng).images if params.augment else batch.images
+        noise = _noise(rng, len(images), vae)
+        with layers_in(params.precision, CPU):
+            bound = evidence_bound(vae, images, noise, params.foreground_weight)
+        loss = (params.beta * bound.kl - bound.log_likelihood).mean()
+        return loss / vae.mean_picture.numel()
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, params.steps, f"beta-VAE, loss {loss:.3f} nats a value")
+        if params.is_logged(step + 1):
+            log(step + 1)
+
+    weights = list(vae.parameters())
+    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step)
+
+
+def judge_vae(
+    params: BetaVAEParams,
+    vae: BetaVAE,
+    batches: TransitionBatches,
+    environment: EnvironmentParams,
+    work: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The bound and errors on held-out pictures, and what features tell of unseen objects.
+
+    Errors are root mean squares of RGB, in shares of the pixel range: of all pixels, of those of
+    objects, and of the latter for a guess of the mean picture. reconstructions.png is drawn into
+    the work folder.
+    """
+    progress(1, 2, "reconstructions")
+    held_out = next(batches.held_out(NUM_LOGGED)).images
+    log_likelihood, kl = _mean_bound(params, vae, held_out, "fp32")
+    unseen = _unseen_pictures(environment, params.probe_seed)
+    _draw(vae, [_spread(held_out), unseen], work / "reconstructions.png")
+    progress(2, 2, "linear probes")
+    of_features = {"features": encoded(lambda images, _p: vae.features(images), vae.device)}
+    return {
+        "elbo": log_likelihood - kl,
+        "log_likelihood": log_likelihood,
+        "kl": kl,
+        "num_active_latents": _num_active(vae, held_out),
+        **_errors(vae, held_out),
+        "unseen_object_error": _errors(vae, unseen)["object_error"],
+        "probe_error_cm": probe_errors_cm(
+            environment, of_features, params.probe_seed, params.probe_scenes
+        ),
+    }
+
+
+@torch.inference_mode()
+def _mean_bound(
+    params: BetaVAEParams, vae: BetaVAE, images: Tensor, precision: str
+) -> tuple[float, float]:
+    """Mean log-likelihood at one z a picture, always the same noise, and mean KL; nats."""
+    noise = _noise(step_generator(params.seed, 0, LOG_STREAM), len(images), vae)
+    with layers_in(precision, CPU):
+        bound = evidence_bound(vae, images, noise, params.foreground_weight)
+    return float(bound.log_likelihood.mean()), float(bound.kl.mean())
+
+
+def _bound_log(
+    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, path: Path
+) -> Callable[[int], None]:
+    """Log both parts of the bound on training and held-out pictures; see `curve_log`."""
+    train = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM)).images
+    held_out = next(batches.held_out(NUM_LOGGED)).images
+    parts = ("log_likelihood", "kl")
+    columns = [f"{name}_{part}" for name in ("train", "validation") for part in parts]
+
+    def measure() -> Sequence[float]:
+        seen = (train, held_out)
+        return [part for images in seen for part in _mean_bound(params, vae, images, "fp32")]
+
+    return curve_log(path, columns, measure)
+
+
+def _noise(rng: np.random.Generator, count: int, vae: BetaVAE) -> Tensor:
+    shape = (count, vae.architecture.latent_dim)
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+@torch.inference_mode()
+def _errors(vae: BetaVAE, images: Tensor) -> dict[str, float]:
+    difference = vae.difference(images)
+    decoded = vae.decode(vae.posterior(difference).mean)
+    error = (decoded - difference)[:, :3].square().mean(1, keepdim=True)
+    objects = is_foreground(difference)
+    return {
+        "reconstruction_error": _root_mean(error),
+        "object_error": _root_mean(error[objects]),
+        "object_error_of_mean_picture": _root_mean(
+            difference[:, :3].square().mean(1, keepdim=True)[objects]
+        ),
+    }
+
+
+def _root_mean(squares: Tensor) -> float:
+    """Root of their mean; 0 of none: pictures without an object have no error in one."""
+    return float(squares.mean().sqrt()) if len(squares) else 0.0
+
+
+@torch.inference_mode()
+def _num_active(vae: BetaVAE, images: Tensor) -> int:
+    """Latents that tell pictures apart: the variance of their mean is above a hundredth."""
+    return int((vae.features(images).var(0) > ACTIVE_VARIANCE).sum())
+
+
+def _unseen_pictures(environment: EnvironmentParams, seed: int) -> Tensor:
+    """Pictures uint8 (NUM_DRAWN, S, S, 3) of the probe's scenes, of all tasks alike."""
+    pictures = []
+    for task in PROBE_TASKS:
+        env = make_task_env(task, environment)
+        pictures.append(draw_probe_scenes(env, seed, NUM_DRAWN // len(PROBE_TASKS)).images)
+        env.close()
+    return torch.from_numpy(np.concatenate(pictures))
+
+
+def _spread(images: Tensor) -> Tensor:
+    """NUM_DRAWN pictures, or all there are, from the first to the last."""
+    places = np.linspace(0, len(images) - 1, min(NUM_DRAWN, len(images))).astype(int)
+    return images[torch.from_numpy(places)]
+
+
+@torch.inference_mode()
+def _draw(vae: BetaVAE, rows: Sequence[Tensor], path: Path) -> None:
+    """Draw rows of pictures uint8 (B, S, S, 3), each above its reconstructions."""
+    lines = [line for images in rows for line in (images, vae.reconstructions(images))]
+    longest = max(len(line) for line in lines)
+    strips = [
+        np.concatenate(
+            [*line.numpy(), *[np.full_like(line[0].numpy(), 255)] * (longest - len(line))], axis=1
+        )
+        for line in lines
+    ]
+    sheet = Image.fromarray(np.concatenate(strips))
+    size = (DRAWN_SCALE * sheet.width, DRAWN_SCALE * sheet.height)
+    sheet.resize(size, Image.Resampling.NEAREST).save(path)
+
+
+BETA_VAE = Pretraining(
+    make=make_vae,
+    fit=fit_vae,
+    judge=judge_vae,
+    card="A beta-VAE of pictures of a tabletop (Higgins et al., ICLR 2017), weighted towards "
+    "coloured objects.\nIts posterior mean is what an agent sees in place of pixels.",
+)
