@@ -84,13 +84,13 @@ class BetaVAE(nn.Module):
                 f"multiple of {STRIDES}, not {a.image_size}"
             )
         side, deep = a.image_size // STRIDES, 2 * a.width
-        halve = {"kernel_size": 4, "stride": 2, "padding": 1}
+        halve = (4, 2, 1)  # kernel, stride, padding
         self.encoder = nn.Sequential(
-            nn.Conv2d(NUM_PLANES, a.width, **halve),
+            nn.Conv2d(NUM_PLANES, a.width, *halve),
             nn.ReLU(inplace=True),
-            nn.Conv2d(a.width, deep, **halve),
+            nn.Conv2d(a.width, deep, *halve),
             nn.ReLU(inplace=True),
-            nn.Conv2d(deep, deep, **halve),
+            nn.Conv2d(deep, deep, *halve),
             nn.ReLU(inplace=True),
             nn.Flatten(),
             mlp(deep * side**2, [a.hidden], 2 * a.latent_dim),
@@ -99,11 +99,11 @@ class BetaVAE(nn.Module):
             mlp(a.latent_dim, [a.hidden], deep * side**2),
             nn.ReLU(inplace=True),
             nn.Unflatten(1, (deep, side, side)),
-            nn.ConvTranspose2d(deep, deep, **halve),
+            nn.ConvTranspose2d(deep, deep, *halve),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(deep, a.width, **halve),
+            nn.ConvTranspose2d(deep, a.width, *halve),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(a.width, NUM_PLANES, **halve),
+            nn.ConvTranspose2d(a.width, NUM_PLANES, *halve),
         )
         self.mean_picture: Tensor
         empty = torch.zeros(1, NUM_PLANES, a.image_size, a.image_size)
