@@ -13,11 +13,13 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
 from parrot_models.prior.card_page import card_page
 from parrot_models.prior.trained_folder import write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
+    "trajectories": TRAJECTORIES,
 }
 
 
@@ -26,11 +28,13 @@ class PretrainParams(BaseModel):
 
     Attributes:
         bc: of behavior cloning, see `CloningParams`.
+        trajectories: of a VAE over whole trajectories, see `TrajectoryParams`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     bc: CloningParams
+    trajectories: TrajectoryParams
 
 
 def pretrain(
