@@ -48,7 +48,18 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 16,
             "rollout_episodes": 1,
-        }
+        },
+        "trajectories": {
+            "log_every": 8,
+            "feature_dim": 6,
+            "context_dim": 8,
+            "hidden": [16],
+            "latent_dim": 4,
+            "steps": 6,
+            "batch_size": 4,
+            "rollout_episodes": 1,
+            "demonstrations": 1,
+        },
     },
     "finetune": {
         "tasks": [TASK],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,8 +40,8 @@ class TrajectoryParams(PretrainingParams):
             all of them for one decision an episode.
         encoder, feature_dim, context_dim, hidden, latent_dim: see `TrajectoryArchitecture`.
         kl_weight: of the divergence in the bound, w in `trajectory_vae`.
-        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family,
-            and of the demonstrations to reproduce.
+        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
+        demonstrations: to reproduce in such scenes, per family.
     """
 
     augment: bool
@@ -54,6 +55,7 @@ class TrajectoryParams(PretrainingParams):
     kl_weight: float = Field(gt=0)
     rollout_seed: int = Field(ge=0)
     rollout_episodes: int = Field(ge=1)
+    demonstrations: int = Field(ge=1)
 
 
 def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> TrajectoryVAE:
@@ -126,7 +128,7 @@ def judge_model(
     are encoded, decoded and acted out open loop; rollouts draw z from N(0, I).
     """
     trajectories = TrajectoryBatches(batches, params.chunk_steps)
-    seed, count = params.rollout_seed, params.rollout_episodes
+    seed = params.rollout_seed
     progress(1, 5, "bound of held-out episodes")
     metrics: dict[str, Any] = {
         **bound_metrics(model, trajectories.held_out(params.batch_size), params.seed, "fp32"),
@@ -135,13 +137,13 @@ def judge_model(
     for part, family in enumerate(FAMILIES, start=2):
         progress(part, 5, f"demonstrations to reproduce, {family}")
         metrics[f"{family}_reproduced_rate"] = reproduced_rate(
-            environment, family, seed, count, lambda episode: act_out(model, episode)
+            environment, family, seed, params.demonstrations, partial(act_out, model)
         )
     rollouts = rollout_metrics(
         environment,
         {"rollout": lambda: random_trajectories(model, torch.Generator().manual_seed(seed))},
         seed,
-        count,
+        params.rollout_episodes,
         lambda part, family: progress(part + 3, 5, f"rollouts, {family}"),
     )
     return metrics | rollouts
