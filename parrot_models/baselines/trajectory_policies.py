@@ -22,8 +22,8 @@ def random_trajectories(model: TrajectoryVAE, generator: torch.Generator) -> Sel
 
 def act_out(model: TrajectoryVAE, demonstration: Episode) -> SelectAction:
     """Decode the latents of a demonstration, each where it has led; for one episode."""
-    latents = iter(encoded(model, demonstration).split(1))
-    return _open_loop(model, lambda: next(latents))
+    latents = iter(encoded(model, demonstration))
+    return _open_loop(model, lambda: next(latents)[None])
 
 
 @torch.inference_mode()

@@ -149,7 +149,7 @@ class TrajectoryVAE(nn.Module):
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
         """The actions (B, T, 7) in [-1, 1] of latents (B, L) and context (B, context_dim)."""
         flat: Tensor = self.decoder(torch.cat([z, context], -1))
-        return torch.tanh(flat).unflatten(-1, (self.num_steps, ACTION_DIM))
+        return torch.tanh(flat).view(-1, self.num_steps, ACTION_DIM)
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
