@@ -52,6 +52,7 @@ TINY: dict[str, dict[str, Any]] = {
         "trajectories": {
             "log_every": 8,
             "feature_dim": 6,
+            "window_dim": 0,
             "context_dim": 8,
             "hidden": [16],
             "latent_dim": 4,

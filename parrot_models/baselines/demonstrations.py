@@ -37,7 +37,7 @@ def reproduced_rate(
     seed: int,
     count: int,
     act_out: Callable[[Episode], SelectAction],
-) -> float:
+) -> float | None:
     """Share of successful demonstrations that succeed again when they are acted out.
 
     Args:
@@ -48,7 +48,7 @@ def reproduced_rate(
         act_out: the policy that repeats a demonstration in its scene, as that was at its start.
 
     Returns:
-        The share; not a number where no demonstration succeeded.
+        The share; None where no demonstration succeeded.
     """
     env = unseen_scenes(environment, family, NUM_OBJECTS)
     successes = []
@@ -60,4 +60,4 @@ def reproduced_rate(
             observation, _, _, is_truncated, info = env.step(policy(observation))
         successes.append(bool(info["is_success"]))
     env.close()
-    return float(np.mean(successes)) if successes else float("nan")
+    return float(np.mean(successes)) if successes else None

@@ -18,7 +18,7 @@ from parrot_models.baselines.trajectory_bound import bound_metrics, bound_of, er
 from parrot_models.baselines.trajectory_policies import act_out, random_trajectories
 from parrot_models.baselines.trajectory_vae import TrajectoryArchitecture, TrajectoryVAE
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.augment import augment
+from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
@@ -34,11 +34,12 @@ class TrajectoryParams(PretrainingParams):
     """`pretrain.trajectories` of params.yaml.
 
     Attributes:
-        augment: whether to mirror scenes and shuffle colours.
+        augment: whether to mirror scenes, shuffle colours and paint what stands on the table.
         precision: "bf16" or "fp32" products in the encoder of observations.
         chunk_steps: actions a trajectory, T in `trajectory_vae`; a divisor of the episode's steps,
             all of them for one decision an episode.
-        encoder, feature_dim, context_dim, hidden, latent_dim: see `TrajectoryArchitecture`.
+        encoder, feature_dim, window_dim, context_dim, hidden, latent_dim: see
+            `TrajectoryArchitecture`.
         kl_weight: of the divergence in the bound, w in `trajectory_vae`.
         rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
         demonstrations: to reproduce in such scenes, per family.
@@ -49,6 +50,7 @@ class TrajectoryParams(PretrainingParams):
     chunk_steps: int = Field(ge=1)
     encoder: Literal["foveal", "fast", "paper"]
     feature_dim: int = Field(ge=1)
+    window_dim: int = Field(ge=0)
     context_dim: int = Field(ge=1)
     hidden: list[int] = Field(min_length=1)
     latent_dim: int = Field(ge=1)
@@ -65,6 +67,7 @@ def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> Traj
         proprioception=environment.proprioception,
         encoder=params.encoder,
         feature_dim=params.feature_dim,
+        window_dim=params.window_dim,
         context_dim=params.context_dim,
         hidden=params.hidden,
         latent_dim=params.latent_dim,
@@ -85,6 +88,7 @@ def fit_model(
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = trajectories.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
     model.init_from_data(some.images)
+    backdrop = backdrop_of(some.images)
     logged = trajectories.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM))
 
     def measured() -> list[float]:
@@ -98,7 +102,7 @@ def fit_model(
     def loss_at(step: int) -> torch.Tensor:
         rng = step_generator(params.seed, step, FIT_STREAM)
         batch = trajectories.sample(params.batch_size, rng)
-        batch = augment(batch, rng) if params.augment else batch
+        batch = augment(batch, rng, backdrop) if params.augment else batch
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with layers_in(params.precision, model.device):
             context = model.context(batch.images, batch.proprioception)

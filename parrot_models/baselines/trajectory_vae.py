@@ -54,7 +54,7 @@ class TrajectoryArchitecture:
         image_size: side of the pictures, pixels.
         proprioception: whether it also reads the gripper's pose and opening.
         encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
-        feature_dim: width of its features, three a map for "foveal".
+        feature_dim, window_dim: see `make_context_encoder`.
         context_dim: width of the trunk's output.
         hidden: widths of the hidden layers of posterior and decoder.
         latent_dim: width of z.
@@ -65,6 +65,7 @@ class TrajectoryArchitecture:
     proprioception: bool
     encoder: str
     feature_dim: int
+    window_dim: int
     context_dim: int
     hidden: list[int]
     latent_dim: int
@@ -83,7 +84,7 @@ class TrajectoryVAE(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim,
+            a.encoder, a.image_size, a.feature_dim, a.window_dim,
             proprioception=a.proprioception, section="pretrain.trajectories",
         )  # fmt: skip
         width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception

@@ -43,6 +43,7 @@ def params(**changes: object) -> TrajectoryParams:
         "chunk_steps": 4,
         "encoder": "foveal",
         "feature_dim": 6,
+        "window_dim": 0,
         "context_dim": 8,
         "hidden": [16],
         "latent_dim": 4,
@@ -69,8 +70,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_trajectories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trajectory_training, "NUM_INIT", 16)
     monkeypatch.setattr(trajectory_training, "NUM_LOGGED", 16)
-    # An episode of 8 steps is too short to succeed: no demonstrations.
-    monkeypatch.setattr(trajectory_training, "reproduced_rate", lambda *_arguments: 0.0)
 
 
 def train(data: Path, out: Path, progress: Progress = silent) -> None:

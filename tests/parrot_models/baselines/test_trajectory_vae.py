@@ -26,6 +26,7 @@ ARCHITECTURE = TrajectoryArchitecture(
     proprioception=True,
     encoder="foveal",
     feature_dim=6,
+    window_dim=0,
     context_dim=8,
     hidden=[16],
     latent_dim=4,
