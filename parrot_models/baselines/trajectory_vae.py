@@ -1,11 +1,11 @@
 """A VAE over whole trajectories of actions: what the baseline TrajRL of PARROT acts with.
 
-PARROT (Singh et al. 2021, section 5) compares with a method that "models entire trajectories" with
-a VAE and lets an agent choose the latent, once an episode. The scheme is that of Ghadirzadeh et al.
-(2017), "Deep predictive policy training using reinforcement learning", and (2020), "Data-efficient
-visuomotor policy training using reinforcement learning and generative models": a beta-VAE (Higgins
-et al. 2017) of the motor commands of an episode, whose decoder is then driven open loop. PARROT's
-is conditioned on the first observation besides. With z ~ q(z | a_1..T, s_1) training raises
+PARROT (Singh et al. 2021, section 5) compares with a method that fits a VAE to whole trajectories,
+conditioned on the first observation, and lets an agent choose the latent. The scheme is that of
+Ghadirzadeh et al. (2017), "Deep predictive policy training using reinforcement learning", and
+(2020), "Data-efficient visuomotor policy training using reinforcement learning and generative
+models": a beta-VAE (Higgins et al. 2017) of an episode's motor commands, whose decoder then drives
+the robot open loop. With z ~ q(z | a_1..T, s_1) training raises
 
     E_q log p(a_1..T | z, s_1) + E_q log p(c_1..T | z, s_1) - w KL(q | N(0, I)).
 
@@ -13,7 +13,8 @@ What the papers leave open, and what was chosen:
 
 - Open loop, errors add up: a step's error of a tenth of an action moves all that follows by 5 mm.
   So p counts the path besides, c_t = a_1 + ... + a_t of the translations, which weighs what lasts
-  more than what the next step takes back. (The first term alone with the last is an ELBO.)
+  more than what the next step takes back. Without that term, and with w = 1, it is the ELBO, which
+  is what metrics report.
 - Both p are Gaussians around what the decoder says, with one learned deviation a dimension, so that
   no weights between dimensions are to be tuned: the sigma-VAE of Rybkin et al. (2021), "Simple and
   effective VAE training with calibrated decoders".
