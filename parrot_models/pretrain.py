@@ -14,12 +14,14 @@ from parrot_data.progress import Progress, silent
 from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
 from parrot_models.prior.card_page import card_page
 from parrot_models.prior.trained_folder import write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
     "vae": BETA_VAE,
+    "trajectories": TRAJECTORIES,
 }
 
 
@@ -29,12 +31,14 @@ class PretrainParams(BaseModel):
     Attributes:
         bc: of behavior cloning, see `CloningParams`.
         vae: of the beta-VAE, see `BetaVAEParams`.
+        trajectories: of a VAE over whole trajectories, see `TrajectoryParams`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     bc: CloningParams
     vae: BetaVAEParams
+    trajectories: TrajectoryParams
 
 
 def pretrain(

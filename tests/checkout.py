@@ -58,6 +58,18 @@ TINY: dict[str, dict[str, Any]] = {
             "batch_size": 8,
             "probe_scenes": 10,
         },
+        "trajectories": {
+            "log_every": 8,
+            "feature_dim": 6,
+            "window_dim": 0,
+            "context_dim": 8,
+            "hidden": [16],
+            "latent_dim": 4,
+            "steps": 6,
+            "batch_size": 4,
+            "rollout_episodes": 1,
+            "demonstrations": 1,
+        },
     },
     "finetune": {
         "tasks": [TASK],
