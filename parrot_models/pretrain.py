@@ -12,12 +12,14 @@ from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
+from parrot_models.baselines.options_training import OPTIONS, OptionParams
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
 from parrot_models.prior.card_page import card_page
 from parrot_models.prior.trained_folder import write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
+    "options": OPTIONS,
 }
 
 
@@ -26,11 +28,13 @@ class PretrainParams(BaseModel):
 
     Attributes:
         bc: of behavior cloning, see `CloningParams`.
+        options: of options discovered in demonstrations, see `OptionParams`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     bc: CloningParams
+    options: OptionParams
 
 
 def pretrain(

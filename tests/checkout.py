@@ -48,7 +48,20 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 16,
             "rollout_episodes": 1,
-        }
+        },
+        "options": {
+            "log_every": 8,
+            "feature_dim": 6,
+            "window_dim": 0,
+            "context_dim": 8,
+            "hidden": [16],
+            "posterior_width": 8,
+            "pictures_per_episode": 3,
+            "steps": 6,
+            "batch_size": 4,
+            "rollout_episodes": 1,
+            "demonstrations": 1,
+        },
     },
     "finetune": {
         "tasks": [TASK],

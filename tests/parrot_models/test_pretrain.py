@@ -48,7 +48,8 @@ def params(**changes: object) -> PretrainParams:
         "rollout_seed": 1000,
         "rollout_episodes": 1,
     }
-    return PretrainParams.model_validate({"bc": values | changes})
+    bc = cloning.CloningParams.model_validate(values | changes)
+    return PretrainParams.model_construct(bc=bc)
 
 
 @pytest.fixture(scope="module")
