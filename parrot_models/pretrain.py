@@ -13,6 +13,7 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
+from parrot_models.baselines.options_training import OPTIONS, OptionParams
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
 from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
 from parrot_models.prior.card_page import card_page
@@ -22,6 +23,7 @@ METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
     "vae": BETA_VAE,
     "trajectories": TRAJECTORIES,
+    "options": OPTIONS,
 }
 
 
@@ -32,6 +34,7 @@ class PretrainParams(BaseModel):
         bc: of behavior cloning, see `CloningParams`.
         vae: of the beta-VAE, see `BetaVAEParams`.
         trajectories: of a VAE over whole trajectories, see `TrajectoryParams`.
+        options: of options discovered in demonstrations, see `OptionParams`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -39,6 +42,7 @@ class PretrainParams(BaseModel):
     bc: CloningParams
     vae: BetaVAEParams
     trajectories: TrajectoryParams
+    options: OptionParams
 
 
 def pretrain(
