@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from parrot_models.rl.methods import AgentParams
+from parrot_models.rl.agent_params import AgentParams
 
 
 class FinetuneParams(BaseModel):
@@ -26,6 +26,9 @@ class FinetuneParams(BaseModel):
         checkpoint_every_steps: env steps between checkpoints of a run under way.
         curve_window_episodes: training episodes that a success rate of the curve is a mean of.
         curve_every_episodes: episodes between two rows of the curve.
+        explore_share: share of the training episodes of prior_explore that the prior drives.
+        demo_episodes: first training episodes of parrot_demo, which the prior drives and which are
+            kept.
         video_episodes: evaluation episodes in video.gif.
         agent: see `AgentParams`.
     """
@@ -48,6 +51,8 @@ class FinetuneParams(BaseModel):
     checkpoint_every_steps: int = Field(ge=1)
     curve_window_episodes: int = Field(ge=1)
     curve_every_episodes: int = Field(ge=1)
+    explore_share: float = Field(ge=0, le=1)
+    demo_episodes: int = Field(ge=1)
     video_episodes: int = Field(ge=1)
     agent: AgentParams
 
