@@ -110,7 +110,7 @@ def _params_sha256(
 ) -> str:
     # The matrix is left out: another seed in it does not change this run.
     values = {
-        "finetune": params.model_dump(exclude={"tasks", "methods", "seeds"}),
+        "finetune": params.model_dump(exclude={"tasks", "methods", "seeds", "parts", "flows"}),
         "evaluate": evaluation.model_dump(),
         "environment": environment.model_dump(),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -142,3 +143,12 @@ def named_method(name: str) -> Method[Any]:
     if name not in METHODS:
         raise UserError(f"no method is called {name!r}; choose one of {', '.join(METHODS)}")
     return METHODS[name]
+
+
+def part_folder(name: str) -> Path:
+    """Where `dvc.yaml` puts what a method is pre-trained as, relative to the pipeline's folder.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    return Path("models") / named_method(name).part.name

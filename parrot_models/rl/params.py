@@ -12,6 +12,8 @@ class FinetuneParams(BaseModel):
 
     Attributes:
         tasks, methods, seeds: the matrix of runs; a run is one of each.
+        parts: of section `pretrain`, what dvc.yaml pre-trains for methods of the matrix.
+        flows: the same of `train_prior.flow`, beside the prior's own.
         env_steps: length of a run, rounded up to whole rounds of one episode an environment.
         num_envs: environments that are lived in at the same time, each in a process if they are
             several.
@@ -38,6 +40,8 @@ class FinetuneParams(BaseModel):
     tasks: list[str]
     methods: list[str]
     seeds: list[str]
+    parts: list[str]
+    flows: list[str]
     env_steps: int = Field(ge=1)
     num_envs: int = Field(ge=1)
     warmup_steps: int = Field(ge=1)

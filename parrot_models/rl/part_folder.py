@@ -79,10 +79,18 @@ def part_sha256(part: Part[Any], folder: Path) -> dict[str, str]:
     Raises:
         UserError: there is nothing pre-trained.
     """
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob(CONFIG)])
-    if len(files) < 2:
+    if not is_trained(folder):
         raise UserError(
             f"{folder} holds no {part.name} ({CONFIG} and weights): run `{part.command}`, or name "
             "the folder it wrote"
         )
-    return {path.name: sha256_file(path) for path in files}
+    return {path.name: sha256_file(path) for path in _files(folder)}
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a folder holds something pre-trained."""
+    return len(_files(folder)) > 1
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.safetensors"), *folder.glob(CONFIG)])
