@@ -1,4 +1,12 @@
-"""A cloned policy to learn on from: it acts in the warm-up, and is what the actor starts as."""
+"""A cloned policy to learn on from: it acts in the warm-up, and is what the actor starts as.
+
+What could wreck the actor is kept from it. Critics are new and know nothing: the first updates,
+`finetune.critic_only_updates`, leave actor and temperature alone, and learn from what the clone
+did. The entropy bonus starts small (`agent.initial_temperature`) and grows only when the policy's
+entropy is below `agent.target_entropy`; a clone's entropy is close to -7 times log_prob_per_dim of
+its metrics.json, so that the default of -7 nats asks no policy for more chance that fits its data
+by less than 1 nat a dimension. The encoder stays frozen: only critics' losses train a trunk here.
+"""
 
 from __future__ import annotations
 

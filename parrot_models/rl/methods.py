@@ -1,4 +1,11 @@
-"""The methods that can be compared, each a composition of the same parts."""
+"""The methods that can be compared, each a composition of the same parts.
+
+They are those of PARROT's own comparison (Singh et al., 2021, section 5) and rivals of later years:
+RLPD (Ball et al., 2023) for what is kept in memory, DSRL (Wagenmaker et al., 2025) for acting
+through the noise of flow matching. What an agent of each sees is what its own part encodes, and the
+gripper's pose, so that no baseline hangs on the flow; `sac` alone sees the prior's features, to
+differ from `parrot` in nothing but its actions.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +127,8 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         "flow_matching": Method(MATCHING, _latent, _as_the_prior),
         # SAC from scratch on the robot's actions; it sees what parrot sees, the prior's features.
         "sac": Method(PRIOR, _direct, _unit),
-        # The same; the prior acts in the warm-up, and in a share of the episodes after it.
+        # The same; the prior acts in the warm-up, and in a share of the episodes after it: in whole
+        # ones, since single steps of it would lead nowhere.
         "prior_explore": Method(PRIOR, _guided, _unit, explores_with_prior=True),
         # SAC from a cloned actor and its encoder, critics from scratch; the clone warms up.
         "bc_sac": Method(CLONE, _cloned, _unit, make_actor=ClonedActor, always_features=True),
