@@ -56,7 +56,7 @@ def _data_links(data: Path, recorded: str) -> dict[str, str]:
 def _prior_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     return {
         "params of prior": _sha256_of(config.get("params")),
-        "prior": _hash_of(folder / PRIOR),
+        "prior": _hash_of(next(iter(sorted(folder.glob("*.safetensors"))), folder / PRIOR)),
     }
 
 

@@ -17,7 +17,8 @@ class AgentParams(BaseModel):
         encoder: name of that encoder; read where `observe` is "image".
         encoder_dim: width of its output.
         latent_bound: half-width of the box of z.
-        decision_steps: most robot steps that a decision of traj_rl or hirl lasts.
+        decision_steps: most robot steps that a decision of traj_rl or hirl lasts; a trajectory may
+            be shorter, an option end by itself.
         hidden: widths of the hidden layers of actor and critics.
         learning_rate: of actor, critics and temperature.
         polyak: share of the critics that their targets take over at every update.

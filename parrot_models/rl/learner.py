@@ -206,9 +206,10 @@ class Learner:
             self.agent.standardize_by(self.replay.all_observations())
 
     def _learn(self) -> None:
-        """Do all updates that are due."""
+        """Do all updates that are due, once there is something to learn from."""
         self.agent.scale_learning_rates(self._rate())
-        while self._num_updates < int(self.utd * (self.env_steps - self.warmup_steps)):
+        num_due = int(self.utd * (self.env_steps - self.warmup_steps)) if len(self.replay) else 0
+        while self._num_updates < num_due:
             batch = self.replay.sample(self.batch_size, self._rng)
             critic_only = self._num_updates < self.critic_only_updates
             self._info = self.agent.update(batch, critic_only=critic_only)

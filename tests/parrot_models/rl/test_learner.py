@@ -107,6 +107,14 @@ def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
     assert discounts == pytest.approx(sorted(ends))
 
 
+def test_updates_wait_for_the_first_decision_to_end():
+    env = PointEnv()
+    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", 5)
+    learner = make_learner(env, view, warmup_steps=1)
+    learner.run_round()
+    assert learner.agent.num_updates == EPISODE_STEPS - 1
+
+
 def test_returns_of_decisions_add_up_to_the_episodes():
     for seed in range(20):
         env = PointEnv()
