@@ -85,5 +85,5 @@ class ClonedActor(Actor):
         """Expect (x - mean) / std from now on where x came, and make the same of it."""
         first = self.layers[0]
         assert isinstance(first, nn.Linear)
-        first.bias += first.weight @ mean
-        first.weight *= std
+        first.bias.add_(first.weight @ mean)
+        first.weight.mul_(std)
