@@ -25,13 +25,16 @@ class DemoReplay:
         kept: empty, and large enough for the first episodes; else like `recent`.
         num_kept: episodes kept, counted across lanes.
         num_lanes: environments that are lived in at the same time.
+
+    Attributes:
+        capacity: of `recent`.
     """
 
     def __init__(
         self, recent: ReplayBuffer, kept: ReplayBuffer, num_kept: int, num_lanes: int = 1
     ) -> None:
         self._recent, self._kept = recent, kept
-        self._num_kept = num_kept
+        self._num_kept, self.capacity = num_kept, recent.capacity
         self._num_begun = [0] * num_lanes
 
     def __len__(self) -> int:
