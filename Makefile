@@ -42,7 +42,7 @@ repro: install ## run the pipeline (only what changed), print the results and th
 # two with a thread each take less time than one after the other with two. A run that lies there
 # already, of the same prior, params and seed, is not made again.
 PARALLEL ?= 2
-FINETUNE := xargs -r -P $(PARALLEL) -L 1 parrot finetune --prior models/prior --threads 1 --skip-done
+FINETUNE := xargs -r -P $(PARALLEL) -L 1 parrot finetune --threads 1 --skip-done
 STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac

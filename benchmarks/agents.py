@@ -15,9 +15,10 @@ from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
 from parrot_data.lockstep import OneEnv
 from parrot_models.prior.acting_prior import ActingPrior
+from parrot_models.rl.compose import critic_action_dim, make_agent
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import Learner
-from parrot_models.rl.methods import METHODS, critic_action_dim, make_agent
+from parrot_models.rl.methods import METHODS
 from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.views import Observe
 
@@ -40,12 +41,12 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Lear
         untrained_prior(values).eval().requires_grad_(False), agent_params.precision
     )
     plain = make_task_env(TASK, values.environment, render_mode=None)
-    env = METHOD.make_env(plain, prior, agent_params)
+    env = ViewedEnv(plain, METHOD.make_view(plain, prior, agent_params))
     assert isinstance(env.observation_space, gymnasium.spaces.Dict)
     replay = ReplayBuffer(
         _num_slots(num_steps, values),
         env.observation_space,
-        critic_action_dim(agent_params, env),
+        critic_action_dim(METHOD, env),
         params.n_step,
         params.discount,
     )
@@ -61,7 +62,7 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Lear
         utd=1.0,
         total_steps=num_steps,
         final_rate=params.final_rate,
-        stores_executed=agent_params.critic_actions == "executed",
+        stores_executed=METHOD.executed is not None,
     )
     return learner, env
 
@@ -123,5 +124,6 @@ def still_env_and_agent(values: Values) -> tuple[ViewedEnv, Any, Any]:
     params = values.finetune.agent.model_copy(update={"observe": "features"})
     prior = untrained_prior(values).eval().requires_grad_(False)
     acting = ActingPrior(prior, params.precision)
-    env = METHOD.make_env(StillEnv(values.environment), acting, params)
+    still = StillEnv(values.environment)
+    env = ViewedEnv(still, METHOD.make_view(still, acting, params))
     return env, make_agent(METHOD, params, env, acting, SEED), prior

@@ -56,17 +56,18 @@ def _data_links(data: Path, recorded: str) -> dict[str, str]:
 def _prior_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     return {
         "params of prior": _sha256_of(config.get("params")),
-        "prior": _hash_of(folder / PRIOR),
+        "prior": _hash_of(next(iter(sorted(folder.glob("*.safetensors"))), folder / PRIOR)),
     }
 
 
 def _run_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     prior = Path(os.path.normpath(folder / config["prior"]))
     recorded = config.get("prior_sha256", {})
-    weights = str(recorded.get(PRIOR, UNKNOWN))
+    name = next((name for name in sorted(recorded) if name != CONFIG), PRIOR)  # of the weights
+    weights = str(recorded.get(name, UNKNOWN))
     links = {
         "params of run": str(config.get("params_sha256", UNKNOWN)),
-        "prior": f"{weights} ({_state(prior / PRIOR, weights)})",
+        "prior": f"{weights} ({_state(prior / name, weights)})",
         "agent": _hash_of(folder / AGENT),
     }
     if _state(prior / CONFIG, recorded.get(CONFIG, UNKNOWN)).startswith("as in"):

@@ -140,23 +140,24 @@ def pretrain(
 
 @app.command()
 def finetune(
-    prior: options.Prior,
     task: Annotated[str, typer.Option(help="Name of the new task, such as pick-bar.")],
     method: Annotated[str, typer.Option(help="parrot, or a baseline such as sac.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
     out: Out,
+    prior: options.Part = None,
     skip_done: options.SkipDone = False,
     threads: options.Threads = 1,
     device: options.Device = "cpu",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Learn a new task by RL in the prior's latent space, or without a prior."""
+    """Learn a new task by RL, from what the method was pre-trained as."""
     from cli.params import Sections
     from parrot_data.envs.params import EnvironmentParams
     from parrot_models import finetune as stage
     from parrot_models.networks.device import named_device
     from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.methods import part_folder
 
     options.set_threads(threads)
     where = named_device(device)
@@ -166,7 +167,7 @@ def finetune(
     world = read("environment", EnvironmentParams)
     with show_progress("finetune") as listen:
         summary = stage.finetune(
-            *(values, evaluation, world, prior, task, method, seed, out),
+            *(values, evaluation, world, prior or part_folder(method), task, method, seed, out),
             skip_done=skip_done,
             device=where,
             progress=listen,
@@ -218,6 +219,8 @@ def report(
     table = stage.report(values, wanted, data, kept, prior, runs, out)
     typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
 
+
+app.command()(studies.parts)
 
 # Studies, beside the pipeline
 app.command()(studies.matrix)

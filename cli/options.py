@@ -20,6 +20,12 @@ Episodes = Annotated[Path, typer.Option("--episodes", metavar="DIR", help="Outpu
 Kept = Annotated[Path, typer.Option("--kept", metavar="DIR", help="Output of filter.")]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Output of shard.")]
 Prior = Annotated[Path, typer.Option("--prior", metavar="DIR", help="Output of train-prior.")]
+Part = Annotated[
+    Path | None,
+    typer.Option(
+        "--prior", metavar="DIR", help="What the method was pre-trained as; else models/<its part>."
+    ),
+]
 MovedPrior = Annotated[
     Path | None, typer.Option("--prior", metavar="DIR", help="Its prior, where that has moved.")
 ]

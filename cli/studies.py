@@ -1,4 +1,4 @@
-"""Commands of the profiles and studies: a matrix of runs, exploration, a study's page."""
+"""Commands about many runs: what their methods start from, a matrix, exploration, studies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ import typer
 from cli import options
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.progress import show_progress
+
+
+def parts(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON file to write.")],
+    models: Annotated[Path, typer.Option(metavar="DIR", help="Folder the parts lie in.")] = Path(
+        "models"
+    ),
+) -> None:
+    """Write a hash of what each method was pre-trained as: a run depends on its method's alone."""
+    from parrot_models import parts as stage
+
+    hashes = stage.parts(models, out)
+    trained = [name for name, value in hashes.items() if value is not None]
+    typer.echo(f"methods that can begin: {', '.join(trained) or 'none'}")
 
 
 def matrix(

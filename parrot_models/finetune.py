@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import torch
 
 from parrot_data.envs.params import EnvironmentParams
@@ -21,10 +20,10 @@ from parrot_models.rl.curve import success_rate
 from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
-from parrot_models.rl.methods import critic_action_dim
+from parrot_models.rl.memory import make_memory
+from parrot_models.rl.methods import Method, named_method
 from parrot_models.rl.params import FinetuneParams
-from parrot_models.rl.prior_folder import data_manifest_sha256, load_prior, prior_sha256
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
 from parrot_models.rl.results import write_results
 from parrot_models.rl.run_folder import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.rl.sac import SAC
@@ -54,12 +53,26 @@ def finetune(
     device changes the last bits of what is learned. With `skip_done`, a finished run of the same
     prior, params and seed in `out` is left as it is.
 
+    Args:
+        params: how to learn.
+        evaluation: which episodes to judge by.
+        environment: the world.
+        prior: folder of what the method was pre-trained as, `Method.part`.
+        task: its name.
+        method: one of `METHODS`.
+        seed: of the agent and its episodes.
+        out: folder of the run, replaced at the end.
+        device: where it learns.
+        skip_done: see above.
+        progress: told of every round of episodes.
+
     Returns:
         The metrics, as in metrics.json.
 
     Raises:
-        UserError: no such task or method, or the prior is missing or broken.
+        UserError: no such task or method, or what it was pre-trained as is missing or broken.
     """
+    of_method = named_method(method)
     config = RunConfig(
         schema_version=1,
         task=task,
@@ -69,16 +82,18 @@ def finetune(
         environment=environment,
         prior=Path(os.path.relpath(prior, out)).as_posix(),
         params_sha256=_params_sha256(params, evaluation, environment),
-        prior_sha256=prior_sha256(prior),
-        data_manifest_sha256=data_manifest_sha256(prior),
+        prior_sha256=part_sha256(of_method.part, prior),
+        data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
     )
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
-    env, agent = make_run(config, load_prior(prior, environment, device))
+    env, agent = make_run(config, prior, device)
     work = open_work(out, _fingerprint(config, device))
     with training_envs(config, env, params.num_envs) as envs:
-        learner = _make_learner(params, env, envs, agent, seed)
+        learner = _make_learner(
+            params, of_method, environment.episode_steps, env, envs, agent, seed
+        )
         history = _learn(params, learner, work / CHECKPOINT, progress)
     metrics = write_results(
         work, config, env, agent, history, evaluation=evaluation,
@@ -95,7 +110,7 @@ def _params_sha256(
 ) -> str:
     # The matrix is left out: another seed in it does not change this run.
     values = {
-        "finetune": params.model_dump(exclude={"tasks", "methods", "seeds"}),
+        "finetune": params.model_dump(exclude={"tasks", "methods", "seeds", "parts", "flows"}),
         "evaluate": evaluation.model_dump(),
         "environment": environment.model_dump(),
     }
@@ -112,22 +127,19 @@ def _fingerprint(config: RunConfig, device: torch.device) -> dict[str, Any]:
 
 
 def _make_learner(
-    params: FinetuneParams, env: ViewedEnv, envs: Envs, agent: SAC, seed: int
+    params: FinetuneParams,
+    method: Method[Any],
+    episode_steps: int,
+    env: ViewedEnv,
+    envs: Envs,
+    agent: SAC,
+    seed: int,
 ) -> Learner:
-    assert isinstance(env.observation_space, gymnasium.spaces.Dict)
-    replay = ReplayBuffer(
-        params.replay_capacity,
-        env.observation_space,
-        critic_action_dim(params.agent, env),
-        params.n_step,
-        params.discount,
-        params.num_envs,
-    )
     return Learner(
         envs,
         env.view,
         agent,
-        replay,
+        make_memory(params, method, env, episode_steps),
         seed=seed,
         warmup_steps=params.warmup_steps,
         critic_only_updates=params.critic_only_updates,
@@ -135,7 +147,10 @@ def _make_learner(
         utd=params.utd,
         total_steps=params.env_steps,
         final_rate=params.final_rate,
-        stores_executed=params.agent.critic_actions == "executed",
+        stores_executed=method.executed is not None,
+        bootstraps=env.view.fewest_steps < episode_steps,
+        guided_episodes=params.demo_episodes if method.keeps_demonstrations else 0,
+        guided_share=params.explore_share if method.explores_with_prior else 0.0,
     )
 
 

@@ -12,6 +12,8 @@ import grimp
 import pytest
 import yaml
 
+from parrot_models.rl.methods import METHODS, Method
+
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PACKAGES = ("parrot_data", "parrot_models")
@@ -47,8 +49,9 @@ def files_imported_by(module: str) -> set[Path]:
 
 
 def module_of(stage: str) -> str:
+    name = {"train_flow": "train_prior"}.get(stage, stage)
     return next(
-        f"{package}.{stage}" for package in PACKAGES if (ROOT / package / f"{stage}.py").exists()
+        f"{package}.{name}" for package in PACKAGES if (ROOT / package / f"{name}.py").exists()
     )
 
 
@@ -58,8 +61,14 @@ def is_data(path: Path) -> bool:
 
 
 def source_deps(stage: str) -> set[Path]:
+    """What a stage depends on; of a run, what its method starts from says parts.json."""
     deps = {Path(dep) for dep in STAGES[stage]["deps"]}
-    return {dep for dep in deps if dep.parts[0] in PACKAGES}
+    own = {dep for dep in deps if dep.parts[0] in PACKAGES}
+    return own.union(*map(code_of, METHODS.values())) if stage == "finetune" else own
+
+
+def code_of(method: Method) -> set[Path]:
+    return {Path("parrot_models", path) for path in method.part.code}
 
 
 def test_every_import_contract_is_kept() -> None:
@@ -95,14 +104,23 @@ def test_deps_of_a_stage_exist_and_are_said_once(stage: str) -> None:
 def test_params_of_finetune_are_all_but_the_matrix() -> None:
     section = yaml.safe_load((ROOT / "params.yaml").read_text())["finetune"]
     matrix = {"tasks", "methods", "seeds"}
-    named = {key for key in STAGES["finetune"]["params"] if key.startswith("finetune.")}
-    assert named == {f"finetune.{key}" for key in section.keys() - matrix}
+    params = [key for key in STAGES["finetune"]["params"] if isinstance(key, str)]
+    named = {key for key in params if key.startswith("finetune.")}
+    assert named == {f"finetune.{key}" for key in section.keys() - matrix - {"parts", "flows"}}
     assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
 
 
-def test_every_part_of_pretrain_is_a_stage() -> None:
-    section = yaml.safe_load((ROOT / "params.yaml").read_text())["pretrain"]
-    assert set(STAGES["pretrain"]["matrix"]["method"]) == section.keys()
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_depends_on_all_code_of_its_own_part(name: str) -> None:
+    code = code_of(METHODS[name])
+    files = [
+        f for path in code for f in ((ROOT / path).rglob("*.py") if not path.suffix else [path])
+    ]
+    modules = {".".join((ROOT / f).relative_to(ROOT).with_suffix("").parts) for f in files}
+    imported = set().union(*(files_imported_by(m.removesuffix(".__init__")) for m in modules))
+    deps = code | {Path(dep) for dep in STAGES["finetune"]["deps"]}
+    uncovered = {path for path in imported if not deps & {path, *path.parents}}
+    assert not uncovered, f"add to the code of {METHODS[name].part.name}: {sorted(uncovered)}"
 
 
 def pipelines() -> dict[str, dict[str, dict]]:
@@ -128,7 +146,8 @@ def test_deps_of_a_study_cover_all_it_imports(folder: str, stage: str) -> None:
 
 @pytest.mark.parametrize("folder", ["studies/dataset_size", "studies/mismatch"])
 def test_params_of_a_studys_runs_are_those_of_the_default(folder: str) -> None:
-    named = {key for key in STAGES["finetune"]["params"] if key.startswith("finetune.")}
+    params = [key for key in STAGES["finetune"]["params"] if isinstance(key, str)]
+    named = {key for key in params if key.startswith("finetune.")}
     for stage, values in pipelines()[folder].items():
         if stage in {"finetune", "scratch"}:
             (of_default,) = (p["../../params.yaml"] for p in values["params"] if p != "finetune")

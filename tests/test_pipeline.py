@@ -13,6 +13,8 @@ import torch
 from checkout import TASK, Pipeline, check_out
 from safetensors.torch import save_file
 
+from parrot_models.rl.methods import METHODS
+
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
 UP_TO_DATE = "Data and pipelines are up to date."
 
@@ -206,3 +208,28 @@ def test_the_same_hashes_come_out_again(pipeline: Pipeline) -> None:
     after = pipeline.lock()
     for stage in stages:
         assert after[stage]["outs"] == before[stage]["outs"], stage
+
+
+def test_every_method_runs_and_depends_on_its_own_part_alone(pipeline: Pipeline) -> None:
+    parts = {method.part.name for method in METHODS.values()} - {"prior"}
+    flows = {"spline", "matching"}
+    pipeline.set("finetune", "flows", sorted(flows & parts))
+    pipeline.set("finetune", "parts", sorted(parts - flows))
+    pipeline.set("finetune", "methods", list(METHODS))
+    run = set(stages_run(pipeline.repro()))
+    assert {f"train_flow@{name}" for name in flows} <= run
+    assert {f"pretrain@{name}" for name in parts - flows} <= run
+    summary = json.loads((pipeline.folder / "report" / "summary.json").read_text())
+    assert [run["method"] for run in summary["runs"]] == list(METHODS)
+    chain = pipeline.call("parrot", "info", "runs/pick-bar/bc_sac/0").stdout
+    assert re.search(r"lineage\.prior +[0-9a-f]{64} \(as in models/bc", chain)
+
+    before = json.loads((pipeline.folder / "parts.json").read_text())
+    pipeline.set("train_prior", "max_log_scale", 1.0)
+    assert "finetune@pick-bar-bc_sac-0" not in stages_run(pipeline.repro("parts"))
+    after = json.loads((pipeline.folder / "parts.json").read_text())
+    changed = {name for name in METHODS if before[name] != after[name]}
+    assert changed == {name for name in METHODS if METHODS[name].part.name in flows | {"prior"}}
+    for method in METHODS:
+        status = pipeline.call("dvc", "status", f"finetune@pick-bar-{method}-0").stdout
+        assert ("parts.json" in status) == (method in changed), method

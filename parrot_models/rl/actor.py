@@ -24,7 +24,13 @@ class Actor(nn.Module):
             box's centre. In a latent box of half-width b, 1 / b makes the first actions look like
             the prior's own: z close to N(0, I).
         generator: source of the initial weights.
+        log_std_range: of the logarithm of the standard deviation under the tanh.
+
+    Attributes:
+        clips_input: whether the trunk may clip what it gives.
     """
+
+    clips_input = True
 
     def __init__(
         self,
@@ -34,6 +40,7 @@ class Actor(nn.Module):
         hidden: Sequence[int],
         initial_std: float,
         generator: torch.Generator,
+        log_std_range: tuple[float, float] = LOG_STD_RANGE,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -45,13 +52,13 @@ class Actor(nn.Module):
         self.register_buffer("half_width", (action_high - action_low) / 2)
         self.centre: Tensor
         self.half_width: Tensor
-        low, high = LOG_STD_RANGE
+        self._log_std_range = low, high = log_std_range
         self._log_std_offset = math.atanh(2 * (math.log(initial_std) - low) / (high - low) - 1)
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) under the tanh."""
         mean, raw = self.layers(encoded).chunk(2, dim=-1)
-        low, high = LOG_STD_RANGE
+        low, high = self._log_std_range
         log_std = low + 0.5 * (high - low) * (torch.tanh(raw + self._log_std_offset) + 1)
         return mean, log_std
 
@@ -68,6 +75,9 @@ class Actor(nn.Module):
         unsquashed = mean + log_std.exp() * noise
         log_prob = (-0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
         return self._squash(unsquashed), log_prob - tanh_log_det(unsquashed)
+
+    def stand_on(self, mean: Tensor, std: Tensor) -> None:
+        """The trunk standardises by these from now on; nothing learned yet depends on it."""
 
     def mode(self, encoded: Tensor) -> Tensor:
         """The action (B, A) at the Gaussian's mean."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from parrot_models.rl.trunk import Trunk
 
 NUM_CRITICS = 2
 
+MakeActor = Callable[[int, Tensor, Tensor], Actor]
+
 
 class Agent:
     """Networks that act and judge; how they learn is not said here.
@@ -29,6 +31,7 @@ class Agent:
         critic_action_dim: width of the actions that critics judge.
         hidden: widths of the hidden layers of actor and critics.
         initial_std: see `Actor`.
+        make_actor: of the trunk's width and the box, in place of a fresh actor; None for that one.
         initial_temperature: weight of the entropy bonus at the start.
         generator: on the CPU; source of the initial weights, the same ones on every device, and on
             the CPU of all noise afterwards.
@@ -49,13 +52,19 @@ class Agent:
         initial_temperature: float,
         generator: torch.Generator,
         device: torch.device,
+        make_actor: MakeActor | None = None,
     ) -> None:
         self.device = device
-        trunk = Trunk(vector_dims, encoder, encoder_dim)
-        width = trunk.output_dim
+        width = sum(vector_dims.values()) + encoder_dim
         box = torch.from_numpy(action_low), torch.from_numpy(action_high)
+        actor = (
+            Actor(width, *box, hidden, initial_std, generator)
+            if make_actor is None
+            else make_actor(width, *box)
+        )
+        self.actor: Actor = actor.to(device)
+        trunk = Trunk(vector_dims, encoder, encoder_dim, clips=actor.clips_input)
         self.trunk = trunk.to(device)
-        self.actor = Actor(width, *box, hidden, initial_std, generator).to(device)
         critic = Critic(width, critic_action_dim, hidden, NUM_CRITICS, generator)
         self.critic = critic.to(device)
         log_temperature = torch.tensor(math.log(initial_temperature), device=device)
@@ -103,6 +112,7 @@ class Agent:
         self.trunk.standardize_by(
             {k: to_device(torch.from_numpy(v), self.device) for k, v in observations.items()}
         )
+        self.actor.stand_on(self.trunk.mean, self.trunk.std)
 
     def _temperature(self) -> Tensor:
         """The same, float64 ()."""

@@ -24,7 +24,10 @@ def one_row(observation: Observation) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True)
 class Batch:
-    """B transitions of m <= n steps each; the target of a critic is R + discount * Q(s', a').
+    """B transitions; the target of a critic is R + discount * Q(s', a').
+
+    A transition is n decisions, fewer at an episode's end, that took m steps together: m decisions
+    of a step each, unless decisions last.
 
     Attributes:
         observations: per key (B, ...), s_t.
@@ -50,7 +53,21 @@ class Batch:
             {key: to_device(values, device) for key, values in self.next_observations.items()},
         )
 
+    def joined(self, other: Batch) -> Batch:
+        """These transitions and another batch's."""
+        return Batch(
+            _joined(self.observations, other.observations),
+            torch.cat([self.actions, other.actions]),
+            torch.cat([self.returns, other.returns]),
+            torch.cat([self.discounts, other.discounts]),
+            _joined(self.next_observations, other.next_observations),
+        )
+
     def tensors(self) -> list[Tensor]:
         """All of its tensors, in the same order for all batches of one buffer."""
         seen = [*self.observations.values(), *self.next_observations.values()]
         return [*seen, self.actions, self.returns, self.discounts]
+
+
+def _joined(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: torch.cat([values, b[key]]) for key, values in a.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_models.rl.batch import one_row
-from parrot_models.rl.views import DirectView, LatentView, Observe, Prior
+from parrot_models.rl.views import DirectView, LatentView, Observe, Pretrained, Prior
 
 
 class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -31,33 +31,40 @@ class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start an episode and encode its first observation."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._seen(observation), info
+        return _first(self.view.begin(one_row(observation))), info
 
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[dict[str, NDArray[Any]], SupportsFloat, bool, bool, dict[str, Any]]:
-        """Take a step; info["executed_action"] is what the robot was told."""
+        """Take a robot's step; info["executed_action"] is what the robot was told.
+
+        While a decision of several steps lasts, `view.is_due` is False and the action is not looked
+        at.
+        """
         executed = self.view.executed(action[None])[0]
         observation, reward, terminated, truncated, info = self.env.step(executed)
         info = {**info, "executed_action": executed}
-        return self._seen(observation), reward, terminated, truncated, info
+        seen = _first(self.view.see(one_row(observation)))
+        return seen, reward, terminated, truncated, info
 
     def sample_warmup_action(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """An action before any learning."""
-        return self.view.sample_warmup_action(rng)
-
-    def _seen(self, observation: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        seen = self.view.see(one_row(observation))
-        return {key: values[0] for key, values in seen.items()}
+        """An action before any learning, in what was last seen."""
+        action: NDArray[np.float32] = self.view.sample_warmup_actions(rng)[0]
+        return action
 
 
 class FeatureEnv(ViewedEnv):
     """The env as an agent meets it who acts directly; arguments as for `DirectView`."""
 
     def __init__(
-        self, env: gymnasium.Env[Any, Any], prior: Prior, observe: Observe, *, with_context: bool
+        self,
+        env: gymnasium.Env[Any, Any],
+        pretrained: Pretrained,
+        observe: Observe,
+        *,
+        with_context: bool,
     ) -> None:
-        super().__init__(env, DirectView(env, prior, observe, with_context=with_context))
+        super().__init__(env, DirectView(env, pretrained, observe, with_context=with_context))
 
 
 class LatentEnv(ViewedEnv):
@@ -74,3 +81,7 @@ class LatentEnv(ViewedEnv):
     ) -> None:
         view = LatentView(env, prior, latent_bound, observe, with_context=with_context)
         super().__init__(env, view)
+
+
+def _first(seen: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {key: values[0] for key, values in seen.items()}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from parrot_data.lockstep import Envs, Outcome
 from parrot_models.networks.device import on_host
 from parrot_models.rl.batch import Observation
+from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.sac import SAC, Info
 from parrot_models.rl.views import DirectView
@@ -41,6 +42,11 @@ class Learner:
     r * N + k in round r. With one environment an agent learns from a step before it takes the next;
     with several it learns while they simulate, from all steps before that one.
 
+    An action is a decision, which lasts for a step or for several: the view says when the next is
+    due. Steps, updates and the ends of episodes are counted in steps of a robot for all of them.
+
+    Some episodes are guided: whatever acts in the warm-up acts in them to their end.
+
     Between rounds `state_dict` holds all there is: the next episodes are functions of the seed and
     their numbers.
 
@@ -58,6 +64,10 @@ class Learner:
         total_steps: env steps of the whole run, over which learning rates fall linearly.
         final_rate: share of the learning rates that is left at its end.
         stores_executed: whether the replay holds what the robot executed, not what the agent said.
+        bootstraps: whether the last observation of a truncated episode is worth what critics say of
+            it; where no decision is ever taken on such a one, they know nothing of it.
+        guided_episodes: first episodes that are guided, however long the warm-up is.
+        guided_share: of the episodes after these, drawn one by one.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Learner:
         envs: Envs,
         view: DirectView,
         agent: SAC,
-        replay: ReplayBuffer,
+        replay: ReplayBuffer | DemoReplay,
         *,
         seed: int,
         warmup_steps: int,
@@ -75,13 +85,17 @@ class Learner:
         total_steps: int,
         final_rate: float,
         stores_executed: bool,
+        bootstraps: bool = True,
+        guided_episodes: int = 0,
+        guided_share: float = 0.0,
     ) -> None:
         self.envs, self.view = envs, view
         self.agent, self.replay = agent, replay
         self.warmup_steps, self.batch_size, self.utd = warmup_steps, batch_size, utd
         self.critic_only_updates = critic_only_updates
         self.total_steps, self.final_rate = total_steps, final_rate
-        self.stores_executed = stores_executed
+        self.stores_executed, self.bootstraps = stores_executed, bootstraps
+        self.guided_episodes, self.guided_share = guided_episodes, guided_share
         self.env_steps = 0
         self.num_episodes = 0
         self._num_updates = 0
@@ -94,11 +108,11 @@ class Learner:
     def run_round(self) -> list[EpisodeSummary]:
         """Live through one episode in each environment, learning once the warm-up is over."""
         num_envs = self.envs.num_envs
-        seen = self._begin()
+        seen, is_guided = self._begin(), self._draw_guided()
         is_live = np.ones(num_envs, bool)
         episode_returns, ends = np.zeros(num_envs), np.zeros(num_envs, int)
         while is_live.any():
-            actions = self._act(seen)
+            actions = self._act(seen, is_guided)
             executed = self.view.executed(actions)
             self.envs.start_step(executed, is_live)
             if num_envs > 1:
@@ -142,17 +156,29 @@ class Learner:
     def _begin(self) -> Observation:
         """Begin an episode in each environment; what the agent sees of them, per key (N, ...)."""
         indices = range(self.num_episodes, self.num_episodes + self.envs.num_envs)
-        seen = self.view.see(self.envs.reset(self._env_seed, indices))
+        seen = self.view.begin(self.envs.reset(self._env_seed, indices))
         for lane in range(self.envs.num_envs):
             self.replay.begin(_row(seen, lane), lane)
         return seen
 
-    def _act(self, seen: Observation) -> NDArray[np.float32]:
+    def _draw_guided(self) -> NDArray[np.bool_]:
+        """Which of the episodes that begin are guided, bool (N,)."""
+        num_envs = self.envs.num_envs
+        is_guided = (
+            np.arange(self.num_episodes, self.num_episodes + num_envs) < self.guided_episodes
+        )
+        if self.guided_share > 0.0:
+            is_guided |= self._rng.random(num_envs) < self.guided_share
+        return is_guided
+
+    def _act(self, seen: Observation, is_guided: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Actions (N, A) on what is seen of each environment, those that have ended included."""
         if self.env_steps < self.warmup_steps:
-            num_envs = self.envs.num_envs
-            return np.stack([self.view.sample_warmup_action(self._rng) for _ in range(num_envs)])
-        return self.agent.act_each(seen, deterministic=False)
+            return self.view.sample_warmup_actions(self._rng)
+        actions = self.agent.act_each(seen, deterministic=False)
+        if not is_guided.any():
+            return actions
+        return np.where(is_guided[:, None], self.view.sample_warmup_actions(self._rng), actions)
 
     def _store(
         self,
@@ -162,12 +188,16 @@ class Learner:
         seen: Observation,
     ) -> None:
         """Remember and count the steps taken; at the warm-up's end look back at what was lived."""
+        has_ended = outcome.terminated | outcome.truncated
+        is_worthless = outcome.terminated if self.bootstraps else has_ended
+        is_due = self.view.is_due | has_ended
         for lane in np.flatnonzero(is_live).tolist():
             self.replay.append(
                 actions[lane],
                 float(outcome.rewards[lane]),
                 _row(seen, lane),
-                terminated=bool(outcome.terminated[lane]),
+                terminated=bool(is_worthless[lane]),
+                is_due=bool(is_due[lane]),
                 lane=lane,
             )
         before = self.env_steps
@@ -176,9 +206,10 @@ class Learner:
             self.agent.standardize_by(self.replay.all_observations())
 
     def _learn(self) -> None:
-        """Do all updates that are due."""
+        """Do all updates that are due, once there is something to learn from."""
         self.agent.scale_learning_rates(self._rate())
-        while self._num_updates < int(self.utd * (self.env_steps - self.warmup_steps)):
+        num_due = int(self.utd * (self.env_steps - self.warmup_steps)) if len(self.replay) else 0
+        while self._num_updates < num_due:
             batch = self.replay.sample(self.batch_size, self._rng)
             critic_only = self._num_updates < self.critic_only_updates
             self._info = self.agent.update(batch, critic_only=critic_only)

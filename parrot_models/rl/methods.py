@@ -1,108 +1,148 @@
-"""The methods that can be compared, each a composition of the same parts."""
+"""The methods that can be compared, each a composition of the same parts.
+
+They are those of PARROT's own comparison (Singh et al., 2021, section 5) and rivals of later years:
+RLPD (Ball et al., 2023) for what is kept in memory, DSRL (Wagenmaker et al., 2025) for acting
+through the noise of flow matching. What an agent of each sees is what its own part encodes, and the
+gripper's pose, so that no baseline hangs on the flow; `sac` alone sees the prior's features, to
+differ from `parrot` in nothing but its actions.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Generic, TypeVar
 
 import gymnasium
-import torch
-from gymnasium.spaces import Box
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from parrot_data.errors import UserError
-from parrot_models.networks.image_encoder import make_encoder
-from parrot_models.networks.precision import Precision
-from parrot_models.rl.latent_env import FeatureEnv, LatentEnv, ViewedEnv
-from parrot_models.rl.sac import SAC, Executed, actions_as_given
-from parrot_models.rl.views import Observe, Prior
+from parrot_models.rl.actor import Actor
+from parrot_models.rl.agent_params import AgentParams
+from parrot_models.rl.cloned import CLONE, Clone, ClonedActor
+from parrot_models.rl.options import OPTIONS, OptionView, SeenOptions
+from parrot_models.rl.parts import Part
+from parrot_models.rl.priors import MATCHING, PRIOR, SPLINE
+from parrot_models.rl.sac import Executed
+from parrot_models.rl.trajectories import TRAJECTORIES, SeenTrajectories, TrajectoryView
+from parrot_models.rl.vae_features import VAE
+from parrot_models.rl.views import DirectView, GuidedView, LatentView, Pretrained, Prior
 
 CONTEXT = "context"  # observation key that only `executed` reads
 
-
-class AgentParams(BaseModel):
-    """`finetune.agent` of params.yaml: all that makes an agent, beside its method.
-
-    Attributes:
-        observe: "features", the prior's frozen ones, or "image", through an encoder of its own.
-        encoder: name of that encoder; read where `observe` is "image".
-        encoder_dim: width of its output.
-        critic_actions: whether critics judge z ("latent", the paper's) or f(z; s) ("executed").
-        latent_bound: half-width of the box of z.
-        hidden: widths of the hidden layers of actor and critics.
-        learning_rate: of actor, critics and temperature.
-        polyak: share of the critics that their targets take over at every update.
-        initial_temperature: weight of the entropy bonus at the start.
-        target_entropy: nats, of actions scaled to [-1, 1].
-        observation_noise: standard deviation of the noise on what networks see in updates.
-        precision: "bf16" or "fp32", of matrix products in updates, see `SAC`, and of the
-            convolutions that encode a picture, see `ActingPrior`.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    observe: Observe
-    encoder: str
-    encoder_dim: int = Field(ge=1)
-    critic_actions: Literal["latent", "executed"]
-    latent_bound: float = Field(gt=0)
-    hidden: list[int] = Field(min_length=1)
-    learning_rate: float = Field(gt=0)
-    polyak: float = Field(gt=0, le=1)
-    initial_temperature: float = Field(gt=0)
-    target_entropy: float
-    observation_noise: float = Field(ge=0)
-    precision: Precision
+P = TypeVar("P", bound=Pretrained)
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Generic[P]):
     """How a method composes env and agent.
 
     Attributes:
-        make_env: what stands between the agent and the robot.
+        part: what was pre-trained for it; nothing else that was concerns it.
+        make_view: what stands between the agent and the robot.
         initial_std: of the actor's Gaussian under its tanh.
-        make_executed: what the critics judge, given the prior.
+        make_actor: what the actor starts as, where it does not start afresh.
+        executed: what the critics judge, where it is not what the agent says; the replay buffer
+            then holds what the robot executed.
+        always_features: whether `agent.observe` is not asked, as features are what it is about.
+        explores_with_prior: whether a share of the training episodes is guided.
+        keeps_demonstrations: whether half of each batch is drawn from first episodes, all guided.
     """
 
-    make_env: Callable[[gymnasium.Env[Any, Any], Prior, AgentParams], ViewedEnv]
+    part: Part[P]
+    make_view: Callable[[gymnasium.Env[Any, Any], P, AgentParams], DirectView]
     initial_std: Callable[[AgentParams], float]
-    make_executed: Callable[[Prior, AgentParams], Executed]
+    make_actor: Callable[[P, int, Tensor, Tensor], Actor] | None = None
+    executed: Callable[[P], Executed] | None = None
+    always_features: bool = False
+    explores_with_prior: bool = False
+    keeps_demonstrations: bool = False
 
 
-def _latent_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> ViewedEnv:
-    with_context = params.critic_actions == "executed"
-    return LatentEnv(env, prior, params.latent_bound, params.observe, with_context=with_context)
+def _unit(_params: AgentParams) -> float:
+    return 1.0
 
 
-def _plain_env(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> ViewedEnv:
-    return FeatureEnv(env, prior, params.observe, with_context=False)
+def _as_the_prior(params: AgentParams) -> float:
+    """Of a box of z: with it the agent starts close to N(0, I)."""
+    return 1 / params.latent_bound
 
 
-def _decoded(prior: Prior, params: AgentParams) -> Executed:
-    if params.critic_actions == "latent":
-        return actions_as_given
+def _direct(env: gymnasium.Env[Any, Any], part: Pretrained, params: AgentParams) -> DirectView:
+    return DirectView(env, part, params.observe, with_context=False)
 
+
+def _latent(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> DirectView:
+    return LatentView(env, prior, params.latent_bound, params.observe, with_context=False)
+
+
+def _latent_and_context(
+    env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams
+) -> DirectView:
+    return LatentView(env, prior, params.latent_bound, params.observe, with_context=True)
+
+
+def _guided(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> DirectView:
+    return GuidedView(env, prior, params.latent_bound, params.observe)
+
+
+def _features(env: gymnasium.Env[Any, Any], part: Pretrained, _params: AgentParams) -> DirectView:
+    return DirectView(env, part, "features", with_context=False)
+
+
+def _cloned(env: gymnasium.Env[Any, Any], clone: Clone, _params: AgentParams) -> DirectView:
+    return GuidedView(env, clone, math.inf, "features")
+
+
+def _trajectories(
+    env: gymnasium.Env[Any, Any], model: SeenTrajectories, params: AgentParams
+) -> DirectView:
+    return TrajectoryView(env, model, params.latent_bound, params.observe, params.decision_steps)
+
+
+def _options(env: gymnasium.Env[Any, Any], model: SeenOptions, params: AgentParams) -> DirectView:
+    return OptionView(env, model, params.latent_bound, params.observe, params.decision_steps)
+
+
+def _decoded(prior: Prior) -> Executed:
     def executed(z: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
         return prior.decode(z, observations[CONTEXT])
 
     return executed
 
 
-METHODS: Mapping[str, Method] = MappingProxyType(
+METHODS: Mapping[str, Method[Any]] = MappingProxyType(
     {
         # PARROT: SAC over z, which starts as the prior's own N(0, I).
-        "parrot": Method(_latent_env, lambda params: 1 / params.latent_bound, _decoded),
-        # SAC from scratch on the robot's actions; it sees what parrot sees.
-        "sac": Method(_plain_env, lambda _params: 1.0, lambda _prior, _params: actions_as_given),
+        "parrot": Method(PRIOR, _latent, _as_the_prior),
+        # The same, with critics that judge what z does: Q(s, f(z; s)).
+        "parrot_executed": Method(PRIOR, _latent_and_context, _as_the_prior, executed=_decoded),
+        # The same; half of each batch is drawn from prior-driven episodes that are kept.
+        "parrot_demo": Method(PRIOR, _latent, _as_the_prior, keeps_demonstrations=True),
+        # The same over other flows.
+        "parrot_spline": Method(SPLINE, _latent, _as_the_prior),
+        "flow_matching": Method(MATCHING, _latent, _as_the_prior),
+        # SAC from scratch on the robot's actions; it sees what parrot sees, the prior's features.
+        "sac": Method(PRIOR, _direct, _unit),
+        # The same; the prior acts in the warm-up, and in a share of the episodes after it: in whole
+        # ones, since single steps of it would lead nowhere.
+        "prior_explore": Method(PRIOR, _guided, _unit, explores_with_prior=True),
+        # SAC from a cloned actor and its encoder, critics from scratch; the clone warms up.
+        "bc_sac": Method(CLONE, _cloned, _unit, make_actor=ClonedActor, always_features=True),
+        # SAC on the features of a VAE.
+        "vae_features": Method(VAE, _features, _unit, always_features=True),
+        # SAC over the latent of whole trajectories, or of chunks of them.
+        "traj_rl": Method(TRAJECTORIES, _trajectories, _as_the_prior),
+        # SAC over the latent of options.
+        "hirl": Method(OPTIONS, _options, _as_the_prior),
     }
 )
 
 
-def named_method(name: str) -> Method:
+def named_method(name: str) -> Method[Any]:
     """The method of this name.
 
     Raises:
@@ -113,46 +153,10 @@ def named_method(name: str) -> Method:
     return METHODS[name]
 
 
-def make_agent(method: Method, params: AgentParams, env: ViewedEnv, prior: Prior, seed: int) -> SAC:
-    """An untrained agent, on the prior's device, for an env that `method.make_env` made."""
-    assert isinstance(env.observation_space, gymnasium.spaces.Dict)
-    assert isinstance(env.action_space, Box)
-    assert env.unwrapped.action_space.shape is not None
-    encoder = _image_encoder(params, seed) if params.observe == "image" else None
-    return SAC(
-        vector_dims={
-            key: space.shape[0]  # type: ignore[index]
-            for key, space in env.observation_space.items()
-            if key not in ("image", CONTEXT)
-        },
-        encoder=encoder,
-        encoder_dim=0 if encoder is None else params.encoder_dim,
-        action_low=env.action_space.low,
-        action_high=env.action_space.high,
-        critic_action_dim=critic_action_dim(params, env),
-        executed=method.make_executed(prior, params),
-        hidden=params.hidden,
-        learning_rate=params.learning_rate,
-        polyak=params.polyak,
-        initial_temperature=params.initial_temperature,
-        target_entropy=params.target_entropy,
-        initial_std=method.initial_std(params),
-        observation_noise=params.observation_noise,
-        precision=params.precision,
-        generator=torch.Generator().manual_seed(seed),
-        device=prior.device,
-    )
+def part_folder(name: str) -> Path:
+    """Where `dvc.yaml` puts what a method is pre-trained as, relative to the pipeline's folder.
 
-
-def critic_action_dim(params: AgentParams, env: gymnasium.Env[Any, Any]) -> int:
-    """Width of the actions that the critics judge, and that the replay buffer holds."""
-    judged = env.unwrapped if params.critic_actions == "executed" else env
-    assert judged.action_space.shape is not None
-    return int(judged.action_space.shape[0])
-
-
-def _image_encoder(params: AgentParams, seed: int) -> nn.Module:
-    # Its layers draw their first weights from the global generator: lend it our seed.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make_encoder(params.encoder, params.encoder_dim)
+    Raises:
+        UserError: there is no such method.
+    """
+    return Path("models") / named_method(name).part.name

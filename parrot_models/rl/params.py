@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from parrot_models.rl.methods import AgentParams
+from parrot_models.rl.agent_params import AgentParams
 
 
 class FinetuneParams(BaseModel):
@@ -12,6 +12,8 @@ class FinetuneParams(BaseModel):
 
     Attributes:
         tasks, methods, seeds: the matrix of runs; a run is one of each.
+        parts: of section `pretrain`, what dvc.yaml pre-trains for methods of the matrix.
+        flows: the same of `train_prior.flow`, beside the prior's own.
         env_steps: length of a run, rounded up to whole rounds of one episode an environment.
         num_envs: environments that are lived in at the same time, each in a process if they are
             several.
@@ -26,6 +28,9 @@ class FinetuneParams(BaseModel):
         checkpoint_every_steps: env steps between checkpoints of a run under way.
         curve_window_episodes: training episodes that a success rate of the curve is a mean of.
         curve_every_episodes: episodes between two rows of the curve.
+        explore_share: share of the training episodes of prior_explore that the prior drives.
+        demo_episodes: first training episodes of parrot_demo, which the prior drives and which are
+            kept.
         video_episodes: evaluation episodes in video.gif.
         agent: see `AgentParams`.
     """
@@ -35,6 +40,8 @@ class FinetuneParams(BaseModel):
     tasks: list[str]
     methods: list[str]
     seeds: list[str]
+    parts: list[str]
+    flows: list[str]
     env_steps: int = Field(ge=1)
     num_envs: int = Field(ge=1)
     warmup_steps: int = Field(ge=1)
@@ -48,6 +55,8 @@ class FinetuneParams(BaseModel):
     checkpoint_every_steps: int = Field(ge=1)
     curve_window_episodes: int = Field(ge=1)
     curve_every_episodes: int = Field(ge=1)
+    explore_share: float = Field(ge=0, le=1)
+    demo_episodes: int = Field(ge=1)
     video_episodes: int = Field(ge=1)
     agent: AgentParams
 

@@ -19,7 +19,10 @@ class ReplayBuffer:
 
     Each environment that is lived in at the same time fills a ring of its own, its lane.
 
-    A slot holds an observation and, if one was taken there, the action and what it earned. The
+    A slot holds an observation and, if one was taken there, the action and what it earned. Where an
+    action is a decision that lasts for k steps, only the observations are held that decisions were
+    taken on, and a decision earned sum_i gamma^i r_i and is discounted by gamma^k, as in a semi-MDP
+    (Sutton, Precup and Singh, 1999, section 3): a window of n steps is one of n decisions. The
     final observation of an episode and the newest of a lane are slots without an action; a window
     of n steps ends at such a slot. So a truncated episode bootstraps from its true final
     observation, no observation is stored twice, and no window runs from the newest slot into the
@@ -29,7 +32,7 @@ class ReplayBuffer:
         capacity: number of slots of all lanes, who share them evenly; the oldest are overwritten.
         observation_space: its keys, shapes and dtypes become the arrays.
         action_dim: width of the stored actions.
-        n_step: longest window, n.
+        n_step: longest window, n decisions.
         discount: gamma of one step.
         num_lanes: environments that are lived in at the same time.
     """
@@ -52,11 +55,12 @@ class ReplayBuffer:
         }
         self._actions = np.zeros((capacity, action_dim), np.float32)
         self._rewards = np.zeros(capacity, np.float64)
-        self._terminated = np.zeros(capacity, bool)
+        self._discounts = np.ones(capacity, np.float64)  # gamma^k, 0 where the episode terminated
         self._has_action = np.zeros(capacity, bool)
         self._starts = np.arange(num_lanes) * self._length
         self._sizes = np.zeros(num_lanes, np.int64)  # slots of each lane in use
         self._newest = np.full(num_lanes, -1)  # counted from the lane's start
+        self._is_under_way = np.zeros(num_lanes, bool)  # a decision, on each lane's newest slot
 
     def __len__(self) -> int:
         """Number of transitions that can be drawn."""
@@ -69,7 +73,8 @@ class ReplayBuffer:
         slot = self._starts[lane] + self._newest[lane]
         for key, array in self._observations.items():
             array[slot] = observation[key]
-        self._has_action[slot] = False
+        self._rewards[slot], self._discounts[slot] = 0.0, 1.0
+        self._has_action[slot], self._is_under_way[lane] = False, False
 
     def append(
         self,
@@ -78,15 +83,28 @@ class ReplayBuffer:
         observation: Observation,
         *,
         terminated: bool,
+        is_due: bool = True,
         lane: int = 0,
     ) -> None:
-        """Add a step to a lane's episode: the action, what it earned, where it led."""
+        """Add a step to a lane's episode: the action, what it earned, where it led.
+
+        Args:
+            action: (A,), looked at in the first step of a decision alone.
+            reward: of the step.
+            observation: that it led to; held where the decision ends.
+            terminated: whether nothing comes after it.
+            is_due: whether the decision ends with this step: another is due, or the episode over.
+            lane: whose episode it is.
+        """
         slot = self._starts[lane] + self._newest[lane]
-        self._actions[slot] = action
-        self._rewards[slot] = reward
-        self._terminated[slot] = terminated
-        self._has_action[slot] = True
-        self.begin(observation, lane)
+        if not self._is_under_way[lane]:
+            self._actions[slot] = action
+        self._is_under_way[lane] = True
+        self._rewards[slot] += self._discounts[slot] * reward
+        self._discounts[slot] *= 0.0 if terminated else self.discount
+        if is_due:
+            self._has_action[slot] = True
+            self.begin(observation, lane)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
         """Draw transitions uniformly, with replacement.
@@ -138,7 +156,7 @@ class ReplayBuffer:
         own: list[tuple[str, NDArray[Any]]] = [
             ("actions", self._actions),
             ("rewards", self._rewards),
-            ("terminated", self._terminated),
+            ("discounts", self._discounts),
             ("has_action", self._has_action),
         ]
         return own + [(f"observation.{key}", array) for key, array in self._observations.items()]
@@ -174,7 +192,6 @@ class ReplayBuffer:
         for _ in range(self.n_step):
             goes_on = self._has_action[end]
             returns += np.where(goes_on, discounts * self._rewards[end], 0.0)
-            factor = np.where(self._terminated[end], 0.0, self.discount)
-            discounts *= np.where(goes_on, factor, 1.0)
+            discounts *= np.where(goes_on, self._discounts[end], 1.0)
             end = np.where(goes_on, lane + (end + 1 - lane) % self._length, end)
         return end, returns, discounts

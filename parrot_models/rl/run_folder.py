@@ -21,11 +21,11 @@ from parrot_data.errors import UserError
 from parrot_data.lockstep import Envs, OneEnv
 from parrot_data.stores.publish import read_json, write_json
 from parrot_models.networks.device import CPU
-from parrot_models.prior.acting_prior import ActingPrior
-from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.rl.agent_params import AgentParams
+from parrot_models.rl.compose import make_agent
 from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.methods import AgentParams, make_agent, named_method
-from parrot_models.rl.prior_folder import load_prior, prior_sha256
+from parrot_models.rl.methods import named_method
+from parrot_models.rl.part_folder import load_part, part_sha256
 from parrot_models.rl.sac import SAC
 
 AGENT = "agent.safetensors"
@@ -41,11 +41,12 @@ class RunConfig(BaseModel):
         task, method, seed: the cell of the matrix.
         agent: the agent's params.
         environment: params of the world it learned in.
-        prior: path of the prior's folder, relative to the run's.
+        prior: path of the folder of what the method was pre-trained as, relative to the run's; for
+            most methods it is a behavioral prior.
         params_sha256: of every param the run was made with, those of agent and environment among
             them.
-        prior_sha256: of every file of the prior, by name.
-        data_manifest_sha256: of the shards the prior was trained on, as the prior has it.
+        prior_sha256: of every file that makes it, by name.
+        data_manifest_sha256: of the shards it was trained on, as it says itself.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -62,17 +63,17 @@ class RunConfig(BaseModel):
     data_manifest_sha256: str
 
 
-def make_run(config: RunConfig, prior: BehavioralPrior) -> tuple[ViewedEnv, SAC]:
-    """The env and an untrained agent of a run.
+def make_run(config: RunConfig, folder: Path, device: torch.device = CPU) -> tuple[ViewedEnv, SAC]:
+    """The env and an untrained agent of a run, over what was pre-trained into a folder.
 
     Raises:
-        UserError: there is no such task or method.
+        UserError: there is no such task or method, or nothing pre-trained for this environment.
     """
     method = named_method(config.method)
+    part = load_part(method.part, folder, config.environment, config.agent.precision, device)
     env: gymnasium.Env[Any, Any] = make_task_env(config.task, config.environment)
-    acting = ActingPrior(prior, config.agent.precision)
-    seen = method.make_env(env, acting, config.agent)
-    return seen, make_agent(method, config.agent, seen, acting, config.seed)
+    seen = ViewedEnv(env, method.make_view(env, part, config.agent))
+    return seen, make_agent(method, config.agent, seen, part, config.seed)
 
 
 @contextmanager
@@ -103,20 +104,21 @@ def load_run(
 
     Args:
         folder: written by finetune.
-        prior: folder of the prior, where it no longer lies where the run found it.
-        device: of agent and prior.
+        prior: folder of what it was pre-trained as, where that no longer lies where it was found.
+        device: of the agent.
 
     Raises:
         UserError: a file is missing or broken, or the prior is not the one the agent learned on.
     """
     config = read_config(folder)
     prior_folder = folder / config.prior if prior is None else prior
-    if prior_sha256(prior_folder) != config.prior_sha256:
+    part = named_method(config.method).part
+    if part_sha256(part, prior_folder) != config.prior_sha256:
         raise UserError(
-            f"{prior_folder} is not the prior that {folder} was fine-tuned on: name that one, "
-            "run `dvc checkout`, or fine-tune again"
+            f"{prior_folder} is not the {part.name} that {folder} was fine-tuned on: name that "
+            "one, run `dvc checkout`, or fine-tune again"
         )
-    env, agent = make_run(config, load_prior(prior_folder, config.environment, device))
+    env, agent = make_run(config, prior_folder, device)
     try:
         agent.load_weights(load_file(folder / AGENT))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -22,12 +23,19 @@ class Trunk(nn.Module):
         vector_dims: widths of the observation's vectors by key; keys left out are not seen.
         encoder: maps uint8 images (B, 48, 48, 3) to (B, encoder_dim); None without images.
         encoder_dim: width of the encoder's output, 0 without one.
+        clips: whether standardized inputs are clipped.
     """
 
     def __init__(
-        self, vector_dims: Mapping[str, int], encoder: nn.Module | None, encoder_dim: int
+        self,
+        vector_dims: Mapping[str, int],
+        encoder: nn.Module | None,
+        encoder_dim: int,
+        *,
+        clips: bool = True,
     ) -> None:
         super().__init__()
+        self._clip = CLIP_STANDARDIZED if clips else math.inf
         self.keys = sorted(vector_dims)
         vector_dim = sum(vector_dims.values())
         self.output_dim = vector_dim + encoder_dim
@@ -50,7 +58,7 @@ class Trunk(nn.Module):
         parts = []
         if self.keys:
             standardized = (self._vectors(observations) - self.mean) / self.std
-            parts.append(standardized.clamp(-CLIP_STANDARDIZED, CLIP_STANDARDIZED))
+            parts.append(standardized.clamp(-self._clip, self._clip))
         if self.encoder is not None and self.norm is not None:
             parts.append(self.norm(self.encoder(observations["image"]).float()))
         return torch.cat(parts, dim=-1)

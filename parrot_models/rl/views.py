@@ -1,7 +1,7 @@
 """The paper's idea: the agent's action is z, the robot executes f(z; s).
 
 A view stands between an agent and robots, as many as there are: what it sees of each, and what it
-tells each of them to do. Methods differ in it alone.
+tells each of them to do, for a step or for several. Most methods differ in it alone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ class Encoding(Protocol):
         """(B, F), what an agent may see."""
 
 
-class Prior(Protocol):
-    """What this room needs of a behavioral prior."""
-
-    latent_dim: int
+class Pretrained(Protocol):
+    """What this room needs of whatever a method was pre-trained as: it sees for the agent."""
 
     @property
     def device(self) -> torch.device:
@@ -45,48 +43,73 @@ class Prior(Protocol):
     def encode(self, images: Tensor, proprioception: Tensor | None) -> Encoding:
         """Encode images uint8 (B, 48, 48, 3) and proprioception (B, 8)."""
 
+
+class Latents(Pretrained, Protocol):
+    """What turns a latent z ~ N(0, I) into behaviour."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Width of z."""
+
+
+class Prior(Latents, Protocol):
+    """What this room needs of a behavioral prior."""
+
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
         """Actions f(z; s), (B, 7), of z (B, latent_dim) and context (B, C)."""
 
 
 class DirectView:
-    """The agent's actions are the robot's, and it sees what the prior makes of pictures.
+    """The agent's actions are the robot's; it sees what something pre-trained makes of pictures.
 
     Args:
         env: one like those it stands before; observations are a Dict with "image" and perhaps
             "proprioception".
-        prior: frozen; its encoder makes the features.
+        pretrained: frozen; its encoder makes the features.
         observe: "features" replaces the image by the frozen encoder's features, float32 (F,);
             "image" leaves the observation as it is.
-        with_context: adds the prior's context, float32 (C,), for critics on executed actions.
+        with_context: adds the context, float32 (C,), for critics on executed actions.
 
     Attributes:
         observation_space, action_space: the agent's, for one robot.
+        fewest_steps: robot steps that a decision of the agent lasts at least.
     """
 
+    fewest_steps = 1
+
     def __init__(
-        self, env: gymnasium.Env[Any, Any], prior: Prior, observe: Observe, *, with_context: bool
+        self,
+        env: gymnasium.Env[Any, Any],
+        pretrained: Pretrained,
+        observe: Observe,
+        *,
+        with_context: bool,
     ) -> None:
-        self._prior, self._observe, self._with_context = prior, observe, with_context
+        self._observe, self._with_context = observe, with_context
+        self._device, self._encode = pretrained.device, pretrained.encode
         plain = env.observation_space
         assert isinstance(plain, gymnasium.spaces.Dict)
         assert isinstance(env.action_space, Box)
         self.action_space = env.action_space
-        seen = self.see({key: np.zeros_like([s.sample()]) for key, s in plain.items()})
+        seen = self.begin({key: np.zeros_like([s.sample()]) for key, s in plain.items()})
         self.observation_space = gymnasium.spaces.Dict(
             {k: plain.spaces.get(k, _unbounded(values[0])) for k, values in seen.items()}
         )
 
+    def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
+        """What the agent sees of the observations that episodes begin with, per key (N, ...)."""
+        return self.see(observations)
+
     @torch.inference_mode()
     def see(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """What the agent sees of the robots' observations, per key (N, ...): each encoded once."""
-        device = self._prior.device
+        """What it sees of those that a step led to, per key (N, ...): each is encoded once."""
         tensors = {
-            key: to_device(torch.from_numpy(observations[key]), device)
+            key: to_device(torch.from_numpy(observations[key]), self._device)
             for key in ("image", "proprioception")
             if key in observations
         }
-        self._encoding = self._prior.encode(tensors["image"], tensors.get("proprioception"))
+        self._images, self._proprioception = tensors["image"], tensors.get("proprioception")
+        self._encoding = self._encode(self._images, self._proprioception)
         seen = dict(observations)
         if self._observe == "features":
             del seen["image"]
@@ -95,24 +118,91 @@ class DirectView:
             seen["context"] = self._encoding.context.cpu().numpy()
         return seen
 
+    @property
+    def num_robots(self) -> int:
+        """N, of what was last seen."""
+        return len(self._images)
+
+    @property
+    def is_due(self) -> NDArray[np.bool_]:
+        """For which robots a decision is due, bool (N,): of others the last one still holds."""
+        return np.ones(self.num_robots, bool)
+
     def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the robots do, (N, 7), on the agent's actions (N, A) in what it last saw."""
+        """What the robots do, (N, 7), on the agent's actions (N, A) in what it last saw.
+
+        Actions for robots for which no decision is due are not looked at.
+        """
         return actions
 
-    def sample_warmup_action(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """An action (A,) before any learning: uniform in the box."""
-        return rng.uniform(self.action_space.low, self.action_space.high).astype(np.float32)
+    def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Actions (N, A) before any learning: uniform in the box."""
+        low, high = self.action_space.low, self.action_space.high
+        return rng.uniform(low, high, (self.num_robots, len(low))).astype(np.float32)
 
 
-class LatentView(DirectView):
-    """The robots in the prior's latent space (PARROT, section 4): ordinary SAC learns on top of it.
-
-    The action is z in [-latent_bound, latent_bound]^d; f(z; s) is executed, where s is the
-    observation last seen.
+class GuidedView(DirectView):
+    """The agent's actions are the robot's, but before any learning something pre-trained acts.
 
     Args:
-        env, prior, observe, with_context: see `DirectView`.
-        latent_bound: half-width of the box of z; 2 covers 95 % of the prior's mass a dimension.
+        env, observe: see `DirectView`.
+        prior: f(z; s), whose z ~ N(0, I) are the actions of the warm-up.
+        latent_bound: z is clipped to it in every dimension, as in the box of `LatentView`.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        prior: Prior,
+        latent_bound: float,
+        observe: Observe,
+    ) -> None:
+        self._prior, self._latent_bound = prior, latent_bound
+        super().__init__(env, prior, observe, with_context=False)
+
+    @torch.inference_mode()
+    def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """f(z; s) of z ~ N(0, I), in what was last seen."""
+        z = _sample_latents(rng, self.num_robots, self._prior.latent_dim, self._latent_bound)
+        return self._prior.decode(to_device(z, self._device), self._encoding.context).cpu().numpy()
+
+
+class BoxedLatentView(DirectView):
+    """The agent's action is z in [-latent_bound, latent_bound]^d; what it does is a subclass's.
+
+    Args:
+        env, observe, with_context: see `DirectView`.
+        latents: whose z it is.
+        latent_bound: half-width of the box of z; 2 covers 95 % of N(0, I) a dimension.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        latents: Latents,
+        latent_bound: float,
+        observe: Observe,
+        *,
+        with_context: bool = False,
+    ) -> None:
+        super().__init__(env, latents, observe, with_context=with_context)
+        self._latent_bound = latent_bound
+        self.action_space = Box(-latent_bound, latent_bound, (latents.latent_dim,), np.float32)
+
+    def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw what was pre-trained as it is: z ~ N(0, I), clipped to the box."""
+        (latent_dim,) = self.action_space.shape
+        return _sample_latents(rng, self.num_robots, latent_dim, self._latent_bound).numpy()
+
+
+class LatentView(BoxedLatentView):
+    """The robots in the prior's latent space (PARROT, section 4): ordinary SAC learns on top of it.
+
+    The action is z; f(z; s) is executed, where s is the observation last seen.
+
+    Args:
+        prior: f.
+        env, latent_bound, observe, with_context: see `BoxedLatentView`.
     """
 
     def __init__(
@@ -124,20 +214,21 @@ class LatentView(DirectView):
         *,
         with_context: bool,
     ) -> None:
-        super().__init__(env, prior, observe, with_context=with_context)
-        self._latent_bound = latent_bound
-        self.action_space = Box(-latent_bound, latent_bound, (prior.latent_dim,), np.float32)
+        self._decode = prior.decode
+        super().__init__(env, prior, latent_bound, observe, with_context=with_context)
 
     @torch.inference_mode()
     def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """f(z; s) of each z."""
-        z = to_device(torch.from_numpy(np.asarray(actions, np.float32)), self._prior.device)
-        return self._prior.decode(z, self._encoding.context).cpu().numpy()
+        z = to_device(torch.from_numpy(np.asarray(actions, np.float32)), self._device)
+        return self._decode(z, self._encoding.context).cpu().numpy()
 
-    def sample_warmup_action(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Draw the prior's own behaviour: N(0, I), clipped to the box."""
-        z = rng.standard_normal(self._prior.latent_dim)
-        return z.clip(-self._latent_bound, self._latent_bound).astype(np.float32)
+
+def _sample_latents(
+    rng: np.random.Generator, num_rows: int, latent_dim: int, bound: float
+) -> Tensor:
+    z = rng.standard_normal((num_rows, latent_dim)).clip(-bound, bound)
+    return torch.from_numpy(z.astype(np.float32))
 
 
 def _unbounded(example: NDArray[Any]) -> Box:

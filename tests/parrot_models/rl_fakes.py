@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import gymnasium
@@ -14,6 +15,8 @@ from gymnasium.spaces import Box, Dict
 from torch import Tensor
 
 from parrot_data.envs.tasks import named_task
+from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_models.networks.mlp import mlp
 
 EPISODE_STEPS = 5
 
@@ -105,14 +108,81 @@ class FakePrior:
     def encode(self, images, proprioception):
         assert images.dtype == torch.uint8
         self.num_encoded += len(images)
-        place = images[..., 0].flatten(1).argmax(-1)
-        features = torch.stack([place // 48, place % 48], -1) / 23.5 - 1
+        features = place_of(images)
         context = torch.cat([features, -features, features[:, :1]], -1)
         return FakeEncoding(context, features)
 
     def decode(self, z, context):
         shift = torch.nn.functional.pad(context, (0, 7 - context.shape[-1]))
         return torch.tanh(z / 2 + shift)
+
+
+def place_of(images):
+    """Row and column of the brightest pixel, in [-1, 1]: (B, 2)."""
+    place = images[..., 0].flatten(1).argmax(-1)
+    return torch.stack([place // 48, place % 48], -1) / 23.5 - 1
+
+
+class FakeModel(torch.nn.Module):
+    """Something pre-trained whose context is the brightest pixel's place."""
+
+    latent_dim = 3
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+    @classmethod
+    def load(cls, _folder):
+        return cls()
+
+    def context(self, images, _proprioception=None):
+        return place_of(images)
+
+
+class FakeVAE(FakeModel):
+    def features(self, images):
+        return 2 * place_of(images)
+
+
+class FakeTrajectories(FakeModel):
+    """Step t of trajectory z is tanh((t + 1) z + context)."""
+
+    num_steps = 5
+
+    def decode(self, z, context):
+        times = torch.arange(1.0, self.num_steps + 1)
+        steps = torch.tanh(times[:, None] * z[:, None] + pad(context, 3)[:, None])
+        return pad(steps, 7)
+
+
+class FakeOptions(FakeModel):
+    """Option z goes to where its first two say, and ends where it is near."""
+
+    def act(self, z, images, _proprioception=None):
+        return pad(torch.tanh(z[:, :2] - place_of(images)), 7)
+
+    def ends(self, z, images, _proprioception=None):
+        return ((z[:, :2] - place_of(images)).abs().amax(-1) < 0.5).float()
+
+
+class FakeClone(FakeModel):
+    """A policy with the real one's head, of drawn weights."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.architecture = SimpleNamespace(hidden=[8])
+        self.head = mlp(2, [8], 14)
+        for parameter in self.head.parameters():
+            torch.nn.init.normal_(parameter, generator=generator).requires_grad_(False)
+
+    gaussian = BehaviorCloning.gaussian
+
+
+def pad(values, width):
+    """The last dimension filled up with zeros."""
+    return torch.nn.functional.pad(values, (0, width - values.shape[-1]))
 
 
 def make_point_env(name, environment, render_mode="rgb_array"):

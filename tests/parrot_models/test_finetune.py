@@ -14,8 +14,9 @@ from parrot_data.envs.tasks import Task
 from parrot_data.errors import UserError
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl import prior_folder, run_folder
+from parrot_models.rl import cloned, options, priors, run_folder, trajectories, vae_features
 from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.methods import METHODS
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
 DATA_MANIFEST = "d" * 64
@@ -35,8 +36,12 @@ def small_world(monkeypatch):
     point = Task(name="point", family="pick", objects=("target", "other"), container="")
     monkeypatch.setattr(tasks, "TASKS", {"point": point})
     monkeypatch.setattr(run_folder, "make_task_env", fakes.make_point_env)
-    monkeypatch.setattr(prior_folder, "BehavioralPrior", fakes.FakePrior)
-    monkeypatch.setattr(run_folder, "ActingPrior", lambda prior, _precision: prior)
+    monkeypatch.setattr(priors, "BehavioralPrior", fakes.FakePrior)
+    monkeypatch.setattr(priors, "ActingPrior", lambda prior, _precision: prior)
+    monkeypatch.setattr(cloned, "BehaviorCloning", fakes.FakeClone)
+    monkeypatch.setattr(vae_features, "BetaVAE", fakes.FakeVAE)
+    monkeypatch.setattr(trajectories, "TrajectoryVAE", fakes.FakeTrajectories)
+    monkeypatch.setattr(options, "OptionModel", fakes.FakeOptions)
 
 
 @pytest.fixture
@@ -51,8 +56,8 @@ def make_params(**changes):
         "observe": "features",
         "encoder": "fast",
         "encoder_dim": 8,
-        "critic_actions": "latent",
         "latent_bound": 2.0,
+        "decision_steps": 5,
         "hidden": [16],
         "learning_rate": 1e-3,
         "polyak": 0.01,
@@ -66,6 +71,8 @@ def make_params(**changes):
         "tasks": ["point"],
         "methods": ["parrot", "sac"],
         "seeds": ["0"],
+        "parts": [],
+        "flows": [],
         "env_steps": 60,
         "num_envs": 1,
         "warmup_steps": 20,
@@ -79,6 +86,8 @@ def make_params(**changes):
         "checkpoint_every_steps": 15,
         "curve_window_episodes": 3,
         "curve_every_episodes": 2,
+        "explore_share": 0.5,
+        "demo_episodes": 3,
         "video_episodes": 2,
         "agent": agent,
     }
@@ -106,13 +115,10 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("method", ["parrot", "sac"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("observe", ["features", "image"])
-@pytest.mark.parametrize("critic_actions", ["latent", "executed"])
-def test_a_run_leaves_its_results_and_nothing_else(
-    prior, tmp_path, method, observe, critic_actions
-):
-    params = make_params(agent={"observe": observe, "critic_actions": critic_actions})
+def test_a_run_leaves_its_results_and_nothing_else(prior, tmp_path, method, observe):
+    params = make_params(agent={"observe": observe})
     metrics = run(prior, tmp_path / "run", params, method)
     assert set(files_of(tmp_path / "run")) == RESULTS
     assert not (tmp_path / "run.partial").exists()
@@ -131,20 +137,22 @@ def test_the_curve_is_a_mean_over_its_window(prior, tmp_path):
     assert float(rows[-1]["temperature"]) > 0
 
 
-@pytest.mark.parametrize("stop_after", [20, 40, 55])
-@pytest.mark.parametrize("observe", ["features", "image"])
-def test_an_interrupted_run_ends_as_if_never_interrupted(prior, tmp_path, stop_after, observe):
-    params = make_params(agent={"observe": observe, "critic_actions": "executed"})
-    run(prior, tmp_path / "a" / "run", params)
+@pytest.mark.parametrize(
+    ("method", "stop_after"),
+    [("parrot_executed", 20), ("parrot_executed", 55), *((name, 40) for name in METHODS)],
+)
+def test_an_interrupted_run_ends_as_if_never_interrupted(prior, tmp_path, method, stop_after):
+    params = make_params(agent={"decision_steps": 3})
+    run(prior, tmp_path / "a" / "run", params, method)
 
     def interrupt(done, _total, _note):
         if done >= stop_after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(prior, tmp_path / "b" / "run", params, progress=interrupt)
+        run(prior, tmp_path / "b" / "run", params, method, progress=interrupt)
     calls = []
-    run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    run(prior, tmp_path / "b" / "run", params, method, progress=lambda *call: calls.append(call))
     assert calls[0][0] == stop_after // 15 * 15
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
 
@@ -159,22 +167,24 @@ def test_two_environments_make_the_same_run_every_time(prior, tmp_path):
         assert float(list(csv.DictReader(file))[-1]["temperature"]) > 0
 
 
-@pytest.mark.parametrize("stop_after", [30, 40])
+@pytest.mark.parametrize(
+    ("method", "stop_after"), [("parrot_executed", 30), ("parrot_demo", 40), ("hirl", 40)]
+)
 def test_an_interrupted_run_of_two_environments_ends_as_if_never_interrupted(
-    prior, tmp_path, stop_after
+    prior, tmp_path, method, stop_after
 ):
-    params = make_params(num_envs=2, agent={"critic_actions": "executed"})
-    run(prior, tmp_path / "a" / "run", params)
+    params = make_params(num_envs=2)
+    run(prior, tmp_path / "a" / "run", params, method)
 
     def interrupt(done, _total, _note):
         if done >= stop_after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(prior, tmp_path / "b" / "run", params, progress=interrupt)
+        run(prior, tmp_path / "b" / "run", params, method, progress=interrupt)
     assert not multiprocessing.active_children()
     calls = []
-    run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    run(prior, tmp_path / "b" / "run", params, method, progress=lambda *call: calls.append(call))
     assert calls[0][0] == 30  # a multiple of 15 was passed in that round of ten steps
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
 
@@ -237,11 +247,9 @@ def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
     assert is_made_again(prior, out, **others.get(change, {}))
 
 
-@pytest.mark.parametrize("method", ["parrot", "sac"])
-@pytest.mark.parametrize("critic_actions", ["latent", "executed"])
-def test_evaluate_finds_what_finetune_found(prior, tmp_path, method, critic_actions):
-    params = make_params(agent={"critic_actions": critic_actions})
-    metrics = run(prior, tmp_path / "run", params, method)
+@pytest.mark.parametrize("method", METHODS)
+def test_evaluate_finds_what_finetune_found(prior, tmp_path, method):
+    metrics = run(prior, tmp_path / "run", make_params(agent={"decision_steps": 3}), method)
     again = evaluate(EVALUATION, tmp_path / "run")
     for name in ("success_rate", "num_wrong_object", "num_episodes", "task", "method", "seed"):
         assert again[name] == metrics[name]
@@ -254,6 +262,12 @@ def test_evaluate_follows_a_prior_that_moved(prior, tmp_path):
         evaluate(EVALUATION, tmp_path / "run")
     again = evaluate(EVALUATION, tmp_path / "run", prior=tmp_path / "elsewhere")
     assert again["success_rate"] == metrics["success_rate"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_was_pretrained_as_is_named_where_it_is_missing(tmp_path, method):
+    with pytest.raises(UserError, match=METHODS[method].part.command):
+        run(tmp_path / "nowhere", tmp_path / "run", method=method)
 
 
 def test_evaluate_refuses_another_prior(prior, tmp_path):

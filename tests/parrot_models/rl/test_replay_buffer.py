@@ -62,6 +62,44 @@ def test_windows_equal_a_calculation_by_hand(seed, n_step, capacity):
             assert batch.actions[row].item() == pytest.approx(diary.rewards[episode][step])
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_step", [1, 2, 20])
+def test_windows_of_decisions_equal_a_calculation_by_hand(seed, n_step):
+    replay, rng = ReplayBuffer(60, SPACE, 1, n_step, DISCOUNT), np.random.default_rng(seed)
+    episodes = []  # of decisions: the rewards of their steps
+    for number in range(25):
+        decisions = [
+            rng.normal(size=rng.integers(1, 5)).tolist() for _ in range(rng.integers(1, 5))
+        ]
+        terminates = bool(rng.random() < 0.5)
+        episodes.append((decisions, terminates))
+        picture = np.zeros((2, 2, 3), np.uint8)
+        replay.begin({"image": picture, "place": np.array([number, 0])})
+        for index, rewards in enumerate(decisions):
+            for step, reward in enumerate(rewards):
+                ends = step == len(rewards) - 1
+                last = ends and index == len(decisions) - 1
+                # Neither what is said nor what is seen while a decision lasts may be held.
+                said = np.array([index if step == 0 else -1])
+                place = np.array([number, index + 1]) if ends else np.array([-1, -1])
+                seen = {"image": picture, "place": place}
+                replay.append(said, reward, seen, terminated=last and terminates, is_due=ends)
+    batch = replay.sample(200, rng)
+    for row in range(200):
+        number, index = batch.observations["place"][row].int().tolist()
+        decisions, terminates = episodes[number]
+        window = decisions[index : index + n_step]
+        rewards = [reward for decision in window for reward in decision]
+        is_terminal = terminates and index + len(window) == len(decisions)
+        discount = 0.0 if is_terminal else DISCOUNT ** len(rewards)
+        total = sum(DISCOUNT**k * reward for k, reward in enumerate(rewards))
+        assert batch.actions[row].item() == index
+        assert batch.returns[row].item() == pytest.approx(total, abs=1e-6)
+        assert batch.discounts[row].item() == pytest.approx(discount)
+        end = batch.next_observations["place"][row].int().tolist()
+        assert end == [number, index + len(window)]
+
+
 @pytest.mark.parametrize("n_step", [1, 3, 20])
 @pytest.mark.parametrize("capacity", [40, 1000])
 def test_windows_never_run_from_one_environment_into_another(n_step, capacity):

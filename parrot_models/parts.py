@@ -1,0 +1,49 @@
+"""Stage `parts`: what each method starts from, as one hash a method.
+
+A run depends on its method's entry and on no other: another flow reruns what acts through a flow
+and leaves the baselines alone, which a folder of all models as a dependency could not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from parrot_data.stores.publish import json_text, sha256_file, sha256_sources, write_json
+from parrot_models.rl.methods import METHODS
+from parrot_models.rl.part_folder import is_trained, part_sha256
+from parrot_models.rl.parts import Part
+from parrot_models.rl.views import Pretrained
+
+SOURCES = Path(__file__).parent
+
+
+def parts(models: Path, out: Path) -> dict[str, str | None]:
+    """Write, by method, a hash of what it was pre-trained as and of the code of that.
+
+    Args:
+        models: folder that holds the parts, each under its name.
+        out: file to write, JSON.
+
+    Returns:
+        What was written; None for a method whose part has not been trained.
+    """
+    hashes = {name: _hash(method.part, models) for name, method in METHODS.items()}
+    write_json(out, hashes)
+    return hashes
+
+
+def _hash(part: Part[Pretrained], models: Path) -> str | None:
+    folder = models / part.name
+    if not is_trained(folder):
+        return None
+    made_of = {"files": part_sha256(part, folder), "code": _code_sha256(part.code)}
+    return hashlib.sha256(json_text(made_of).encode()).hexdigest()
+
+
+def _code_sha256(code: tuple[str, ...]) -> dict[str, str]:
+    paths = {name: SOURCES / name for name in code}
+    return {
+        name: sha256_sources(path) if path.is_dir() else sha256_file(path)
+        for name, path in paths.items()
+    }

@@ -1,0 +1,46 @@
+"""What a user may vary about an agent, beside its method."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from parrot_models.networks.precision import Precision
+from parrot_models.rl.views import Observe
+
+
+class AgentParams(BaseModel):
+    """`finetune.agent` of params.yaml: all that makes an agent, beside its method.
+
+    Attributes:
+        observe: "features", the frozen ones of what was pre-trained, or "image", through an encoder
+            of its own; vae_features and bc_sac see features in any case.
+        encoder: name of that encoder; read where `observe` is "image".
+        encoder_dim: width of its output.
+        latent_bound: half-width of the box of z.
+        decision_steps: most robot steps that a decision of traj_rl or hirl lasts; a trajectory may
+            be shorter, an option end by itself.
+        hidden: widths of the hidden layers of actor and critics.
+        learning_rate: of actor, critics and temperature.
+        polyak: share of the critics that their targets take over at every update.
+        initial_temperature: weight of the entropy bonus at the start.
+        target_entropy: nats, of actions scaled to [-1, 1], where they are the robot's seven
+            dimensions; as much a dimension where they are others.
+        observation_noise: standard deviation of the noise on what networks see in updates.
+        precision: "bf16" or "fp32", of matrix products in updates, see `SAC`, and of the
+            convolutions that encode a picture, see `ActingPrior`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    observe: Observe
+    encoder: str
+    encoder_dim: int = Field(ge=1)
+    latent_bound: float = Field(gt=0)
+    decision_steps: int = Field(ge=1)
+    hidden: list[int] = Field(min_length=1)
+    learning_rate: float = Field(gt=0)
+    polyak: float = Field(gt=0, le=1)
+    initial_temperature: float = Field(gt=0)
+    target_entropy: float
+    observation_noise: float = Field(ge=0)
+    precision: Precision

@@ -1,0 +1,89 @@
+"""A cloned policy to learn on from: it acts in the warm-up, and is what the actor starts as.
+
+What could wreck the actor is kept from it. Critics are new and know nothing: the first updates,
+`finetune.critic_only_updates`, leave actor and temperature alone, and learn from what the clone
+did. The entropy bonus starts small (`agent.initial_temperature`) and grows only when the policy's
+entropy is below `agent.target_entropy`; a clone's entropy is close to -7 times log_prob_per_dim of
+its metrics.json, so that the default of -7 nats asks no policy for more chance that fits its data
+by less than 1 nat a dimension. The encoder stays frozen: only critics' losses train a trunk here.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_models.baselines.behavior_cloning import LOG_STD_RANGE, BehaviorCloning
+from parrot_models.networks.precision import Precision
+from parrot_models.rl.actor import Actor
+from parrot_models.rl.parts import Part
+from parrot_models.rl.seen_context import ContextSeen
+
+FIRST = "0.weight"  # of the head's first layer
+
+
+class Clone(ContextSeen):
+    """The clone as a `Prior`: f(z; s) = tanh(mean + std * z) of z ~ N(0, I) is what it would do.
+
+    Args:
+        policy: frozen.
+    """
+
+    latent_dim = ACTION_DIM
+
+    def __init__(self, policy: BehaviorCloning) -> None:
+        super().__init__(policy.context, next(policy.parameters()).device)
+        self.policy = policy
+
+    def decode(self, z: Tensor, context: Tensor) -> Tensor:
+        """Actions (B, 7), of z (B, 7) and context (B, C)."""
+        mean, std = self.policy.gaussian(context)
+        return torch.tanh(mean + std * z)
+
+
+def _load(folder: Path, device: torch.device, _precision: Precision) -> Clone:
+    return Clone(BehaviorCloning.load(folder).to(device))
+
+
+CLONE = Part("bc", "parrot pretrain --method bc", _load, code=("baselines/behavior_cloning.py",))
+
+
+class ClonedActor(Actor):
+    """An actor that starts as a clone: the same mean and deviation of every observation.
+
+    It is the clone's head, widened by weights of zero for what the agent sees beside the clone's
+    context. The head was fitted to contexts as they are; when the trunk begins to standardise, the
+    first layer takes the inverse of that in, so that the policy stays the same.
+
+    Args:
+        clone: whose Gaussian it is; not changed.
+        input_dim: width of the trunk's output, which begins with the clone's context.
+        action_low, action_high: float32 (7,), the corners of the box.
+    """
+
+    clips_input = False  # what is far from the mean would no longer be what the clone has learned
+
+    def __init__(
+        self, clone: Clone, input_dim: int, action_low: Tensor, action_high: Tensor
+    ) -> None:
+        hidden, middle = clone.policy.architecture.hidden, sum(LOG_STD_RANGE) / 2
+        super().__init__(
+            input_dim, action_low, action_high, hidden, math.exp(middle), torch.Generator(),
+            LOG_STD_RANGE,
+        )  # fmt: skip
+        weights = clone.policy.head.state_dict()
+        of_context = weights[FIRST]
+        more = of_context.new_zeros(len(of_context), input_dim - of_context.shape[1])
+        self.layers.load_state_dict({**weights, FIRST: torch.cat([of_context, more], -1)})
+
+    @torch.no_grad()
+    def stand_on(self, mean: Tensor, std: Tensor) -> None:
+        """Expect (x - mean) / std from now on where x came, and make the same of it."""
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        first.bias.add_(first.weight @ mean)
+        first.weight.mul_(std)

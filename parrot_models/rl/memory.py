@@ -1,0 +1,37 @@
+"""The memory of a method's learner."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gymnasium
+
+from parrot_models.rl.compose import critic_action_dim
+from parrot_models.rl.demo_replay import DemoReplay
+from parrot_models.rl.latent_env import ViewedEnv
+from parrot_models.rl.methods import Method
+from parrot_models.rl.params import FinetuneParams
+from parrot_models.rl.replay_buffer import ReplayBuffer
+
+
+def make_memory(
+    params: FinetuneParams, method: Method[Any], env: ViewedEnv, episode_steps: int
+) -> ReplayBuffer | DemoReplay:
+    """An empty memory for what an agent meets in an env, whose episodes are so long at most."""
+    space, num_lanes = env.observation_space, params.num_envs
+    assert isinstance(space, gymnasium.spaces.Dict)
+    make = partial(
+        ReplayBuffer,
+        observation_space=space,
+        action_dim=critic_action_dim(method, env),
+        n_step=params.n_step,
+        discount=params.discount,
+        num_lanes=num_lanes,
+    )
+    memory = make(params.replay_capacity)
+    if not method.keeps_demonstrations:
+        return memory
+    rounds = -(-params.demo_episodes // num_lanes)
+    kept = make(num_lanes * rounds * (episode_steps + 1))
+    return DemoReplay(memory, kept, params.demo_episodes, num_lanes)

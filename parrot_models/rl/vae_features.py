@@ -1,0 +1,34 @@
+"""Features of a VAE for an agent that acts directly (VAE-features of PARROT, section 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from parrot_models.baselines.beta_vae import BetaVAE
+from parrot_models.networks.precision import Precision
+from parrot_models.rl.parts import Part
+from parrot_models.rl.seen_context import ContextSeen
+
+
+class SeenFeatures(ContextSeen):
+    """The posterior mean of a picture, which is all that the method takes from the VAE.
+
+    Args:
+        vae: frozen.
+    """
+
+    def __init__(self, vae: BetaVAE) -> None:
+        def features(images: Tensor, _proprioception: Tensor | None) -> Tensor:
+            return vae.features(images)
+
+        super().__init__(features, next(vae.parameters()).device)
+
+
+def _load(folder: Path, device: torch.device, _precision: Precision) -> SeenFeatures:
+    return SeenFeatures(BetaVAE.load(folder).to(device))
+
+
+VAE = Part("vae", "parrot pretrain --method vae", _load, code=("baselines/beta_vae.py",))

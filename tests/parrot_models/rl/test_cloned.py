@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from rl_fakes import FakeClone, PointEnv
+
+from parrot_models.networks.device import CPU
+from parrot_models.rl.agent_params import AgentParams
+from parrot_models.rl.cloned import Clone
+from parrot_models.rl.compose import make_agent
+from parrot_models.rl.latent_env import ViewedEnv
+from parrot_models.rl.methods import METHODS
+
+PARAMS = AgentParams(
+    observe="image", encoder="fast", encoder_dim=8, latent_bound=2.0, decision_steps=5,
+    hidden=[16], learning_rate=1e-3, polyak=0.01, initial_temperature=0.02, target_entropy=-7.0,
+    observation_noise=0.1, precision="fp32",
+)  # fmt: skip
+
+
+@pytest.fixture
+def parts():
+    """The clone, the env and the untrained agent of bc_sac."""
+    method, clone = METHODS["bc_sac"], Clone(FakeClone())
+    env = PointEnv()
+    seen = ViewedEnv(env, method.make_view(env, clone, PARAMS))
+    return clone, seen, make_agent(method, PARAMS, seen, clone, 0)
+
+
+def seen_at(spread, count=500):
+    """Contexts, and what the agent sees beside them."""
+    rng = np.random.default_rng(1)
+    return {
+        "features": (3 + spread * rng.standard_normal((count, 2))).astype(np.float32),
+        "proprioception": (0.3 + 0.1 * rng.standard_normal((count, 8))).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("is_standardized", [False, True])
+@pytest.mark.parametrize("spread", [0.1, 100.0])  # the latter far from what the trunk knows
+def test_the_agent_starts_as_the_clone(parts, is_standardized, spread):
+    clone, _, agent = parts
+    if is_standardized:
+        agent.standardize_by(seen_at(0.1))
+        assert (agent.trunk.std != 1).all()
+    seen = {key: torch.from_numpy(values) for key, values in seen_at(spread).items()}
+    mean, log_std = agent.actor(agent.trunk(seen))
+    expected_mean, expected_std = clone.policy.gaussian(seen["features"])
+    torch.testing.assert_close(mean, expected_mean, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(log_std.exp(), expected_std, rtol=1e-3, atol=1e-4)
+
+
+def test_the_agent_draws_what_the_clone_draws(parts):
+    clone, _, agent = parts
+    seen = seen_at(0.1, 20)
+    drawn = agent.act_each(seen, deterministic=False, generator=torch.Generator().manual_seed(3))
+    noise = torch.randn(20, 7, generator=torch.Generator().manual_seed(3))
+    expected = clone.decode(noise, torch.from_numpy(seen["features"]))
+    np.testing.assert_allclose(drawn, expected.numpy(), atol=1e-4)
+
+
+def test_learning_reaches_the_actor_and_not_the_clone(parts):
+    clone, env, agent = parts
+    before = {name: values.clone() for name, values in clone.policy.state_dict().items()}
+    trained = {id(p) for p in agent.actor_optimizer.param_groups[0]["params"]}
+    assert trained == {id(p) for p in agent.actor.parameters()}
+    assert all(p.requires_grad for p in agent.actor.parameters())
+    env.reset(seed=0)
+    with torch.no_grad():
+        for parameter in agent.actor.parameters():
+            parameter.add_(1.0)
+    assert all(before[name].equal(v) for name, v in clone.policy.state_dict().items())
+    assert agent.device == CPU
+
+
+def test_it_sees_the_clones_context_and_warms_up_as_the_clone(parts):
+    clone, env, _ = parts
+    observation, _ = env.reset(seed=2)
+    assert set(observation) == {"features", "proprioception"}
+    context = torch.from_numpy(observation["features"])[None]
+    rng = np.random.default_rng(0)
+    actions = np.array([env.sample_warmup_action(rng) for _ in range(3000)])
+    mean, std = (values[0].numpy() for values in clone.policy.gaussian(context))
+    drawn = np.arctanh(actions.astype(np.float64).clip(-1 + 1e-7, 1 - 1e-7))
+    np.testing.assert_allclose(np.median(drawn, 0), mean, atol=0.1 * max(1.0, std.max()))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rl_fakes import EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
+
+from parrot_data.lockstep import OneEnv
+from parrot_models.rl.learner import Learner
+from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
+from parrot_models.rl.views import DirectView, GuidedView
+
+SAID = 0.25  # by the agent, in every dimension
+DISCOUNT = 0.9
+
+
+class StubAgent:
+    """Always says the same and never learns."""
+
+    def __init__(self, dim):
+        self.dim, self.num_updates = dim, 0
+
+    def act_each(self, seen, *, deterministic):
+        return np.full((len(seen["features"]), self.dim), SAID, np.float32)
+
+    def update(self, batch, *, critic_only):
+        self.num_updates += 1
+        return {}
+
+    def scale_learning_rates(self, factor):
+        pass
+
+    def standardize_by(self, observations):
+        pass
+
+
+def make_learner(env, view, **changes):
+    dim = view.action_space.shape[0]
+    replay = ReplayBuffer(1000, view.observation_space, dim, 1, DISCOUNT)
+    values = {
+        "seed": 0, "warmup_steps": 2 * EPISODE_STEPS, "critic_only_updates": 0, "batch_size": 4,
+        "utd": 1.0, "total_steps": 1000, "final_rate": 1.0, "stores_executed": False,
+    }  # fmt: skip
+    return Learner(OneEnv(env), view, StubAgent(dim), replay, **values | changes)
+
+
+def is_said(env):
+    """Episode by episode, whether the robot executed what the agent said in every step, in none."""
+    said = (np.array(env.executed) == SAID).all(-1).reshape(-1, EPISODE_STEPS)
+    assert (said.all(-1) | ~said.any(-1)).all()
+    return said.all(-1)
+
+
+def guided_view(env):
+    return GuidedView(env, FakePrior(), 2.0, "features")
+
+
+def test_first_episodes_are_guided_beyond_the_warm_up():
+    env = PointEnv()
+    learner = make_learner(env, guided_view(env), guided_episodes=5)
+    for _ in range(8):
+        learner.run_round()
+    assert is_said(env).tolist() == [False] * 5 + [True] * 3
+    assert learner.agent.num_updates == 6 * EPISODE_STEPS  # from the end of the warm-up on
+
+
+def test_a_share_of_the_episodes_is_guided_to_their_end():
+    env = PointEnv()
+    learner = make_learner(env, guided_view(env), guided_share=0.3, utd=0.0)
+    for _ in range(202):
+        learner.run_round()
+    said = is_said(env)
+    assert not said[:2].any()
+    assert 0.6 < said[2:].mean() < 0.8  # 0.7 is six deviations of 0.032 away from none
+
+
+def test_without_a_share_no_chance_is_drawn_for_it():
+    env = PointEnv()
+    learner = make_learner(env, DirectView(env, FakePrior(), "features", with_context=False))
+    for _ in range(2):
+        learner.run_round()
+    before = learner._rng.bit_generator.state
+    learner.utd = 0.0
+    learner.run_round()
+    assert learner._rng.bit_generator.state == before
+
+
+@pytest.mark.parametrize(("chunk", "lengths"), [(5, [5]), (3, [3, 2]), (2, [2, 2, 1])])
+@pytest.mark.parametrize("bootstraps", [True, False])
+def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
+    env = PointEnv()
+    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", chunk)
+    learner = make_learner(env, view, bootstraps=bootstraps, utd=0.0)
+    (episode,) = learner.run_round()
+    assert episode.env_steps == learner.env_steps == EPISODE_STEPS
+    assert len(learner.replay) == len(lengths)
+    batch = learner.replay.sample(100, np.random.default_rng(0))
+    by_place = {}
+    for row in range(100):
+        key = tuple(batch.observations["features"][row].tolist())
+        by_place[key] = (batch.returns[row].item(), batch.discounts[row].item())
+    discounts = sorted(discount for _, discount in by_place.values())
+    ends = [
+        0.0 if not bootstraps and i == len(lengths) - 1 else DISCOUNT**n
+        for i, n in enumerate(lengths)
+    ]
+    assert discounts == pytest.approx(sorted(ends))
+
+
+def test_updates_wait_for_the_first_decision_to_end():
+    env = PointEnv()
+    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", 5)
+    learner = make_learner(env, view, warmup_steps=1)
+    learner.run_round()
+    assert learner.agent.num_updates == EPISODE_STEPS - 1
+
+
+def test_returns_of_decisions_add_up_to_the_episodes():
+    for seed in range(20):
+        env = PointEnv()
+        view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", 2)
+        learner = make_learner(env, view, seed=seed)
+        learner.replay.discount = 1.0
+        (episode,) = learner.run_round()
+        held = learner.replay._rewards[learner.replay._has_action]
+        assert held.sum() == pytest.approx(episode.episode_return)
