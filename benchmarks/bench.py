@@ -38,7 +38,7 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
         "growth": growth_rows.ROWS,
     }
 )
-RIVALS = ("nflows", "stable_baselines3", "zuko")  # what the extra `bench` installs
+RIVALS = ("nflows", "stable_baselines3")  # what the extra `bench` installs
 
 
 def bench(

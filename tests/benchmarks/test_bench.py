@@ -140,7 +140,6 @@ def test_a_bare_loop_moves_the_world_as_the_environment_did(values: Values, tmp_
 
 def test_quick_measures_every_row_of_cheap_groups(tmp_path: Path) -> None:
     pytest.importorskip("nflows")
-    pytest.importorskip("zuko")
     groups = "env,prior,flow"
     arguments = ["bench", "--quick", "--rows", groups, "--out", str(tmp_path)]
     shown = CliRunner().invoke(app, [*arguments, "--params", str(PARAMS)])
