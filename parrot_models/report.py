@@ -21,6 +21,7 @@ from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregat
 from parrot_models.report_page.headlines import prior_sentence, tiles
 from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
+from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
 
@@ -54,6 +55,7 @@ def report(
     data: Path,
     kept: Path,
     prior: Path,
+    parts: Mapping[str, Path],
     runs: Path,
     out: Path,
 ) -> str:
@@ -65,6 +67,7 @@ def report(
         data: output of the stage shard.
         kept: output of the stage filter.
         prior: output of the stage train_prior.
+        parts: outputs of the stages train_flow and pretrain, by name of the part.
         runs: folder of the runs, as runs/<task>/<method>/<seed>.
         out: folder to write.
 
@@ -77,6 +80,7 @@ def report(
     results = read_runs(runs, [RunKey(*key) for key in wanted])
     manifest = load_manifest(data, "shards")
     metrics = _prior_metrics(prior)
+    trained = with_prior(prior, read_parts(parts))
     bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
     found = aggregate(results, bootstrap)
     page = Page(
@@ -86,14 +90,15 @@ def report(
         aggregates=sections.aggregates_section(found, bootstrap),
         videos=_videos(results),
         prior_rows=tables.metric_rows(metrics),
+        parts=sections.parts_section(trained),
         data_rows=tables.data_rows(read_json(kept / "summary.json")),
-        hashes=source_hashes(data, kept, prior, results),
+        hashes=source_hashes(data, kept, prior, parts, results),
         values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
     )
     compared = sections.aggregates_text(found, bootstrap)
     texts = (tables.results_as_text(results), compared, prior_sentence(metrics))
     text = "\n\n".join(filter(None, texts))
-    summary = _summary(metrics, results, found, bootstrap)
+    summary = _summary(metrics, results, found, bootstrap, trained)
     _write(out, page, summary, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"})
     return text
 
@@ -156,7 +161,7 @@ def _videos(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
 
 
 def _write(out: Path, page: Page, summary: Mapping[str, object], texts: Mapping[str, str]) -> None:
-    of_sections = (page.results, page.aggregates)
+    of_sections = (page.results, page.aggregates, page.parts)
     drawn = {figure.name: figure.png for part in of_sections for figure in part.figures}
     work = open_work(out, {"stage": "report"})
     # What an interrupted report left must not be published with this one
@@ -175,6 +180,7 @@ def _summary(
     runs: Sequence[Run],
     found: Aggregates,
     bootstrap: Bootstrap,
+    parts: Sequence[TrainedPart],
 ) -> dict[str, object]:
     # Others script against the keys of `runs` and `prior`: they are a contract. What DVC should not
     # show as a metric a number is a list.
@@ -183,4 +189,5 @@ def _summary(
         "final": tables.final_success(runs),
         "statistics": as_json(found, bootstrap),
         "prior": {name: metrics[name] for name in PRIOR_SUMMARY},
+        "parts": [{"part": part.name, **part.metrics} for part in parts[1:]],
     }

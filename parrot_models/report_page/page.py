@@ -58,6 +58,7 @@ class Page:
         aggregates: of methods, over all tasks and seeds.
         videos: (caption, GIF bytes).
         prior_rows: (measure, value).
+        parts: what other methods start from, beside the prior.
         data_rows: (task, episodes, succeeded, kept, failures by reason).
         hashes: SHA-256 by name of file.
         values: (title, text), the params behind it all.
@@ -69,6 +70,7 @@ class Page:
     aggregates: Section
     videos: Sequence[tuple[str, bytes]]
     prior_rows: Sequence[tuple[str, str]]
+    parts: Section
     data_rows: Sequence[Row]
     hashes: Mapping[str, str]
     values: Sequence[tuple[str, str]]
@@ -79,7 +81,7 @@ def render(page: Page) -> str:
     inlined = {
         "pictures": {name: inline("png", data) for name, data in page.pictures.items()},
         "videos": [(caption, inline("gif", data)) for caption, data in page.videos],
-        **{name: getattr(page, name).inlined() for name in ("results", "aggregates")},
+        **{name: getattr(page, name).inlined() for name in ("results", "aggregates", "parts")},
     }
     return fill("template.html", {**vars(page), **inlined})
 

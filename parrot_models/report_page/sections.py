@@ -1,4 +1,4 @@
-"""The page's sections on agents: what is read, as what is shown."""
+"""The page's sections on agents and on what they start from: what is read, as what is shown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from parrot_models.report_page import aggregate_tables, method_figures, tables
 from parrot_models.report_page.aggregates import Aggregates, Bootstrap
 from parrot_models.report_page.learning import Run
 from parrot_models.report_page.page import Figure, Section
+from parrot_models.report_page.parts import HEADER, PICTURES, TrainedPart
+
+PARTS_NOTE = (
+    "Nats are the log-likelihood of held-out scripted actions a dimension, or a lower bound of it "
+    "where a latent is marginalised out. Rollouts are a part's own samples in scenes of two unseen "
+    "objects. Reproduced are scripted demonstrations that succeed again once encoded and decoded. "
+    "The probe reads the position of a named unseen object off what agents see. The pixel error is "
+    "that of objects in reconstructed pictures, a root mean square in shares of the range."
+)
 
 
 def results_section(runs: Sequence[Run]) -> Section:
@@ -72,3 +81,23 @@ def aggregates_text(found: Aggregates, bootstrap: Bootstrap) -> str:
     rows = aggregate_tables.rows(found, reference)
     table = tables.as_text(aggregate_tables.header(reference), rows, num_left=1)
     return f"{table}\n\n{aggregate_tables.note(found, bootstrap)}"
+
+
+def parts_section(parts: Sequence[TrainedPart]) -> Section:
+    """What other methods start from beside the prior, which comes first; or nothing."""
+    return Section(
+        note=PARTS_NOTE,
+        header=HEADER,
+        rows=[part.row() for part in parts],
+        figures=[
+            Figure(
+                f"{part.name}_{file.removesuffix('.png')}", f"{part.name}: {PICTURES[file]}", png
+            )
+            for part in parts
+            for file, png in part.pictures.items()
+        ],
+        details=[
+            (f"All metrics of {part.name}", ("measure", "value"), tables.metric_rows(part.metrics))
+            for part in parts[1:]
+        ],
+    )

@@ -124,9 +124,19 @@ def make(
     wanted: list[tuple[str, str, str]] = WANTED,
     params: ReportParams = PARAMS,
 ) -> Path:
-    folders = (inputs / name for name in ("shards", "kept", "prior", "runs"))
-    report(params, wanted, *folders, inputs / out)
+    made = {name: inputs / name for name in ("shards", "kept", "prior")}
+    parts = {path.name: path for path in sorted((inputs / "parts").glob("*"))}
+    report(params, wanted, *made.values(), parts, inputs / "runs", inputs / out)
     return inputs / out
+
+
+def write_parts(inputs: Path) -> None:
+    for name in ("spline", "vae"):
+        (inputs / "parts" / name).mkdir(parents=True)
+        write_json(inputs / "parts" / name / "metrics.json", {"rollout_success_rate": 0.375})
+    write_json(inputs / "prior" / "config.json", {"params": {"train_prior": {"flow": "affine"}}})
+    picture = Image.new("RGB", (32, 32), (0, 200, 0))
+    picture.save(inputs / "parts" / "vae" / "reconstructions.png")
 
 
 def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
@@ -170,7 +180,7 @@ def test_summary_has_an_entry_a_run(inputs: Path) -> None:
 
 def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) -> None:
     summary = json.loads((make(inputs) / "summary.json").read_text())
-    assert summary.keys() == {"runs", "prior", "final", "statistics"}
+    assert summary.keys() == {"runs", "prior", "final", "statistics", "parts"}
     run_keys = {*("task", "method", "seed", "success_rate"), *("steps_to_50", "steps_to_80")}
     assert [set(run) for run in summary["runs"]] == [run_keys | {"env_steps"}] * len(WANTED)
     wanted = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
@@ -232,6 +242,28 @@ def test_one_run_a_method_has_no_statistics(inputs: Path) -> None:
     assert {path.stem for path in (folder / "figures").iterdir()} == {
         *("contact_sheet", "learning_curves", "likelihood", "rollouts")
     }
+
+
+def test_parts_are_shown_beside_the_prior(inputs: Path) -> None:
+    heading = "Other pre-trained parts"
+    assert heading not in (make(inputs) / "index.html").read_text()
+    write_parts(inputs)
+    folder = make(inputs)
+    html = (folder / "index.html").read_text()
+    assert heading in html
+    assert "prior (affine)" in html
+    assert sha256_file(inputs / "parts" / "spline" / "metrics.json") in html
+    drawn = (folder / "figures" / "vae_reconstructions.png").read_bytes()
+    assert drawn == (inputs / "parts" / "vae" / "reconstructions.png").read_bytes()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [part["part"] for part in summary["parts"]] == ["spline", "vae"]
+
+
+def test_an_untrained_part_is_named_and_nothing_is_written(inputs: Path) -> None:
+    (inputs / "parts" / "bc").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"parts/bc holds no metrics\.json"):
+        make(inputs)
+    assert not (inputs / "report").exists()
 
 
 def test_a_missing_run_is_named(inputs: Path) -> None:
