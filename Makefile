@@ -47,7 +47,7 @@ STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
 study: install ## several seeds and methods on STUDY_TASK, two at a time, into results/STUDY_TASK
-	@$(ACTIVATE) && dvc repro train_prior
+	@$(ACTIVATE) && dvc repro parts
 	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && \
 		methods=$$(printf '%s,' $(STUDY_METHODS)) && \
 		values=(--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \

@@ -207,7 +207,10 @@ def report(
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Make one self-contained page of data, prior and agents; print the results table."""
+    """Make one self-contained page of data, prior and agents; print the results.
+
+    Parts that finetune.parts and finetune.flows name lie beside the prior.
+    """
     from cli.params import Sections
     from parrot_models import report as stage
     from parrot_models.finetune import FinetuneParams
@@ -216,7 +219,8 @@ def report(
     values = read("report", stage.ReportParams)
     matrix = read("finetune", FinetuneParams)
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
-    table = stage.report(values, wanted, data, kept, prior, runs, out)
+    parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
+    table = stage.report(values, wanted, data, kept, prior, parts, runs, out)
     typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
 
 

@@ -107,7 +107,8 @@ def test_params_of_finetune_are_all_but_the_matrix() -> None:
     params = [key for key in STAGES["finetune"]["params"] if isinstance(key, str)]
     named = {key for key in params if key.startswith("finetune.")}
     assert named == {f"finetune.{key}" for key in section.keys() - matrix - {"parts", "flows"}}
-    assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
+    reported = {f"finetune.{key}" for key in (*matrix, "parts", "flows")}
+    assert reported <= set(STAGES["report"]["params"])
 
 
 @pytest.mark.parametrize("name", METHODS)

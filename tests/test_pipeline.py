@@ -221,6 +221,7 @@ def test_every_method_runs_and_depends_on_its_own_part_alone(pipeline: Pipeline)
     assert {f"pretrain@{name}" for name in parts - flows} <= run
     summary = json.loads((pipeline.folder / "report" / "summary.json").read_text())
     assert [run["method"] for run in summary["runs"]] == list(METHODS)
+    assert {part["part"] for part in summary["parts"]} == parts
     chain = pipeline.call("parrot", "info", "runs/pick-bar/bc_sac/0").stdout
     assert re.search(r"lineage\.prior +[0-9a-f]{64} \(as in models/bc", chain)
 
