@@ -109,9 +109,12 @@ def train_prior(
     where = named_device(device)
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
-    environment = read("environment", EnvironmentParams)
-    with show_progress("train-prior") as progress:
-        summary = stage.train_prior(values, environment, data, out, device=where, progress=progress)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("train-prior") as listen:
+        summary = stage.train_prior(
+            values, keypoints, world, data, out, device=where, progress=listen
+        )
     print_summary(f"trained {out}", summary)
 
 
@@ -132,9 +135,10 @@ def pretrain(
     options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("pretrain", stage.PretrainParams)
-    environment = read("environment", EnvironmentParams)
-    with show_progress("pretrain") as progress:
-        summary = stage.pretrain(values, environment, method, data, out, progress=progress)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("pretrain") as listen:
+        summary = stage.pretrain(values, keypoints, world, method, data, out, progress=listen)
     print_summary(f"pre-trained {out}", summary)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,13 @@ STUDIES = [
     for stage, values in stages.items()
     if values.get("do", values)["cmd"].startswith("parrot ")
 ]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/*/dvc.yaml")), ids=lambda p: p.parent.name)
+def test_a_pipeline_names_a_stage_once(path: Path) -> None:
+    """YAML would keep the last of two in silence."""
+    stages = re.findall(r"^  (\w+):$", path.read_text(), re.MULTILINE)
+    assert len(stages) == len(set(stages))
 
 
 @pytest.mark.parametrize(("folder", "stage"), STUDIES)

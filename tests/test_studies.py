@@ -22,7 +22,7 @@ from parrot_models.explore import ExploreParams
 from parrot_models.finetune import FinetuneParams
 from parrot_models.pretrain import PretrainParams
 from parrot_models.report_study import StudyParams
-from parrot_models.train_prior import TrainPriorParams
+from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
 # An installed environment is there already: nothing to install, nothing to activate.
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
@@ -70,6 +70,7 @@ MODELS = {
     "generate": GenerateParams,
     "filter": FilterParams,
     "shard": ShardParams,
+    "keypoints": KeypointParams,
     "train_prior": TrainPriorParams,
     "pretrain": PretrainParams,
     "finetune": FinetuneParams,
