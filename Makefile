@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration test check bench bench-learning clean
+	study-exploration study-own-task comparison test check bench bench-learning clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -47,7 +47,7 @@ STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
 study: install ## several seeds and methods on STUDY_TASK, two at a time, into results/STUDY_TASK
-	@$(ACTIVATE) && dvc repro train_prior
+	@$(ACTIVATE) && dvc repro parts
 	@$(ACTIVATE) && seeds=$$(printf '"%s",' $(STUDY_SEEDS)) && \
 		methods=$$(printf '%s,' $(STUDY_METHODS)) && \
 		values=(--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \
@@ -60,6 +60,14 @@ paper: install ## the paper's setting: days on two cores, resumable at any point
 paper-lite paper:
 	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
 		parrot report --out ../../results/$(subst -,_,$@)
+
+comparison: install ## every method on a pick and a place task, two seeds, on the prior of paper-lite
+	@$(ACTIVATE) && dvc repro studies/comparison/dvc.yaml && cd studies/comparison && \
+		parrot matrix | $(FINETUNE) && parrot report --data ../../profiles/paper_lite/data/shards \
+		--kept ../../profiles/paper_lite/data/kept --out ../../results/comparison
+
+study-own-task: install ## bc_sac on a task whose own demonstrations it was cloned from
+	@$(ACTIVATE) && dvc repro studies/own_task/dvc.yaml && cat results/own_task/*/*/metrics.json
 
 study-dataset-size: install ## prior and agents against the number of kept episodes
 study-mismatch: install ## priors from grasping alone, from pick-and-place alone, from both

@@ -22,7 +22,7 @@ SEED = 0
 
 def untrained_prior(values: Values) -> BehavioralPrior:
     """Weights drawn from a seed of its own."""
-    architecture = prior_architecture(values.train_prior, values.environment)
+    architecture = prior_architecture(values.train_prior, values.keypoints, values.environment)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return BehavioralPrior(architecture)

@@ -13,7 +13,7 @@ from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
 from parrot_models.finetune import FinetuneParams
-from parrot_models.train_prior import TrainPriorParams
+from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Values:
     generate: GenerateParams
     filter: FilterParams
     shard: ShardParams
+    keypoints: KeypointParams
     train_prior: TrainPriorParams
     finetune: FinetuneParams
 

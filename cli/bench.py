@@ -94,7 +94,7 @@ def _values(params: Path, overrides: list[str] | None) -> Values:
     from parrot_data.generate import GenerateParams
     from parrot_data.shard import ShardParams
     from parrot_models.finetune import FinetuneParams
-    from parrot_models.train_prior import TrainPriorParams
+    from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
     read = Sections(params, overrides)
     return Values(
@@ -102,6 +102,7 @@ def _values(params: Path, overrides: list[str] | None) -> Values:
         generate=read("generate", GenerateParams),
         filter=read("filter", FilterParams),
         shard=read("shard", ShardParams),
+        keypoints=read("keypoints", KeypointParams),
         train_prior=read("train_prior", TrainPriorParams),
         finetune=read("finetune", FinetuneParams),
     )

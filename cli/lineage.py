@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import json_text, read_json, sha256_file
 
 CONFIG, PRIOR, AGENT = "config.json", "prior.safetensors", "agent.safetensors"
+BESIDE = (CONFIG, "keypoints.safetensors")  # of a part, beside the weights it is named for
 UNKNOWN = "not recorded"
 
 
@@ -54,16 +55,17 @@ def _data_links(data: Path, recorded: str) -> dict[str, str]:
 
 
 def _prior_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    name = _weights([path.name for path in folder.glob("*.safetensors")])
     return {
         "params of prior": _sha256_of(config.get("params")),
-        "prior": _hash_of(next(iter(sorted(folder.glob("*.safetensors"))), folder / PRIOR)),
+        "prior": _hash_of(folder / name),
     }
 
 
 def _run_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     prior = Path(os.path.normpath(folder / config["prior"]))
     recorded = config.get("prior_sha256", {})
-    name = next((name for name in sorted(recorded) if name != CONFIG), PRIOR)  # of the weights
+    name = _weights(recorded)
     weights = str(recorded.get(name, UNKNOWN))
     links = {
         "params of run": str(config.get("params_sha256", UNKNOWN)),
@@ -73,6 +75,10 @@ def _run_links(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     if _state(prior / CONFIG, recorded.get(CONFIG, UNKNOWN)).startswith("as in"):
         links = {"params of prior": _sha256_of(read_json(prior / CONFIG).get("params")), **links}
     return links
+
+
+def _weights(names: Iterable[str]) -> str:
+    return next((name for name in sorted(names) if name not in BESIDE), PRIOR)
 
 
 def _hash_of(path: Path) -> str:

@@ -109,9 +109,12 @@ def train_prior(
     where = named_device(device)
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
-    environment = read("environment", EnvironmentParams)
-    with show_progress("train-prior") as progress:
-        summary = stage.train_prior(values, environment, data, out, device=where, progress=progress)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("train-prior") as listen:
+        summary = stage.train_prior(
+            values, keypoints, world, data, out, device=where, progress=listen
+        )
     print_summary(f"trained {out}", summary)
 
 
@@ -132,9 +135,10 @@ def pretrain(
     options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("pretrain", stage.PretrainParams)
-    environment = read("environment", EnvironmentParams)
-    with show_progress("pretrain") as progress:
-        summary = stage.pretrain(values, environment, method, data, out, progress=progress)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("pretrain") as listen:
+        summary = stage.pretrain(values, keypoints, world, method, data, out, progress=listen)
     print_summary(f"pre-trained {out}", summary)
 
 
@@ -207,7 +211,10 @@ def report(
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Make one self-contained page of data, prior and agents; print the results table."""
+    """Make one self-contained page of data, prior and agents; print the results.
+
+    Parts that finetune.parts and finetune.flows name lie beside the prior.
+    """
     from cli.params import Sections
     from parrot_models import report as stage
     from parrot_models.finetune import FinetuneParams
@@ -216,7 +223,8 @@ def report(
     values = read("report", stage.ReportParams)
     matrix = read("finetune", FinetuneParams)
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
-    table = stage.report(values, wanted, data, kept, prior, runs, out)
+    parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
+    table = stage.report(values, wanted, data, kept, prior, parts, runs, out)
     typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
 
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     Model = TypeVar("Model", bound=BaseModel)
 
-# One section a stage, plus the environment that several of them read.
+# One section a stage, plus environment and keypoints, which several of them read.
 SECTIONS = (
     "environment",
     "generate",
     "filter",
     "shard",
+    "keypoints",
     "train_prior",
     "pretrain",
     "finetune",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import MAX_OBJECTS
-from parrot_data.envs.tasks import Family
+from parrot_data.envs.tasks import TASKS, Family
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
@@ -36,9 +36,11 @@ class GenerateParams(BaseModel):
         seed: with an episode's index it determines the episode.
         num_episodes: how many to simulate, successes and failures.
         episodes_per_file: indices a tar; the unit of resuming and of sharing out.
-        families: relative frequency of each family of scripted tasks.
+        families: relative frequency of each family of scripted tasks. A fine-tuning task may be
+            named as well: demonstrations of that very task, with objects of the test split.
         action_noise: standard deviation of the Gaussian noise on every action dimension.
-        num_objects: least and greatest number of objects in a scene; a drawer is one of them.
+        num_objects: least and greatest number of objects in a scene; a drawer is one of them. A
+            fine-tuning task has its own.
         zstd_level: compression of the tars; the shards' tars inherit it.
     """
 
@@ -54,9 +56,9 @@ class GenerateParams(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> GenerateParams:
-        unknown = set(self.families) - set(get_args(Family))
+        unknown = set(self.families) - set(get_args(Family)) - TASKS.keys()
         if unknown:
-            known = ", ".join(get_args(Family))
+            known = ", ".join((*get_args(Family), *TASKS))
             raise ValueError(f"families: {min(unknown)!r} is none of {known}")
         if min(self.families.values()) < 0.0 or sum(self.families.values()) <= 0.0:
             raise ValueError("families: no weight may be negative, and one must be positive")

@@ -13,10 +13,14 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
+from parrot_models.baselines.keypoint_pretraining import judge_what_is_seen, pretrain_keypoints
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_training import OPTIONS, OptionParams
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.pretraining import ContextParams, Pretraining, PretrainingParams
 from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
-from parrot_models.prior.card_page import card_page
+from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.card_page import card_page, keypoints_fact
+from parrot_models.prior.keypoint_training import KeypointParams
 from parrot_models.prior.trained_folder import write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
@@ -25,6 +29,9 @@ METHODS: dict[str, Pretraining[Any, Any]] = {
     "trajectories": TRAJECTORIES,
     "options": OPTIONS,
 }
+
+
+__all__ = ["METHODS", "KeypointParams", "PretrainParams", "pretrain"]
 
 
 class PretrainParams(BaseModel):
@@ -47,6 +54,7 @@ class PretrainParams(BaseModel):
 
 def pretrain(
     params: PretrainParams,
+    keypoints: KeypointParams,
     environment: EnvironmentParams,
     method: str,
     data: Path,
@@ -54,14 +62,15 @@ def pretrain(
     *,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Pre-train a method's model on the shards, then judge it.
+    """Pre-train a method's model on the shards, and keypoints for its agent; then judge both.
 
-    Written: the weights and config.json, history.csv (the curve of the training), metrics.json,
-    README.md (the model card), and pictures where the method draws any. An interrupted run resumes
-    from `<out>.partial`.
+    Written: the weights and config.json, keypoints.safetensors where the method has any,
+    history.csv (the curve of the training), metrics.json, README.md (the model card), and pictures
+    where the method draws any. An interrupted run resumes from `<out>.partial`.
 
     Args:
         params: what to train.
+        keypoints: the same of what its agent will see beside it; "vae" is all that its agent sees.
         environment: the world the shards come from, for rollouts and probes.
         method: one of METHODS.
         data: folder that `shard` wrote.
@@ -78,19 +87,30 @@ def pretrain(
         raise UserError(f"no method {method!r} is pre-trained; choose one of {', '.join(METHODS)}")
     of_method: PretrainingParams = getattr(params, method)
     pretraining = METHODS[method]
+    made_from = {"pretrain": of_method.model_dump(), "environment": environment.model_dump()}
+    if isinstance(of_method, ContextParams):
+        made_from["keypoints"] = keypoints.model_dump()
+
+    def fit(model: Any, batches: TransitionBatches, work: Path) -> None:
+        if isinstance(of_method, ContextParams):
+            pretrain_keypoints(keypoints, of_method, batches, work, progress)
+        pretraining.fit(of_method, model, batches, work, progress)
+
+    def judge(model: Any, batches: TransitionBatches, work: Path) -> dict[str, Any]:
+        metrics = pretraining.judge(of_method, model, batches, environment, work, progress)
+        if isinstance(of_method, ContextParams):
+            seen = load_keypoints(work, method)
+            metrics |= judge_what_is_seen(of_method, model, seen, environment, progress)
+        return metrics
+
     return write_trained(
         make=lambda: pretraining.make(of_method, environment),
-        fit=lambda model, batches, work: pretraining.fit(of_method, model, batches, work, progress),
-        judge=lambda model, batches, work: pretraining.judge(
-            of_method, model, batches, environment, work, progress
-        ),
+        fit=fit,
+        judge=judge,
         card=lambda lineage, metrics: _model_card(of_method, pretraining.card, lineage, metrics),
         data=data,
         out=out,
-        made_from={
-            "method": method,
-            "params": {"pretrain": of_method.model_dump(), "environment": environment.model_dump()},
-        },
+        made_from={"method": method, "params": made_from},
         seed=of_method.seed,
         held_out_fraction=of_method.held_out_fraction,
         progress=progress,
@@ -100,10 +120,11 @@ def pretrain(
 def _model_card(
     params: PretrainingParams, card: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> str:
-    training = f"Training: {params.steps} steps of {params.batch_size}, seed {params.seed}"
+    facts = [f"Training: {params.steps} steps of {params.batch_size}, seed {params.seed}"]
+    made_from = lineage["params"]
+    facts += [keypoints_fact(made_from["keypoints"])] if "keypoints" in made_from else []
     note = (
         "Rollouts and probes are in scenes of two objects that the data never showed; means over\n"
         "both families where none is named."
     )
-    title = f"Pre-training `{lineage['method']}`"
-    return card_page(title, card, lineage, [training], metrics, note)
+    return card_page(f"Pre-training `{lineage['method']}`", card, lineage, facts, metrics, note)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import ShardsManifest, load_manifest
-from parrot_data.stores.publish import open_work, publish, read_json, sha256_file, write_json
+from parrot_data.stores.publish import open_work, publish, read_json, write_json
 from parrot_data.stores.zarr_store import ZarrEpisodes
-from parrot_models.report_page import figures, tables
+from parrot_models.report_page import figures, sections, tables
+from parrot_models.report_page.aggregate_tables import as_json
+from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregate
+from parrot_models.report_page.headlines import prior_sentence, tiles
 from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
+from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.runs import read_runs
+from parrot_models.report_page.sources import source_hashes
 
 HISTORY = ("step", "train_log_prob_per_dim", "validation_log_prob_per_dim")
 PRIOR_SUMMARY = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
@@ -31,6 +37,7 @@ class ReportParams(BaseModel):
         contact_sheet_episodes: kept episodes pictured, spread evenly over the tasks.
         contact_sheet_frames: images of each, from the first to the last.
         contact_sheet_columns: episodes side by side.
+        bootstrap_draws, bootstrap_seed: of the intervals over tasks and seeds.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -38,6 +45,8 @@ class ReportParams(BaseModel):
     contact_sheet_episodes: int = Field(ge=1, le=200)
     contact_sheet_frames: int = Field(ge=2, le=26)
     contact_sheet_columns: int = Field(ge=1, le=4)
+    bootstrap_draws: int = Field(ge=100, le=100_000)
+    bootstrap_seed: int = Field(ge=0)
 
 
 def report(
@@ -46,6 +55,7 @@ def report(
     data: Path,
     kept: Path,
     prior: Path,
+    parts: Mapping[str, Path],
     runs: Path,
     out: Path,
 ) -> str:
@@ -57,11 +67,12 @@ def report(
         data: output of the stage shard.
         kept: output of the stage filter.
         prior: output of the stage train_prior.
+        parts: outputs of the stages train_flow and pretrain, by name of the part.
         runs: folder of the runs, as runs/<task>/<method>/<seed>.
         out: folder to write.
 
     Returns:
-        The results as a text table.
+        The results as text tables.
 
     Raises:
         UserError: an input is missing or unreadable, or a run lies there that nobody wants.
@@ -69,33 +80,26 @@ def report(
     results = read_runs(runs, [RunKey(*key) for key in wanted])
     manifest = load_manifest(data, "shards")
     metrics = _prior_metrics(prior)
-    pictures = _pictures(params, manifest, data, prior, metrics, results)
-    table = tables.as_text(tables.HEADER, tables.result_rows(results), num_left=3)
-    text = f"{table}\n\n{_prior_sentence(metrics)}"
+    trained = with_prior(prior, read_parts(parts))
+    bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
+    found = aggregate(results, bootstrap)
     page = Page(
-        tiles=_tiles(manifest, metrics, results),
-        pictures=pictures,
-        result_header=tables.HEADER,
-        result_rows=tables.result_rows(results),
-        videos=[
-            (" ".join((*run.key[:2], "seed", run.key.seed)), run.video.read_bytes())
-            for run in results
-            if run.video
-        ],
+        tiles=tiles(manifest, metrics, results, found),
+        pictures=_pictures(params, manifest, data, prior, metrics),
+        results=sections.results_section(results),
+        aggregates=sections.aggregates_section(found, bootstrap),
+        videos=_videos(results),
         prior_rows=tables.metric_rows(metrics),
+        parts=sections.parts_section(trained),
         data_rows=tables.data_rows(read_json(kept / "summary.json")),
-        hashes=_hashes(data, kept, prior, results),
+        hashes=source_hashes(data, kept, prior, parts, results),
         values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
     )
-    work = open_work(out, {"stage": "report"})
-    (work / "index.html").write_text(render(page), encoding="utf-8")
-    (work / "figures").mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        (work / "figures" / f"{name}.png").write_bytes(picture)
-    write_json(work / "summary.json", _summary(metrics, results))
-    (work / "curves.csv").write_text(tables.curves_csv(results), encoding="utf-8")
-    (work / "table.txt").write_text(text + "\n", encoding="utf-8")
-    publish(work, out)
+    compared = sections.aggregates_text(found, bootstrap)
+    texts = (tables.results_as_text(results), compared, prior_sentence(metrics))
+    text = "\n\n".join(filter(None, texts))
+    summary = _summary(metrics, results, found, bootstrap, trained)
+    _write(out, page, summary, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"})
     return text
 
 
@@ -114,7 +118,6 @@ def _pictures(
     data: Path,
     prior: Path,
     metrics: dict[str, Any],
-    runs: Sequence[Run],
 ) -> dict[str, bytes]:
     history = read_columns(prior / "history.csv", HISTORY)
     rates = {
@@ -125,7 +128,6 @@ def _pictures(
     tasks = [entry.task for entry in manifest.entries(data)]
     chosen = _spread(tasks, params.contact_sheet_episodes)
     return {
-        "learning_curves": figures.learning_curves(tables.bands(runs)),
         "likelihood": figures.likelihood(*(history[name] for name in HISTORY)),
         "rollouts": figures.prior_against_random(rates),
         "contact_sheet": figures.contact_sheet(
@@ -148,46 +150,44 @@ def _spread(tasks: Sequence[str], num_wanted: int) -> list[int]:
     return chosen
 
 
-def _summary(metrics: dict[str, Any], runs: Sequence[Run]) -> dict[str, object]:
-    # Others script against the keys of `runs` and `prior`: they are a contract.
+def _videos(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
+    """One a method and task, of its first seed: more would tell little, and weigh a lot."""
+    shown = [group[0] for group in tables.grouped(runs).values()]
+    return [
+        (" ".join((*run.key[:2], "seed", run.key.seed)), run.video.read_bytes())
+        for run in shown
+        if run.video
+    ]
+
+
+def _write(out: Path, page: Page, summary: Mapping[str, object], texts: Mapping[str, str]) -> None:
+    of_sections = (page.results, page.aggregates, page.parts)
+    drawn = {figure.name: figure.png for part in of_sections for figure in part.figures}
+    work = open_work(out, {"stage": "report"})
+    # What an interrupted report left must not be published with this one
+    shutil.rmtree(work / "figures", ignore_errors=True)
+    (work / "figures").mkdir()
+    for name, picture in (*page.pictures.items(), *drawn.items()):
+        (work / "figures" / f"{name}.png").write_bytes(picture)
+    for file, text in {"index.html": render(page), **texts}.items():
+        (work / file).write_text(text, encoding="utf-8")
+    write_json(work / "summary.json", summary)
+    publish(work, out)
+
+
+def _summary(
+    metrics: dict[str, Any],
+    runs: Sequence[Run],
+    found: Aggregates,
+    bootstrap: Bootstrap,
+    parts: Sequence[TrainedPart],
+) -> dict[str, object]:
+    # Others script against the keys of `runs` and `prior`: they are a contract. What DVC should not
+    # show as a metric a number is a list.
     return {
         "runs": [tables.run_entry(run) for run in runs],
         "final": tables.final_success(runs),
+        "statistics": as_json(found, bootstrap),
         "prior": {name: metrics[name] for name in PRIOR_SUMMARY},
+        "parts": [{"part": part.name, **part.metrics} for part in parts[1:]],
     }
-
-
-def _prior_sentence(metrics: dict[str, Any]) -> str:
-    return (
-        f"Prior: {metrics['log_prob_per_dim']:.2f} nats per dimension on held-out episodes; "
-        f"rollouts on unseen objects succeed in {metrics['rollout_success_rate']:.1%} of scenes, "
-        f"uniform random actions in {metrics['random_success_rate']:.1%}."
-    )
-
-
-def _tiles(
-    manifest: ShardsManifest, metrics: dict[str, Any], runs: Sequence[Run]
-) -> list[tuple[str, str]]:
-    tiles = [
-        (f"{manifest.num_episodes:,}", f"kept episodes, {manifest.num_transitions:,} transitions"),
-        (f"{metrics['rollout_success_rate']:.0%}", "of the prior's rollouts succeed"),
-        (f"{metrics['random_success_rate']:.0%}", "of uniform random ones do"),
-    ]
-    for task, methods in tables.final_success(runs).items():
-        for method, values in methods.items():
-            tiles.append((f"{values['success_rate']:.0%}", f"final success: {method} on {task}"))
-    return tiles
-
-
-def _hashes(data: Path, kept: Path, prior: Path, runs: Sequence[Run]) -> dict[str, str]:
-    """SHA-256 of every input, under names that do not depend on where the inputs lie.
-
-    The shards' manifest holds the hashes of the shards, and of what they were made from.
-    """
-    named = {"shards/manifest.json": data / "manifest.json"}
-    folders = {"kept": kept, "prior": prior}
-    folders |= {"/".join(("runs", *run.key)): run.folder for run in runs}
-    for label, folder in folders.items():
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        named |= {f"{label}/{path.relative_to(folder).as_posix()}": path for path in files}
-    return {name: sha256_file(path) for name, path in named.items()}

@@ -13,17 +13,19 @@ from parrot_models.networks.device import CPU
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.trained_folder import write_trained
-from parrot_models.prior.training import fit_flow, fit_keypoints
+from parrot_models.prior.training import fit_flow
 from parrot_models.prior.validation import validate
 
-__all__ = ["TrainPriorParams", "prior_architecture", "train_prior"]
+__all__ = ["KeypointParams", "TrainPriorParams", "prior_architecture", "train_prior"]
 
 
 def train_prior(
     params: TrainPriorParams,
+    keypoints: KeypointParams,
     environment: EnvironmentParams,
     data: Path,
     out: Path,
@@ -38,6 +40,7 @@ def train_prior(
 
     Args:
         params: what to train.
+        keypoints: the same of what its agents will see.
         environment: the world the shards come from, for rollouts and probes.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
@@ -52,12 +55,13 @@ def train_prior(
     """
 
     def fit(prior: BehavioralPrior, batches: TransitionBatches, work: Path) -> None:
-        prior.keypoints.load_state_dict(fit_keypoints(params, batches, work, device, progress))
+        weights = fit_keypoints(keypoints, params, batches, work, progress, device)
+        prior.keypoints.load_state_dict(weights)
         prior.to(device)
         fit_flow(params, prior, batches, work, progress)
 
     return write_trained(
-        make=lambda: BehavioralPrior(prior_architecture(params, environment)),
+        make=lambda: BehavioralPrior(prior_architecture(params, keypoints, environment)),
         fit=fit,
         judge=lambda prior, batches, _work: validate(
             prior, batches, environment, params.rollout_seed, params.rollout_episodes,
@@ -67,7 +71,11 @@ def train_prior(
         data=data,
         out=out,
         made_from={
-            "params": {"train_prior": params.model_dump(), "environment": environment.model_dump()}
+            "params": {
+                "train_prior": params.model_dump(),
+                "keypoints": keypoints.model_dump(),
+                "environment": environment.model_dump(),
+            }
         },
         seed=params.seed,
         held_out_fraction=params.held_out_fraction,
@@ -77,7 +85,7 @@ def train_prior(
 
 
 def prior_architecture(
-    params: TrainPriorParams, environment: EnvironmentParams
+    params: TrainPriorParams, keypoints: KeypointParams, environment: EnvironmentParams
 ) -> PriorArchitecture:
     """The prior that these params ask for."""
     return PriorArchitecture(
@@ -86,8 +94,8 @@ def prior_architecture(
         encoder=params.encoder,
         feature_dim=params.feature_dim,
         window_dim=params.window_dim,
-        num_keypoints=params.num_keypoints,
-        keypoint_width=params.keypoint_width,
+        num_keypoints=keypoints.num_keypoints,
+        keypoint_width=keypoints.width,
         context_dim=params.context_dim,
         num_layers=params.num_layers,
         hidden=params.hidden,

@@ -21,12 +21,9 @@ LARGE = ("data", "models", "runs", "kept", "shards", "scratch", "explored")  # m
 TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
     "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
+    "keypoints": {"num_keypoints": 4, "width": 4, "steps": 4, "batch_size": 8},
     "train_prior": {
         "log_every": 8,
-        "num_keypoints": 4,
-        "keypoint_width": 4,
-        "keypoint_steps": 4,
-        "keypoint_batch_size": 8,
         "feature_dim": 6,
         "window_dim": 0,
         "context_dim": 8,
@@ -48,6 +45,7 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 16,
             "rollout_episodes": 1,
+            "probe_scenes": 10,
         },
         "vae": {
             "log_every": 8,
@@ -68,6 +66,7 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 4,
             "rollout_episodes": 1,
+            "probe_scenes": 10,
             "demonstrations": 1,
         },
         "options": {
@@ -81,6 +80,7 @@ TINY: dict[str, dict[str, Any]] = {
             "steps": 6,
             "batch_size": 4,
             "rollout_episodes": 1,
+            "probe_scenes": 10,
             "demonstrations": 1,
         },
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,8 @@ def test_params_of_finetune_are_all_but_the_matrix() -> None:
     params = [key for key in STAGES["finetune"]["params"] if isinstance(key, str)]
     named = {key for key in params if key.startswith("finetune.")}
     assert named == {f"finetune.{key}" for key in section.keys() - matrix - {"parts", "flows"}}
-    assert {f"finetune.{key}" for key in matrix} <= set(STAGES["report"]["params"])
+    reported = {f"finetune.{key}" for key in (*matrix, "parts", "flows")}
+    assert reported <= set(STAGES["report"]["params"])
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -132,7 +134,19 @@ def pipelines() -> dict[str, dict[str, dict]]:
     }
 
 
-STUDIES = [(folder, stage) for folder, stages in pipelines().items() for stage in stages]
+STUDIES = [
+    (folder, stage)
+    for folder, stages in pipelines().items()
+    for stage, values in stages.items()
+    if values.get("do", values)["cmd"].startswith("parrot ")
+]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/*/dvc.yaml")), ids=lambda p: p.parent.name)
+def test_a_pipeline_names_a_stage_once(path: Path) -> None:
+    """YAML would keep the last of two in silence."""
+    stages = re.findall(r"^  (\w+):$", path.read_text(), re.MULTILINE)
+    assert len(stages) == len(set(stages))
 
 
 @pytest.mark.parametrize(("folder", "stage"), STUDIES)
@@ -144,7 +158,7 @@ def test_deps_of_a_study_cover_all_it_imports(folder: str, stage: str) -> None:
     assert not uncovered, f"add to the deps of {stage} in {folder}: {sorted(map(str, uncovered))}"
 
 
-@pytest.mark.parametrize("folder", ["studies/dataset_size", "studies/mismatch"])
+@pytest.mark.parametrize("folder", ["studies/dataset_size", "studies/mismatch", "studies/own_task"])
 def test_params_of_a_studys_runs_are_those_of_the_default(folder: str) -> None:
     params = [key for key in STAGES["finetune"]["params"] if isinstance(key, str)]
     named = {key for key in params if key.startswith("finetune.")}

@@ -221,6 +221,7 @@ def test_every_method_runs_and_depends_on_its_own_part_alone(pipeline: Pipeline)
     assert {f"pretrain@{name}" for name in parts - flows} <= run
     summary = json.loads((pipeline.folder / "report" / "summary.json").read_text())
     assert [run["method"] for run in summary["runs"]] == list(METHODS)
+    assert {part["part"] for part in summary["parts"]} == parts
     chain = pipeline.call("parrot", "info", "runs/pick-bar/bc_sac/0").stdout
     assert re.search(r"lineage\.prior +[0-9a-f]{64} \(as in models/bc", chain)
 
@@ -233,3 +234,9 @@ def test_every_method_runs_and_depends_on_its_own_part_alone(pipeline: Pipeline)
     for method in METHODS:
         status = pipeline.call("dvc", "status", f"finetune@pick-bar-{method}-0").stdout
         assert ("parts.json" in status) == (method in changed), method
+
+    pipeline.set("keypoints", "steps", 5)
+    pipeline.repro("--single-item", "pretrain@bc", "pretrain@vae")
+    assert pipeline.call("parrot", "parts", "--out", "parts.json").returncode == 0
+    other = json.loads((pipeline.folder / "parts.json").read_text())
+    assert {name for name in METHODS if other[name] != after[name]} == {"bc_sac"}

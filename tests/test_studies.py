@@ -13,14 +13,16 @@ import yaml
 from checkout import ROOT, TASK, Pipeline, change, check_out
 
 from cli.params import Sections
+from parrot_data.envs.tasks import named_task
 from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
+from parrot_data.stores.manifest import load_manifest
 from parrot_models.explore import ExploreParams
 from parrot_models.finetune import FinetuneParams
 from parrot_models.pretrain import PretrainParams
 from parrot_models.report_study import StudyParams
-from parrot_models.train_prior import TrainPriorParams
+from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
 # An installed environment is there already: nothing to install, nothing to activate.
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
@@ -45,6 +47,22 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "train_prior": {"steps": 6},
         "finetune": {"env_steps": 50},
     },
+    "studies/comparison": {
+        "pretrain": {"trajectories": {"steps": 6}},
+        "finetune": {
+            "tasks": [TASK],
+            "methods": ["parrot", "traj_rl"],
+            "seeds": ["0"],
+            "parts": ["trajectories"],
+            "flows": [],
+            "env_steps": 50,
+        },
+    },
+    "studies/own_task": {
+        "generate": {"num_episodes": 12},
+        "pretrain": {"bc": {"steps": 6}},
+        "finetune": {"env_steps": 50},
+    },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
 STUDIES = [name for name in TINY if name.startswith("studies/")]
@@ -52,6 +70,7 @@ MODELS = {
     "generate": GenerateParams,
     "filter": FilterParams,
     "shard": ShardParams,
+    "keypoints": KeypointParams,
     "train_prior": TrainPriorParams,
     "pretrain": PretrainParams,
     "finetune": FinetuneParams,
@@ -85,8 +104,9 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
         change(path, yaml.safe_load(path.read_text()), changes)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration"):
+    for kind in ("dataset-size", "mismatch", "exploration", "own-task"):
         studies.make(f"study-{kind}")
+    studies.make("comparison")
     return studies
 
 
@@ -134,6 +154,22 @@ def test_exploration_compares_every_policy_in_both_families(studies: Studies) ->
     ]
 
 
+def test_the_comparison_runs_methods_from_parts_of_their_own(studies: Studies) -> None:
+    runs = studies.result("comparison")["runs"]
+    assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
+        (TASK, "parrot", 0, 50),
+        (TASK, "traj_rl", 0, 50),
+    ]
+
+
+def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> None:
+    episodes = load_manifest(studies.folder / "studies/own_task/data/episodes", "episodes")
+    entries = list(episodes.entries(studies.folder / "studies/own_task/data/episodes"))
+    assert {entry.objects for entry in entries} == {named_task("pick-cup").objects}
+    metrics = studies.folder / "results/own_task/pick-cup/0/metrics.json"
+    assert json.loads(metrics.read_text())["method"] == "bc_sac"
+
+
 @pytest.mark.parametrize("name", ["dataset_size", "mismatch", "exploration"])
 def test_every_study_has_a_page_of_its_own(studies: Studies, name: str) -> None:
     folder = studies.folder / "results" / name
@@ -161,7 +197,7 @@ def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
 def test_profiles_and_studies_change_only_what_the_default_has(name: str) -> None:
     path = ROOT / name / "params.yaml"
     changed = yaml.safe_load(path.read_text())
-    assert changed.pop("extends") == "../../params.yaml"
+    assert changed.pop("extends") in {"../../params.yaml", "../../profiles/paper_lite/params.yaml"}
     read = Sections(path)
     for section in changed:
         read(section, MODELS[section])

@@ -12,7 +12,7 @@ from parrot_data.envs.drawer import drawer_names
 from parrot_data.envs.objects import Split, object_ids
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.envs.tabletop import Observation, TabletopEnv
-from parrot_data.envs.tasks import Family, Task
+from parrot_data.envs.tasks import TASKS, Family, Task
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import SelectAction, collect_episode
 from parrot_data.scripted.drawer import DrawerPolicy, draw_drawer_style
@@ -36,13 +36,16 @@ def draw_random_task(
 
     Args:
         rng: the episode's generator.
-        families: weight of each family.
+        families: weight of each family; a fine-tuning task among them is taken as it is.
         num_objects: least and greatest number of objects in the scene, a drawer among them.
         split: which objects, containers and drawers.
     """
-    names: list[Family] = sorted(families)  # type: ignore[arg-type]
+    names = sorted(families)
     weights = np.array([families[name] for name in names], dtype=np.float64)
-    family = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    if name in TASKS:
+        return TASKS[name]
+    family: Family = name  # type: ignore[assignment]
     count = int(rng.integers(num_objects[0], num_objects[1] + 1))
     objects = tuple(str(o) for o in rng.choice(object_ids(split), size=count, replace=False))
     container = str(rng.choice(container_names(split))) if family == "place" else ""

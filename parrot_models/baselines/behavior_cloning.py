@@ -13,92 +13,39 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.networks.context_encoder import make_context_encoder
-from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
 
-TRUNK_WIDTH = 256  # as in the prior
 LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh
 LARGEST_ACTION = 0.999  # beyond it the inverse of tanh loses its digits
 WEIGHTS, CONFIG = "policy.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
-class CloneArchitecture:
+class CloneArchitecture(ContextArchitecture):
     """All that determines the shapes of a policy's weights.
 
     Attributes:
-        image_size: side of the pictures, pixels.
-        proprioception: whether it also reads the gripper's pose and opening.
-        encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
-        feature_dim, window_dim: see `make_context_encoder`.
-        context_dim: width of the trunk's output.
         hidden: widths of the hidden layers of the Gaussian's head.
     """
 
-    image_size: int
-    proprioception: bool
-    encoder: str
-    feature_dim: int
-    window_dim: int
-    context_dim: int
     hidden: list[int]
 
 
-class BehaviorCloning(nn.Module):
+class BehaviorCloning(ContextModel):
     """p(a | s) as a Gaussian with a diagonal covariance, under a tanh that keeps it in the box."""
 
     def __init__(self, architecture: CloneArchitecture) -> None:
-        """Build the policy with freshly drawn weights.
-
-        Raises:
-            UserError: the encoder needs proprioception and there is none, or another feature_dim.
-        """
-        super().__init__()
+        """Build the policy with freshly drawn weights; see `ContextModel` for what is refused."""
+        super().__init__(architecture, "pretrain.bc")
         a = self.architecture = architecture
-        self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim, a.window_dim,
-            proprioception=a.proprioception, section="pretrain.bc",
-        )  # fmt: skip
-        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
-        self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
         self.head = mlp(a.context_dim, a.hidden, 2 * ACTION_DIM)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights lie."""
-        return next(self.parameters()).device
-
-    def init_from_data(self, images: Tensor) -> None:
-        """Take what the encoder wants to know of pictures, uint8 (B, S, S, 3), before training."""
-        if isinstance(self.encoder, FovealEncoder):
-            self.encoder.init_from_data(images)
-
-    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
-        """Encoded observations, float32 (B, context_dim).
-
-        Args:
-            images: uint8 (B, S, S, 3).
-            proprioception: float32 (B, 8), needed and read only where the policy was built for it.
-
-        Raises:
-            ValueError: the policy reads proprioception and there is none.
-        """
-        parts: list[Tensor] = []
-        if self.architecture.proprioception:
-            if proprioception is None:
-                raise ValueError("this policy was trained with proprioception: pass it")
-            parts = [proprioception]
-        is_foveal = isinstance(self.encoder, FovealEncoder)
-        features = self.encoder(images, *parts) if is_foveal else self.encoder(images)
-        context: Tensor = self.trunk(torch.cat([features, *parts], -1))
-        return context.float()
 
     def gaussian(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (B, 7) under the tanh, of context (B, context_dim)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,16 +42,12 @@ class BetaVAEParams(PretrainingParams):
     """`pretrain.vae` of params.yaml.
 
     Attributes:
-        augment: whether to mirror scenes and shuffle colours.
-        precision: "bf16" or "fp32" products in the layers.
         latent_dim, width, hidden: see `VAEArchitecture`.
         beta: weight of the KL against the log-likelihood, both in nats.
         foreground_weight: precision of the pixels of objects, against 1.
         probe_seed, probe_scenes: of the linear probe, scenes a task.
     """
 
-    augment: bool
-    precision: Literal["bf16", "fp32"]
     latent_dim: int = Field(ge=1)
     width: int = Field(ge=1)
     hidden: int = Field(ge=1)

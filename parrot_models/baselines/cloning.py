@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
 from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.pretraining import ContextParams, Pretraining
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.fitting import fit
@@ -27,25 +26,8 @@ NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
 FIT_STREAM, INIT_STREAM = 3, 4  # those of the prior are 0 to 2
 
 
-class CloningParams(PretrainingParams):
-    """`pretrain.bc` of params.yaml.
-
-    Attributes:
-        augment: whether to mirror scenes and shuffle colours.
-        precision: "bf16" or "fp32" products in the convolutions.
-        encoder, feature_dim, window_dim, context_dim, hidden: see `CloneArchitecture`.
-        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
-    """
-
-    augment: bool
-    precision: Literal["bf16", "fp32"]
-    encoder: Literal["foveal", "fast", "paper"]
-    feature_dim: int = Field(ge=1)
-    window_dim: int = Field(ge=0)
-    context_dim: int = Field(ge=1)
-    hidden: list[int] = Field(min_length=1)
-    rollout_seed: int = Field(ge=0)
-    rollout_episodes: int = Field(ge=1)
+class CloningParams(ContextParams):
+    """`pretrain.bc` of params.yaml: nothing beyond what others have too."""
 
 
 def make_policy(params: CloningParams, environment: EnvironmentParams) -> BehaviorCloning:

@@ -63,8 +63,10 @@ class EpisodeBatches:
 
     def __init__(self, batches: TransitionBatches) -> None:
         self._transitions = batches.transitions
-        self.train_starts, steps = _starts(batches.transitions.episodes, batches.train_rows)
-        self.held_out_starts, others = _starts(batches.transitions.episodes, batches.held_out_rows)
+        self.train_starts, steps = episode_starts(batches.transitions.episodes, batches.train_rows)
+        self.held_out_starts, others = episode_starts(
+            batches.transitions.episodes, batches.held_out_rows
+        )
         lengths = steps | others
         if len(lengths) != 1:
             raise UserError(
@@ -128,7 +130,7 @@ def _half_times(values: Tensor, signs: Tensor) -> Tensor:
     return torch.cat([values[:half] * signs, values[half:]])
 
 
-def _starts(episodes: NDArray[np.int32], rows: Rows) -> tuple[Rows, set[int]]:
+def episode_starts(episodes: NDArray[np.int32], rows: Rows) -> tuple[Rows, set[int]]:
     """First row of each episode among rows, and the lengths that occur."""
     _, first, counts = np.unique(episodes[rows], return_index=True, return_counts=True)
     return rows[first], set(counts.tolist())

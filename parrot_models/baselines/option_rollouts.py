@@ -81,7 +81,8 @@ def _acting_out(
 
         @torch.inference_mode()
         def select_action(observation: Observation) -> NDArray[np.float32]:
-            return model.act(next(steps)[None], *observed(observation, CPU))[0].numpy()
+            context = model.context(*observed(observation, CPU))
+            return model.act(next(steps)[None], context)[0].numpy()
 
         return select_action
 
@@ -103,11 +104,11 @@ def random_options_policy(
     @torch.inference_mode()
     def select_action(observation: Observation) -> NDArray[np.float32]:
         nonlocal z, num_steps
-        seen = observed(observation, CPU)
+        context = model.context(*observed(observation, CPU))
         is_first = num_steps % episode_steps == 0
         num_steps += 1
-        if is_first or bool(torch.rand(1, generator=generator) < model.ends(z, *seen)):
+        if is_first or bool(torch.rand(1, generator=generator) < model.ends(z, context)):
             z = torch.randn(1, model.latent_dim, generator=generator)
-        return model.act(z, *seen)[0].numpy()
+        return model.act(z, context)[0].numpy()
 
     return select_action

@@ -36,18 +36,16 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Normal
 
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
+from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
 from parrot_models.baselines.option_posterior import OptionPosterior
-from parrot_models.networks.context_encoder import make_context_encoder
-from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.mlp import mlp
 
-TRUNK_WIDTH = 256  # as in the prior
 ENDS_WIDTH = 64
 TEMPERATURE = 0.7  # of the relaxed boundaries
 # Of an action. What is finer than the noise of the demonstrations is not worth a word of z.
@@ -56,82 +54,35 @@ WEIGHTS, CONFIG = "options.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
-class OptionArchitecture:
-    """All that determines the shapes of a model's weights.
+class OptionArchitecture(ContextArchitecture):
+    """All that determines the shapes of a model's weights; its context is the low-level policy's.
 
     Attributes:
-        image_size: side of the pictures, pixels.
-        proprioception: whether the low-level policy also reads the gripper's pose and opening.
-        encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
-        feature_dim, window_dim: see `make_context_encoder`.
-        context_dim: width of the trunk's output.
         hidden: widths of the hidden layers of the low-level policy.
         latent_dim: width of z.
         posterior_width: hidden units of the posterior's GRU, in each direction.
     """
 
-    image_size: int
-    proprioception: bool
-    encoder: str
-    feature_dim: int
-    window_dim: int
-    context_dim: int
     hidden: list[int]
     latent_dim: int
     posterior_width: int
 
 
-class OptionModel(nn.Module):
+class OptionModel(ContextModel):
     """A low-level policy p(a | s, z), when options end, and the posterior they were found with."""
 
     def __init__(self, architecture: OptionArchitecture) -> None:
-        """Build the model with freshly drawn weights.
-
-        Raises:
-            UserError: the encoder needs proprioception and there is none, or another feature_dim.
-        """
-        super().__init__()
+        """Build the model with freshly drawn weights; see `ContextModel` for what is refused."""
+        super().__init__(architecture, "pretrain.options")
         a = self.architecture = architecture
-        self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim, a.window_dim,
-            proprioception=a.proprioception, section="pretrain.options",
-        )  # fmt: skip
-        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
-        self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
         self.policy = mlp(a.context_dim + a.latent_dim, a.hidden, 2 * ACTION_DIM)
         self.end = mlp(a.context_dim + a.latent_dim, [ENDS_WIDTH], 1)
         self.posterior = OptionPosterior(a.latent_dim, a.posterior_width, TEMPERATURE)
-
-    def init_from_data(self, images: Tensor, proprioception: Tensor, actions: Tensor) -> None:
-        """Take mean picture and scales of N transitions, before training."""
-        if isinstance(self.encoder, FovealEncoder):
-            self.encoder.init_from_data(images)
-        self.posterior.init_from_data(proprioception, actions)
 
     @property
     def latent_dim(self) -> int:
         """Width of z."""
         return self.architecture.latent_dim
-
-    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
-        """Encoded observations, float32 (B, context_dim).
-
-        Args:
-            images: uint8 (B, S, S, 3).
-            proprioception: float32 (B, 8), needed and read only where the model was built for it.
-
-        Raises:
-            ValueError: the model reads proprioception and there is none.
-        """
-        parts: list[Tensor] = []
-        if self.architecture.proprioception:
-            if proprioception is None:
-                raise ValueError("these options were trained with proprioception: pass it")
-            parts = [proprioception]
-        is_foveal = isinstance(self.encoder, FovealEncoder)
-        features = self.encoder(images, *parts) if is_foveal else self.encoder(images)
-        context: Tensor = self.trunk(torch.cat([features, *parts], -1))
-        return context.float()
 
     def gaussian(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation (B, 7) of actions, of z (B, L) and context (B, context_dim)."""
@@ -151,17 +102,17 @@ class OptionModel(nn.Module):
         logits: Tensor = self.end(torch.cat([context, z], -1)).squeeze(-1)
         return logits
 
-    def act(self, z: Tensor, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+    def act(self, z: Tensor, context: Tensor) -> Tensor:
         """The action (B, 7) in [-1, 1] of option z (B, L): the mean of p(a | s, z)."""
-        return self.gaussian(z, self.context(images, proprioception))[0]
+        return self.gaussian(z, context)[0]
 
-    def ends(self, z: Tensor, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+    def ends(self, z: Tensor, context: Tensor) -> Tensor:
         """Probability (B,) that option z, under which this observation was reached, is over here.
 
         Asked before acting on an observation other than the first: where it is over, another z acts
         on this very observation.
         """
-        return torch.sigmoid(self.end_logits(z, self.context(images, proprioception)))
+        return torch.sigmoid(self.end_logits(z, context))
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -15,7 +15,7 @@ from parrot_models.baselines.episode_batches import EpisodeBatches, augment_epis
 from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.option_rollouts import random_options_policy, reproduction
 from parrot_models.baselines.options import OptionArchitecture, OptionModel
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.pretraining import ContextParams, Pretraining
 from parrot_models.prior.augment import backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.fitting import fit
@@ -32,37 +32,24 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class OptionParams(PretrainingParams):
+class OptionParams(ContextParams):
     """`pretrain.options` of params.yaml; its `batch_size` counts episodes.
 
     Attributes:
-        augment: whether to mirror scenes, shuffle colours and paint objects.
-        precision: "bf16" or "fp32" products in the convolutions.
-        encoder, feature_dim, window_dim, context_dim, hidden, latent_dim, posterior_width: see
-            `OptionArchitecture`.
+        latent_dim, posterior_width: see `OptionArchitecture`.
         pictures_per_episode: steps of each episode of a batch, drawn anew, whose pictures are
             encoded; at these the low-level policy learns, while the posterior reads all steps.
         option_steps: steps that an option is to last in the mean, K in `options`.
         kl_weight: of the divergence of z in the bound, w in `options`; it grows from zero over the
             first half of the training.
-        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
         demonstrations: scripted ones to encode and reproduce, per family.
     """
 
-    augment: bool
-    precision: Literal["bf16", "fp32"]
-    encoder: Literal["foveal", "fast", "paper"]
-    feature_dim: int = Field(ge=1)
-    window_dim: int = Field(ge=0)
-    context_dim: int = Field(ge=1)
-    hidden: list[int] = Field(min_length=1)
     latent_dim: int = Field(ge=1)
     posterior_width: int = Field(ge=1)
     pictures_per_episode: int = Field(ge=1)
     option_steps: float = Field(gt=1)
     kl_weight: float = Field(gt=0)
-    rollout_seed: int = Field(ge=0)
-    rollout_episodes: int = Field(ge=1)
     demonstrations: int = Field(ge=1)
 
 
@@ -93,7 +80,8 @@ def fit_options(
     episodes = EpisodeBatches(batches)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
-    model.init_from_data(some.images, some.proprioception, some.actions)
+    model.init_from_data(some.images)
+    model.posterior.init_from_data(some.proprioception, some.actions)
     backdrop = backdrop_of(some.images)
     rng = step_generator(params.seed, 1, INIT_STREAM)
     logged = episodes.sample(NUM_LOGGED, params.pictures_per_episode, rng)

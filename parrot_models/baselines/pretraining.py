@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,8 @@ class PretrainingParams(BaseModel):
     Attributes:
         seed: of weights and batches.
         held_out_fraction: share of the episodes kept for validation.
+        augment: whether to mirror scenes, shuffle colours and, but for "vae", paint objects.
+        precision: "bf16" or "fp32" products in the layers that look at pictures.
         gradient_clip: largest norm of a gradient.
         log_every, checkpoint_every: steps between rows of the training's curve, and checkpoints.
         steps, batch_size, learning_rate: how the model is fitted.
@@ -36,6 +38,8 @@ class PretrainingParams(BaseModel):
 
     seed: int = Field(ge=0)
     held_out_fraction: float = Field(gt=0, lt=1)
+    augment: bool
+    precision: Literal["bf16", "fp32"]
     gradient_clip: float = Field(gt=0)
     log_every: int = Field(ge=1)
     checkpoint_every: int = Field(ge=1)
@@ -52,6 +56,26 @@ class PretrainingParams(BaseModel):
     def is_logged(self, step: int) -> bool:
         """Whether the curve has a row after this many steps."""
         return step % self.log_every == 0 or step == self.steps
+
+
+class ContextParams(PretrainingParams):
+    """What the parts have whose models make a context, and whose agents see keypoints beside it.
+
+    Attributes:
+        encoder, feature_dim, window_dim, context_dim: see `ContextArchitecture`.
+        hidden: see the architecture of the part.
+        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
+        probe_scenes: scenes a linear probe is fitted and tested on, per task.
+    """
+
+    encoder: Literal["foveal", "fast", "paper"]
+    feature_dim: int = Field(ge=1)
+    window_dim: int = Field(ge=0)
+    context_dim: int = Field(ge=1)
+    hidden: list[int] = Field(min_length=1)
+    rollout_seed: int = Field(ge=0)
+    rollout_episodes: int = Field(ge=1)
+    probe_scenes: int = Field(ge=10)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from parrot_data.errors import UserError
+from parrot_models.baselines.episode_batches import Rows, episode_starts
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.transitions import Batch
-
-Rows = NDArray[np.int64]
 
 
 class TrajectoryBatches:
@@ -37,8 +35,8 @@ class TrajectoryBatches:
         self.num_steps = num_steps
         self._transitions = batches.transitions
         episodes = batches.transitions.episodes
-        self.train_starts, trained = _starts(episodes, batches.train_rows)
-        self.held_out_starts, held_out = _starts(episodes, batches.held_out_rows)
+        self.train_starts, trained = episode_starts(episodes, batches.train_rows)
+        self.held_out_starts, held_out = episode_starts(episodes, batches.held_out_rows)
         lengths = trained | held_out
         self._episode_steps = min(lengths)
         if len(lengths) > 1 or self._episode_steps % num_steps:
@@ -70,9 +68,3 @@ class TrajectoryBatches:
         steps = rows[:, None] + np.arange(self.num_steps)
         actions = torch.from_numpy(np.take(self._transitions.actions, steps, axis=0))
         return Batch(first.images, first.proprioception, actions)
-
-
-def _starts(episodes: NDArray[np.int32], rows: Rows) -> tuple[Rows, set[int]]:
-    """The first of each episode's rows, and the numbers of rows that episodes have."""
-    _, first, counts = np.unique(episodes[rows], return_index=True, return_counts=True)
-    return rows[first], set(counts.tolist())

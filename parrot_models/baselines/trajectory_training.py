@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
 from parrot_models.baselines.demonstrations import reproduced_rate
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.pretraining import ContextParams, Pretraining
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.baselines.trajectory_bound import bound_metrics, bound_of, error_metrics
 from parrot_models.baselines.trajectory_policies import act_out, random_trajectories
@@ -30,33 +30,20 @@ FIT_STREAM, INIT_STREAM = 7, 8  # those of the prior and of other baselines are 
 COLUMNS = ("train_elbo_per_dim", "validation_elbo_per_dim", "validation_kl")
 
 
-class TrajectoryParams(PretrainingParams):
+class TrajectoryParams(ContextParams):
     """`pretrain.trajectories` of params.yaml.
 
     Attributes:
-        augment: whether to mirror scenes, shuffle colours and paint what stands on the table.
-        precision: "bf16" or "fp32" products in the encoder of observations.
         chunk_steps: actions a trajectory, T in `trajectory_vae`; a divisor of the episode's steps,
             all of them for one decision an episode.
-        encoder, feature_dim, window_dim, context_dim, hidden, latent_dim: see
-            `TrajectoryArchitecture`.
+        latent_dim: see `TrajectoryArchitecture`.
         kl_weight: of the divergence in the bound, w in `trajectory_vae`.
-        rollout_seed, rollout_episodes: of the rollouts in scenes of unseen objects, per family.
         demonstrations: to reproduce in such scenes, per family.
     """
 
-    augment: bool
-    precision: Literal["bf16", "fp32"]
     chunk_steps: int = Field(ge=1)
-    encoder: Literal["foveal", "fast", "paper"]
-    feature_dim: int = Field(ge=1)
-    window_dim: int = Field(ge=0)
-    context_dim: int = Field(ge=1)
-    hidden: list[int] = Field(min_length=1)
     latent_dim: int = Field(ge=1)
     kl_weight: float = Field(gt=0)
-    rollout_seed: int = Field(ge=0)
-    rollout_episodes: int = Field(ge=1)
     demonstrations: int = Field(ge=1)
 
 

@@ -34,62 +34,39 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.networks.context_encoder import make_context_encoder
-from parrot_models.networks.foveal_encoder import FovealEncoder
+from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
 
-TRUNK_WIDTH = 256  # as in the prior
 TRANSLATION_DIM = 3  # the first of an action
 LOG_STD_RANGE = (-5.0, 1.0)  # of the latent
 WEIGHTS, CONFIG = "trajectories.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
-class TrajectoryArchitecture:
+class TrajectoryArchitecture(ContextArchitecture):
     """All that determines the shapes of a model's weights.
 
     Attributes:
-        image_size: side of the pictures, pixels.
-        proprioception: whether it also reads the gripper's pose and opening.
-        encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
-        feature_dim, window_dim: see `make_context_encoder`.
-        context_dim: width of the trunk's output.
         hidden: widths of the hidden layers of posterior and decoder.
         latent_dim: width of z.
         num_steps: actions a trajectory.
     """
 
-    image_size: int
-    proprioception: bool
-    encoder: str
-    feature_dim: int
-    window_dim: int
-    context_dim: int
     hidden: list[int]
     latent_dim: int
     num_steps: int
 
 
-class TrajectoryVAE(nn.Module):
+class TrajectoryVAE(ContextModel):
     """p(a_1..T | z, s_1) with z ~ N(0, I), and the posterior it was learned with."""
 
     def __init__(self, architecture: TrajectoryArchitecture) -> None:
-        """Build the model with freshly drawn weights.
-
-        Raises:
-            UserError: the encoder needs proprioception and there is none, or another feature_dim.
-        """
-        super().__init__()
+        """Build the model with freshly drawn weights; see `ContextModel` for what is refused."""
+        super().__init__(architecture, "pretrain.trajectories")
         a = self.architecture = architecture
-        self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim, a.window_dim,
-            proprioception=a.proprioception, section="pretrain.trajectories",
-        )  # fmt: skip
-        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
-        self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
         told = a.num_steps * (ACTION_DIM + TRANSLATION_DIM)
         self.posterior = mlp(told + a.context_dim, a.hidden, 2 * a.latent_dim)
         self.decoder = mlp(a.latent_dim + a.context_dim, a.hidden, a.num_steps * ACTION_DIM)
@@ -105,36 +82,6 @@ class TrajectoryVAE(nn.Module):
     def num_steps(self) -> int:
         """Actions a trajectory."""
         return self.architecture.num_steps
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights lie."""
-        return self.log_std_action.device
-
-    def init_from_data(self, images: Tensor) -> None:
-        """Take what the encoder wants to know of pictures, uint8 (B, S, S, 3), before training."""
-        if isinstance(self.encoder, FovealEncoder):
-            self.encoder.init_from_data(images)
-
-    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
-        """Encoded observations before a trajectory's first step, float32 (B, context_dim).
-
-        Args:
-            images: uint8 (B, S, S, 3).
-            proprioception: float32 (B, 8), needed and read only where the model was built for it.
-
-        Raises:
-            ValueError: the model reads proprioception and there is none.
-        """
-        parts: list[Tensor] = []
-        if self.architecture.proprioception:
-            if proprioception is None:
-                raise ValueError("these trajectories were learned with proprioception: pass it")
-            parts = [proprioception]
-        is_foveal = isinstance(self.encoder, FovealEncoder)
-        features = self.encoder(images, *parts) if is_foveal else self.encoder(images)
-        context: Tensor = self.trunk(torch.cat([features, *parts], -1))
-        return context.float()
 
     def encode(self, actions: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation (B, L) of q(z | a_1..T, s_1).

@@ -43,6 +43,14 @@ def card_page(
 """
 
 
+def keypoints_fact(params: Mapping[str, Any]) -> str:
+    """How keypoints were made, of the params of `KeypointParams`."""
+    return (
+        f"Keypoints: {params['num_keypoints']}, {params['steps']} steps of "
+        f"{params['batch_size']} pictures"
+    )
+
+
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_shown(v)}" for name, v in sorted(value.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parrot_models.prior.card_page import card_page
+from parrot_models.prior.card_page import card_page, keypoints_fact
 
 NAMES = {
     "affine": "A conditional RealNVP",
@@ -26,7 +26,7 @@ fine ones, both root mean squares in units of an action.""",
 
 def model_card(lineage: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Markdown: what the prior is, what it was made from, how it did."""
-    params = lineage["params"]["train_prior"]
+    params, keypoints = lineage["params"]["train_prior"], lineage["params"]["keypoints"]
     flow = params["flow"]
     trained = "flow matching" if flow == "matching" else "maximum likelihood"
     about = f"""\
@@ -37,8 +37,7 @@ agents see were trained beside it by reconstruction.{NOTES[flow]}"""
     facts = [
         f"Flow: {_flow(params)}, encoder "
         f"`{params['encoder']}`, {params['steps']} steps of {params['batch_size']} transitions",
-        f"Keypoints: {params['num_keypoints']}, {params['keypoint_steps']} steps of "
-        f"{params['keypoint_batch_size']} pictures",
+        keypoints_fact(keypoints),
     ]
     note = """\
 Rollouts and probes are in scenes of two objects that the data never showed. `rollout_*` and

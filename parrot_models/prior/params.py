@@ -50,8 +50,6 @@ class TrainPriorParams(BaseModel):
         precision: "bf16" or "fp32" products while training the convolutions.
         gradient_clip: largest norm of a gradient.
         log_every, checkpoint_every: steps between rows of the likelihood curve, and checkpoints.
-        num_keypoints, keypoint_width, foreground_weight: see `KeypointAutoencoder`.
-        keypoint_steps, keypoint_batch_size, keypoint_learning_rate: how it is trained.
         encoder, feature_dim, window_dim, context_dim, num_layers, hidden, max_log_scale: see
             `PriorArchitecture`.
         flow: what carries latents to actions: affine or spline couplings, or flow matching.
@@ -70,12 +68,6 @@ class TrainPriorParams(BaseModel):
     gradient_clip: float = Field(gt=0)
     log_every: int = Field(ge=1)
     checkpoint_every: int = Field(ge=1)
-    num_keypoints: int = Field(ge=1)
-    keypoint_width: int = Field(ge=1)
-    foreground_weight: float = Field(ge=1)
-    keypoint_steps: int = Field(ge=1)
-    keypoint_batch_size: int = Field(ge=2)
-    keypoint_learning_rate: float = Field(gt=0)
     encoder: Literal["foveal", "fast", "paper"]
     feature_dim: int = Field(ge=1)
     window_dim: int = Field(ge=0)

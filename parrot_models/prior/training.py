@@ -1,4 +1,4 @@
-"""The trainings of a prior: keypoints by reconstruction, the flow by likelihood or matching."""
+"""The training of a prior's flow, by likelihood or by matching."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import torch
 
 from parrot_data.progress import Progress
 from parrot_models.flows.flow_matching import FlowMatching
-from parrot_models.networks.device import to_device
 from parrot_models.networks.foveal_encoder import FovealEncoder
-from parrot_models.networks.image_encoder import scale_images
-from parrot_models.networks.keypoints import KeypointAutoencoder
-from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
@@ -28,42 +24,7 @@ WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
 NUM_LOGGED_OF_MATCHED = 512  # of either kind: there a density costs two hundred times as much
-KEYPOINT_STREAM, FLOW_STREAM, INIT_STREAM, DISTILLATION_STREAM = 0, 1, 2, 3
-
-
-def fit_keypoints(
-    params: TrainPriorParams,
-    batches: TransitionBatches,
-    work: Path,
-    device: torch.device,
-    progress: Progress,
-) -> dict[str, torch.Tensor]:
-    """Train the autoencoder on a device; the weights of its encoder."""
-    autoencoder = KeypointAutoencoder(
-        batches.transitions.images.shape[1],
-        params.num_keypoints,
-        params.keypoint_width,
-        params.foreground_weight,
-    )
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
-    mean_picture = scale_images(some.images).mean(0, keepdim=True)
-    autoencoder.encoder.mean_picture.copy_(mean_picture)
-    autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, KEYPOINT_STREAM)
-        batch = batches.sample(params.keypoint_batch_size, rng)
-        images = augment(batch, rng).images if params.augment else batch.images
-        with layers_in(params.precision, device):
-            return autoencoder.loss(to_device(images, device))
-
-    def after_step(step: int, loss: float) -> None:
-        progress(step + 1, params.keypoint_steps, f"keypoints, loss {loss:.4f}")
-
-    schedule = _schedule(params, params.keypoint_steps, params.keypoint_learning_rate)
-    weights = list(autoencoder.parameters())
-    fit(autoencoder, weights, loss_at, schedule, work / "keypoints.checkpoint", after_step)
-    return autoencoder.encoder.state_dict()
+FLOW_STREAM, INIT_STREAM, DISTILLATION_STREAM = 1, 2, 3  # step 0 of the second is the keypoints'
 
 
 def fit_flow(

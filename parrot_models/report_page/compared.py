@@ -13,10 +13,10 @@ import numpy as np
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
 from parrot_models.report_page.learning import Run, RunKey
-from parrot_models.report_page.page import Row
+from parrot_models.report_page.page import Figure, Row
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.study_figures import against_size, distinct_colours, grouped_bars
-from parrot_models.report_page.study_page import Figure, Study
+from parrot_models.report_page.study_page import Study
 from parrot_models.report_page.tables import run_entry
 
 METHOD, FROM_SCRATCH = "parrot", "sac"

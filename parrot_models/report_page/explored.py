@@ -10,9 +10,9 @@ import matplotlib as mpl
 import numpy as np
 
 from parrot_data.stores.publish import read_json
-from parrot_models.report_page.page import Row
+from parrot_models.report_page.page import Figure, Row
 from parrot_models.report_page.study_figures import Groups, grouped_bars
-from parrot_models.report_page.study_page import Figure, Study
+from parrot_models.report_page.study_page import Study
 from parrot_models.report_page.tables import NONE
 
 # What is shown of each row: its name in words, and how it is printed.

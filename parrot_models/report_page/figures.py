@@ -14,8 +14,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from parrot_models.report_page.learning import Band
-
 # Okabe and Ito's colours: told apart by colour-blind readers and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE: dict[Any, Any] = {
@@ -32,25 +30,6 @@ STYLE: dict[Any, Any] = {
 DPI = 144
 FRAME_SCALE = 2  # 48 pixels are small on a page
 GUTTER = 4  # pixels between frames, and twice that between episodes
-
-
-def learning_curves(bands: Mapping[str, Mapping[str, Band]]) -> bytes:
-    """Draw success against environment steps: a panel a task, a line and band a method."""
-    methods = sorted({method for by_method in bands.values() for method in by_method})
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(6.4, 4.4 * len(bands)), 3.8), layout="constrained")
-        panels = figure.subplots(1, len(bands), sharey=True, squeeze=False)[0]
-        for panel, (task, by_method) in zip(panels, bands.items(), strict=True):
-            for method, band in by_method.items():
-                colour = COLOURS[methods.index(method) % len(COLOURS)]
-                panel.fill_between(
-                    band.env_steps, band.low, band.high, color=colour, alpha=0.18, linewidth=0
-                )
-                panel.plot(band.env_steps, band.mean, color=colour, linewidth=2, label=method)
-            panel.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
-            panel.legend(loc="upper left")
-        panels[0].set_ylabel("success rate")
-        return png_of(figure)
 
 
 def likelihood(

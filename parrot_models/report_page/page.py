@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,52 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture: its name as a file, what it shows, its PNG bytes."""
+
+    name: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A table with what belongs to it; all of it may be missing.
+
+    Attributes:
+        note: a paragraph before it.
+        header, rows: the table; the first `num_left` columns hold words.
+        num_left: see there.
+        figures: in their order.
+        details: title, header and rows of tables that are folded away; see `num_left`.
+    """
+
+    note: str = ""
+    header: Row = ()
+    rows: Sequence[Row] = ()
+    num_left: int = 1
+    figures: Sequence[Figure] = ()
+    details: Sequence[tuple[str, Row, Sequence[Row]]] = ()
+
+    def inlined(self) -> dict[str, Any]:
+        """The same for a template, pictures as caption and data URL."""
+        figures = [(figure.caption, inline("png", figure.png)) for figure in self.figures]
+        return {**vars(self), "figures": figures}
+
+
+@dataclass(frozen=True, eq=False)
 class Page:
     """Everything the template shows, as text ready to be printed.
 
     Attributes:
         tiles: (value, label), the headline numbers.
-        pictures: PNG bytes by name: learning_curves, likelihood, rollouts, contact_sheet.
-        result_header, result_rows: the results table; rows of a "mean" are set off.
+        pictures: PNG bytes by name: likelihood, rollouts, contact_sheet.
+        results: of the runs, task by task.
+        aggregates: of methods, over all tasks and seeds.
         videos: (caption, GIF bytes).
         prior_rows: (measure, value).
+        parts: what other methods start from, beside the prior.
         data_rows: (task, episodes, succeeded, kept, failures by reason).
         hashes: SHA-256 by name of file.
         values: (title, text), the params behind it all.
@@ -30,10 +66,11 @@ class Page:
 
     tiles: Sequence[tuple[str, str]]
     pictures: Mapping[str, bytes]
-    result_header: Row
-    result_rows: Sequence[Row]
+    results: Section
+    aggregates: Section
     videos: Sequence[tuple[str, bytes]]
     prior_rows: Sequence[tuple[str, str]]
+    parts: Section
     data_rows: Sequence[Row]
     hashes: Mapping[str, str]
     values: Sequence[tuple[str, str]]
@@ -44,8 +81,9 @@ def render(page: Page) -> str:
     inlined = {
         "pictures": {name: inline("png", data) for name, data in page.pictures.items()},
         "videos": [(caption, inline("gif", data)) for caption, data in page.videos],
+        **{name: getattr(page, name).inlined() for name in ("results", "aggregates", "parts")},
     }
-    return fill("template.html", {**asdict(page), **inlined})
+    return fill("template.html", {**vars(page), **inlined})
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

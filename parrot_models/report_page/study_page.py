@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parrot_models.report_page.page import Row, fill, inline
-
-
-@dataclass(frozen=True, eq=False)
-class Figure:
-    """A picture: its name as a file, what it shows, its PNG bytes."""
-
-    name: str
-    caption: str
-    png: bytes
+from parrot_models.report_page.page import Figure, Row, fill, inline
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,10 @@ HEADER = (
     *("task", "method", "seed", "untrained", "success"),
     *("steps to 50 %", "steps to 80 %", "env steps"),
 )
+HEADER_OF_SEEDS = (
+    *("task", "method", "seeds", "untrained", "success", "of each seed"),
+    *("steps to 50 %", "steps to 80 %", "env steps"),
+)
 RATES = ("untrained_success_rate", "success_rate")
 COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
 NONE = "-"
@@ -66,6 +70,23 @@ def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
         if len(group) > 1:
             rows.append((task, method, "mean", *_cells(group)))
     return rows
+
+
+def seed_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """Rows under `HEADER_OF_SEEDS`: means of each method on each task, and success a seed."""
+    rows = []
+    for (task, method), group in grouped(runs).items():
+        untrained, success, *steps = _cells(group)
+        each = " ".join(f"{run.success_rate:.2f}" for run in group)
+        rows.append((task, method, str(len(group)), untrained, success, each, *steps))
+    return rows
+
+
+def results_as_text(runs: Sequence[Run]) -> str:
+    """The results for the terminal: a row a run, or of many seeds a row for them together."""
+    is_single = len({run.key.seed for run in runs}) == 1
+    header, rows = (HEADER, result_rows(runs)) if is_single else (HEADER_OF_SEEDS, seed_rows(runs))
+    return as_text(header, rows, num_left=3 if is_single else 2)
 
 
 def _cells(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_models.baselines.behavior_cloning import LOG_STD_RANGE, BehaviorCloning
+from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.actor import Actor
-from parrot_models.rl.parts import Part
+from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
 from parrot_models.rl.seen_context import ContextSeen
 
 FIRST = "0.weight"  # of the head's first layer
@@ -31,12 +33,15 @@ class Clone(ContextSeen):
 
     Args:
         policy: frozen.
+        keypoints, precision: see `ContextSeen`.
     """
 
     latent_dim = ACTION_DIM
 
-    def __init__(self, policy: BehaviorCloning) -> None:
-        super().__init__(policy.context, next(policy.parameters()).device)
+    def __init__(
+        self, policy: BehaviorCloning, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
+        super().__init__(policy, keypoints, precision)
         self.policy = policy
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
@@ -45,11 +50,15 @@ class Clone(ContextSeen):
         return torch.tanh(mean + std * z)
 
 
-def _load(folder: Path, device: torch.device, _precision: Precision) -> Clone:
-    return Clone(BehaviorCloning.load(folder).to(device))
+def _load(folder: Path, device: torch.device, precision: Precision) -> Clone:
+    keypoints = load_keypoints(folder, "bc").to(device)
+    return Clone(BehaviorCloning.load(folder).to(device), keypoints, precision)
 
 
-CLONE = Part("bc", "parrot pretrain --method bc", _load, code=("baselines/behavior_cloning.py",))
+CLONE = Part(
+    "bc", "parrot pretrain --method bc", _load,
+    code=(*CODE_OF_CONTEXTS, "baselines/behavior_cloning.py"),
+)  # fmt: skip
 
 
 class ClonedActor(Actor):

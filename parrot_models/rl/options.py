@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options import OptionModel
+from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.parts import Part
+from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
 from parrot_models.rl.seen_context import ContextSeen
 from parrot_models.rl.views import Latents, Observe
 
@@ -23,10 +25,10 @@ from parrot_models.rl.views import Latents, Observe
 class Options(Latents, Protocol):
     """What this room needs of options: policies that are told z and say when they end."""
 
-    def act(self, z: Tensor, images: Tensor, proprioception: Tensor | None) -> Tensor:
-        """Actions (B, 7) of options z (B, latent_dim)."""
+    def act(self, z: Tensor, context: Tensor) -> Tensor:
+        """Actions (B, 7) of options z (B, latent_dim) in context (B, C)."""
 
-    def ends(self, z: Tensor, images: Tensor, proprioception: Tensor | None) -> Tensor:
+    def ends(self, z: Tensor, context: Tensor) -> Tensor:
         """Probability (B,) that option z ends here."""
 
 
@@ -62,28 +64,31 @@ class OptionView(DecisionView):
         self._chance_to_go_on[is_due] = 1.0
 
     def _act(self, z: Tensor) -> Tensor:
-        return self._model.act(z, self._images, self._proprioception)
+        return self._model.act(z, self._encoding.context)
 
     def _ends(self, z: Tensor) -> NDArray[np.bool_]:
-        ends = self._model.ends(z, self._images, self._proprioception)
+        ends = self._model.ends(z, self._encoding.context)
         self._chance_to_go_on = self._chance_to_go_on * (1.0 - ends.double().cpu().numpy())
         ended: NDArray[np.bool_] = self._chance_to_go_on < 0.5
         return ended
 
 
 class SeenOptions(ContextSeen):
-    """The options, whose low-level policy's context is what an agent sees."""
+    """The options, whose low-level policy's context and keypoints are what an agent sees."""
 
-    def __init__(self, model: OptionModel) -> None:
-        super().__init__(model.context, next(model.parameters()).device)
+    def __init__(
+        self, model: OptionModel, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
+        super().__init__(model, keypoints, precision)
         self.latent_dim, self.act, self.ends = model.latent_dim, model.act, model.ends
 
 
-def _load(folder: Path, device: torch.device, _precision: Precision) -> SeenOptions:
-    return SeenOptions(OptionModel.load(folder).to(device))
+def _load(folder: Path, device: torch.device, precision: Precision) -> SeenOptions:
+    keypoints = load_keypoints(folder, "options").to(device)
+    return SeenOptions(OptionModel.load(folder).to(device), keypoints, precision)
 
 
 OPTIONS = Part(
     "options", "parrot pretrain --method options", _load,
-    code=("baselines/options.py", "baselines/option_posterior.py"),
+    code=(*CODE_OF_CONTEXTS, "baselines/options.py", "baselines/option_posterior.py"),
 )  # fmt: skip

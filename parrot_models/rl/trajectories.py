@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.trajectory_vae import TrajectoryVAE
+from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.parts import Part
+from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
 from parrot_models.rl.seen_context import ContextSeen
 from parrot_models.rl.views import Latents, Observe
 
@@ -65,21 +67,22 @@ class TrajectoryView(DecisionView):
 
 
 class SeenTrajectories(ContextSeen):
-    """The model of trajectories, whose context is what an agent sees."""
+    """The model of trajectories, whose context and keypoints are what an agent sees."""
 
-    def __init__(self, model: TrajectoryVAE) -> None:
-        super().__init__(model.context, next(model.parameters()).device)
+    def __init__(
+        self, model: TrajectoryVAE, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
+        super().__init__(model, keypoints, precision)
         self.latent_dim, self.num_steps = model.latent_dim, model.num_steps
         self.decode = model.decode
 
 
-def _load(folder: Path, device: torch.device, _precision: Precision) -> SeenTrajectories:
-    return SeenTrajectories(TrajectoryVAE.load(folder).to(device))
+def _load(folder: Path, device: torch.device, precision: Precision) -> SeenTrajectories:
+    keypoints = load_keypoints(folder, "trajectories").to(device)
+    return SeenTrajectories(TrajectoryVAE.load(folder).to(device), keypoints, precision)
 
 
 TRAJECTORIES = Part(
-    "trajectories",
-    "parrot pretrain --method trajectories",
-    _load,
-    code=("baselines/trajectory_vae.py",),
-)
+    "trajectories", "parrot pretrain --method trajectories", _load,
+    code=(*CODE_OF_CONTEXTS, "baselines/trajectory_vae.py"),
+)  # fmt: skip

@@ -10,21 +10,23 @@ from torch import Tensor
 from parrot_models.baselines.beta_vae import BetaVAE
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.parts import Part
-from parrot_models.rl.seen_context import ContextSeen
+from parrot_models.rl.seen_context import Encoded
 
 
-class SeenFeatures(ContextSeen):
-    """The posterior mean of a picture, which is all that the method takes from the VAE.
+class SeenFeatures:
+    """The posterior mean of a picture: all that the method takes from the VAE, and is about.
 
     Args:
         vae: frozen.
     """
 
     def __init__(self, vae: BetaVAE) -> None:
-        def features(images: Tensor, _proprioception: Tensor | None) -> Tensor:
-            return vae.features(images)
+        self._vae, self.device = vae, next(vae.parameters()).device
 
-        super().__init__(features, next(vae.parameters()).device)
+    def encode(self, images: Tensor, _proprioception: Tensor | None) -> Encoded:
+        """Encode images uint8 (B, S, S, 3)."""
+        features = self._vae.features(images)
+        return Encoded(features, features)
 
 
 def _load(folder: Path, device: torch.device, _precision: Precision) -> SeenFeatures:

@@ -108,8 +108,7 @@ class DirectView:
             for key in ("image", "proprioception")
             if key in observations
         }
-        self._images, self._proprioception = tensors["image"], tensors.get("proprioception")
-        self._encoding = self._encode(self._images, self._proprioception)
+        self._encoding = self._encode(tensors["image"], tensors.get("proprioception"))
         seen = dict(observations)
         if self._observe == "features":
             del seen["image"]
@@ -121,7 +120,7 @@ class DirectView:
     @property
     def num_robots(self) -> int:
         """N, of what was last seen."""
-        return len(self._images)
+        return len(self._encoding.context)
 
     @property
     def is_due(self) -> NDArray[np.bool_]:

@@ -137,10 +137,13 @@ def test_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_section_of_the_committed_params_passes_its_model(name: str) -> None:
-    places = {"environment": "parrot_data.envs.params"}
+    places = {
+        "environment": "parrot_data.envs.params",
+        "keypoints": "parrot_models.prior.keypoint_training",
+    }
     places |= {name: f"parrot_data.{name}" for name in ("generate", "filter", "shard")}
     module = importlib.import_module(places.get(name, f"parrot_models.{name}"))
-    model = getattr(module, name.title().replace("_", "") + "Params")
+    model = getattr(module, name.title().replace("_", "").removesuffix("s") + "Params")
     assert Sections(ROOT / "params.yaml")(name, model)
 
 

@@ -127,6 +127,8 @@ class FakeModel(torch.nn.Module):
     """Something pre-trained whose context is the brightest pixel's place."""
 
     latent_dim = 3
+    device = torch.device("cpu")
+    encoder = None
 
     def __init__(self):
         super().__init__()
@@ -138,6 +140,17 @@ class FakeModel(torch.nn.Module):
 
     def context(self, images, _proprioception=None):
         return place_of(images)
+
+
+class FakeKeypoints(FakeModel):
+    """One keypoint: the brightest pixel's place, the other way round, and a strength of 1."""
+
+    def forward(self, images):
+        return torch.cat([-place_of(images), torch.ones(len(images), 1)], -1)
+
+
+def load_fake_keypoints(_folder, _method):
+    return FakeKeypoints()
 
 
 class FakeVAE(FakeModel):
@@ -159,11 +172,11 @@ class FakeTrajectories(FakeModel):
 class FakeOptions(FakeModel):
     """Option z goes to where its first two say, and ends where it is near."""
 
-    def act(self, z, images, _proprioception=None):
-        return pad(torch.tanh(z[:, :2] - place_of(images)), 7)
+    def act(self, z, context):
+        return pad(torch.tanh(z[:, :2] - context), 7)
 
-    def ends(self, z, images, _proprioception=None):
-        return ((z[:, :2] - place_of(images)).abs().amax(-1) < 0.5).float()
+    def ends(self, z, context):
+        return ((z[:, :2] - context).abs().amax(-1) < 0.5).float()
 
 
 class FakeClone(FakeModel):

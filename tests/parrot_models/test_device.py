@@ -8,9 +8,10 @@ import torch
 from far_device import FAR, far_from_the_cpu
 
 from parrot_data.errors import UserError
+from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
 from parrot_models.networks import device as devices
 from parrot_models.networks.image_encoder import make_encoder
-from parrot_models.networks.keypoints import KeypointAutoencoder
+from parrot_models.networks.keypoints import KeypointAutoencoder, KeypointEncoder
 from parrot_models.prior import transitions
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.architecture import PriorArchitecture
@@ -18,6 +19,7 @@ from parrot_models.prior.augment import augment
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import negative_log_likelihood
 from parrot_models.rl.batch import Batch
+from parrot_models.rl.cloned import Clone
 from parrot_models.rl.sac import SAC, actions_as_given
 
 
@@ -96,6 +98,22 @@ def test_keypoints_are_trained_where_they_lie():
         loss = autoencoder.loss(images)
         loss.backward()
         assert {p.grad.device for p in autoencoder.parameters()} == {FAR}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_clone_and_its_keypoints_see_where_they_lie(precision):
+    with far_from_the_cpu(), torch.inference_mode():
+        architecture = CloneArchitecture(
+            image_size=48, proprioception=True, encoder="foveal", feature_dim=6, window_dim=0,
+            context_dim=8, hidden=[8],
+        )  # fmt: skip
+        policy = BehaviorCloning(architecture).to(FAR).requires_grad_(False)
+        keypoints = KeypointEncoder(48, 4, 4).to(FAR).requires_grad_(False)
+        clone = Clone(policy, keypoints, precision)
+        batch = transitions_on_host(3).to(clone.device)
+        encoding = clone.encode(batch.images, batch.proprioception)
+        actions = clone.decode(batch.actions, encoding.context)
+        assert {t.device for t in (*encoding, actions)} == {FAR}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -42,6 +42,8 @@ def small_world(monkeypatch):
     monkeypatch.setattr(vae_features, "BetaVAE", fakes.FakeVAE)
     monkeypatch.setattr(trajectories, "TrajectoryVAE", fakes.FakeTrajectories)
     monkeypatch.setattr(options, "OptionModel", fakes.FakeOptions)
+    for module in (cloned, trajectories, options):
+        monkeypatch.setattr(module, "load_keypoints", fakes.load_fake_keypoints)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def test_other_weights_concern_the_methods_that_start_from_them(models, tmp_path
     [
         ("flows/coupling.py", ("prior", "spline", "matching")),
         ("baselines/options.py", ("options",)),
+        ("baselines/keypoints.py", ("bc", "trajectories", "options")),
     ],
 )
 def test_other_code_concerns_the_methods_that_it_is_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +18,25 @@ from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
 from parrot_models.baselines import beta_vae_training, cloning
 from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.networks.device import CPU
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
+from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.rl.cloned import CLONE
+from parrot_models.rl.part_folder import part_sha256
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 7
+KEYPOINTS = KeypointParams(
+    num_keypoints=4, width=4, foreground_weight=30.0, steps=3, batch_size=4, learning_rate=2e-3
+)
+# The calls of the progress: decoding, for "bc" keypoints, then the model.
+FIRST_CALL, FIRST_OF_CLONE = NUM_EPISODES, NUM_EPISODES + KEYPOINTS.steps
 FILES = {"config.json", "history.csv", "metrics.json", "README.md"}
 OF_METHOD_FILES = {
-    "bc": {"policy.safetensors"},
+    "bc": {"policy.safetensors", "keypoints.safetensors"},
     "vae": {"vae.safetensors", "reconstructions.png"},
 }
 
@@ -54,6 +66,7 @@ OF_METHOD: dict[str, dict[str, object]] = {
         "hidden": [16],
         "rollout_seed": 1000,
         "rollout_episodes": 1,
+        "probe_scenes": 10,
     },
     "vae": {
         "latent_dim": 4,
@@ -86,6 +99,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few_transitions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keypoint_training, "NUM_INIT", 16)
         for module in (beta_vae_training, cloning):
             patch.setattr(module, "NUM_INIT", 16)
             patch.setattr(module, "NUM_LOGGED", 16)
@@ -99,24 +113,38 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def train(
     data: Path, out: Path, method: str, progress: Progress = silent, **changes: object
 ) -> dict:
-    return pretrain(params(**changes), ENVIRONMENT, method, data, out, progress=progress)
+    keypoints = KEYPOINTS.model_copy(update=changes.pop("keypoints", {}))
+    return pretrain(params(**changes), keypoints, ENVIRONMENT, method, data, out, progress=progress)
 
 
-@pytest.fixture(scope="module", params=OF_METHOD)
+@pytest.fixture(scope="module")
+def wholes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Trainings that nobody killed."""
+    outs = {method: tmp_path_factory.mktemp("whole") / method for method in OF_METHOD}
+    for method, out in outs.items():
+        metrics = train(data, out, method)
+        assert metrics == json.loads((out / "metrics.json").read_text())
+    return outs
+
+
+@pytest.fixture(params=OF_METHOD)
 def method(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory, method: str) -> Path:
-    """A training that nobody killed."""
-    out = tmp_path_factory.mktemp("whole") / method
-    metrics = train(data, out, method)
-    assert metrics == json.loads((out / "metrics.json").read_text())
-    return out
+@pytest.fixture
+def whole(wholes: dict[str, Path], method: str) -> Path:
+    return wholes[method]
 
 
-@pytest.mark.parametrize("call", [2, NUM_EPISODES, NUM_EPISODES + 3, NUM_EPISODES + STEPS - 1])
+@pytest.fixture
+def cloned(wholes: dict[str, Path]) -> Path:
+    return wholes["bc"]
+
+
+@pytest.mark.parametrize(
+    "call", [2, FIRST_CALL, FIRST_CALL + 2, FIRST_OF_CLONE, FIRST_CALL + STEPS - 1]
+)
 def test_a_killed_training_ends_in_the_same_bytes(
     data: Path, whole: Path, tmp_path: Path, method: str, call: int
 ) -> None:
@@ -142,6 +170,62 @@ def test_the_config_says_what_the_model_was_made_from(whole: Path, data: Path, m
     assert config["data_manifest_sha256"] == sha256_file(data / "manifest.json")
     assert config["params"]["environment"] == ENVIRONMENT.model_dump()
     assert config["params"]["pretrain"] == COMMON | OF_METHOD[method]
+    seen = {"keypoints": KEYPOINTS.model_dump()} if method == "bc" else {}
+    assert {k: v for k, v in config["params"].items() if k == "keypoints"} == seen
+
+
+def test_keypoints_and_model_are_trained_apart(data: Path, cloned: Path, tmp_path: Path) -> None:
+    """What changes one leaves the other as it is, and either makes another part."""
+    before, files = part_sha256(CLONE, cloned), ("policy.safetensors", "keypoints.safetensors")
+    for changes, changed in (
+        ({"keypoints": {"learning_rate": 1e-3}}, files[1]),
+        ({"learning_rate": 2e-3}, files[0]),
+    ):
+        out = tmp_path / changed
+        train(data, out, "bc", **changes)
+        after = part_sha256(CLONE, out)
+        assert [name for name in files if before[name] != after[name]] == [changed]
+        assert before["config.json"] != after["config.json"]
+
+
+def test_an_agent_sees_context_and_keypoints(cloned: Path) -> None:
+    """The same, up to rounding, whether their encoders look together or one after the other."""
+    policy, keypoints = BehaviorCloning.load(cloned), load_keypoints(cloned, "bc")
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 48, 48, 3), generator=generator, dtype=torch.uint8)
+    proprioception = 0.1 * torch.rand(3, 8, generator=generator) + 0.2
+    with torch.inference_mode():
+        apart, together = (
+            CLONE.load(cloned, CPU, precision).encode(images, proprioception)
+            for precision in ("fp32", "bf16")
+        )
+        context = policy.context(images, proprioception)
+        assert torch.equal(apart.context, context)
+        assert torch.equal(apart.features, torch.cat([context, keypoints(images)], -1))
+    assert torch.equal(together.features[:, : context.shape[1]], together.context)
+    torch.testing.assert_close(together.features, apart.features, atol=0.1, rtol=0.0)
+    assert keypoints.num_keypoints == KEYPOINTS.num_keypoints
+    assert not any(weight.requires_grad for weight in keypoints.parameters())
+
+
+@pytest.mark.parametrize("harm", ["older", "missing"])
+def test_a_part_without_keypoints_says_how_to_get_them(
+    cloned: Path, tmp_path: Path, harm: str
+) -> None:
+    folder = tmp_path / "bc"
+    shutil.copytree(cloned, folder)
+    (folder / "keypoints.safetensors").unlink()
+    if harm == "older":
+        config = json.loads((folder / "config.json").read_text())
+        del config["params"]["keypoints"]
+        (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"holds no keypoints.*`parrot pretrain --method bc`"):
+        CLONE.load(folder, CPU, "bf16")
+
+
+def test_probes_judge_what_an_agent_sees_and_either_half(cloned: Path) -> None:
+    errors = json.loads((cloned / "metrics.json").read_text())["probe_error_cm"]
+    assert set(errors) == {"agent_features", "keypoints", "context", "pixels", "mean_guess"}
 
 
 def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -> None:
@@ -171,7 +255,7 @@ def test_a_vae_raises_the_bound_of_its_data(data: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_method_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no method 'gan' is pre-trained; choose one of bc, vae"):
-        pretrain(params(), ENVIRONMENT, "gan", data, tmp_path / "out")
+        pretrain(params(), KEYPOINTS, ENVIRONMENT, "gan", data, tmp_path / "out")
     assert not (tmp_path / "out.partial").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,13 @@ from parrot_data.stores.records import file_entry
 from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.report import ReportParams, report
 
-PARAMS = ReportParams(contact_sheet_episodes=4, contact_sheet_frames=3, contact_sheet_columns=2)
+PARAMS = ReportParams(
+    contact_sheet_episodes=4,
+    contact_sheet_frames=3,
+    contact_sheet_columns=2,
+    bootstrap_draws=100,
+    bootstrap_seed=0,
+)
 METHODS, SEEDS = ("parrot", "sac"), ("0", "1")
 WANTED = list(itertools.product(("pick-1",), METHODS, SEEDS))
 PRIOR = {
@@ -111,16 +118,31 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(inputs: Path, out: str = "report", wanted: list[tuple[str, str, str]] = WANTED) -> Path:
-    folders = (inputs / name for name in ("shards", "kept", "prior", "runs"))
-    report(PARAMS, wanted, *folders, inputs / out)
+def make(
+    inputs: Path,
+    out: str = "report",
+    wanted: list[tuple[str, str, str]] = WANTED,
+    params: ReportParams = PARAMS,
+) -> Path:
+    made = {name: inputs / name for name in ("shards", "kept", "prior")}
+    parts = {path.name: path for path in sorted((inputs / "parts").glob("*"))}
+    report(params, wanted, *made.values(), parts, inputs / "runs", inputs / out)
     return inputs / out
+
+
+def write_parts(inputs: Path) -> None:
+    for name in ("spline", "vae"):
+        (inputs / "parts" / name).mkdir(parents=True)
+        write_json(inputs / "parts" / name / "metrics.json", {"rollout_success_rate": 0.375})
+    write_json(inputs / "prior" / "config.json", {"params": {"train_prior": {"flow": "affine"}}})
+    picture = Image.new("RGB", (32, 32), (0, 200, 0))
+    picture.save(inputs / "parts" / "vae" / "reconstructions.png")
 
 
 def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
     first, second = make(inputs, "first"), make(inputs, "second")
     names = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
-    assert len(names) == 8
+    assert len(names) == 11
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -128,9 +150,10 @@ def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
 def test_page_needs_no_other_file(inputs: Path) -> None:
     html = (make(inputs) / "index.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 4 + len(WANTED)
+    assert len(sources) == 7 + len(METHODS), "pictures, and a video a method and task"
     assert all(source.startswith("data:image/") for source in sources)
-    assert "http" not in html
+    # What encodes a picture may spell anything
+    assert "http" not in re.sub(r'"data:image/[^"]*"', "", html)
 
 
 def test_page_names_the_hash_of_everything_it_came_from(inputs: Path) -> None:
@@ -157,7 +180,7 @@ def test_summary_has_an_entry_a_run(inputs: Path) -> None:
 
 def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) -> None:
     summary = json.loads((make(inputs) / "summary.json").read_text())
-    assert summary.keys() == {"runs", "prior", "final"}
+    assert summary.keys() == {"runs", "prior", "final", "statistics", "parts"}
     run_keys = {*("task", "method", "seed", "success_rate"), *("steps_to_50", "steps_to_80")}
     assert [set(run) for run in summary["runs"]] == [run_keys | {"env_steps"}] * len(WANTED)
     wanted = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
@@ -170,11 +193,77 @@ def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) ->
 def test_pictures_are_pictures(inputs: Path) -> None:
     figures = make(inputs) / "figures"
     names = {path.stem for path in figures.iterdir()}
-    assert names == {"contact_sheet", "learning_curves", "likelihood", "rollouts"}
+    of_methods = {"learning_curves", "interquartile_means", "performance_profiles", "improvement"}
+    assert names == of_methods | {"contact_sheet", "likelihood", "rollouts"}
     for path in figures.iterdir():
         with Image.open(path) as picture:
             assert picture.info.keys() <= {"dpi"}, "metadata would change with every version"
             assert min(picture.size) > 20
+
+
+def test_methods_are_compared_over_all_runs(inputs: Path) -> None:
+    folder = make(inputs)
+    statistics = json.loads((folder / "summary.json").read_text())["statistics"]
+    assert statistics["iqm"] == {
+        "parrot": {"value": 0.9, "low": 0.9, "high": 0.9},
+        "sac": {"value": 0.0, "low": 0.0, "high": 0.0},
+    }
+    assert statistics["improvement"][0] == {
+        "method": "parrot",
+        "over": "sac",
+        "value": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+    }
+    assert "IQM" in (folder / "table.txt").read_text()
+
+
+def test_the_bootstraps_seed_is_among_the_params(inputs: Path) -> None:
+    for seed, final in (("0", 0.4), ("1", 0.8)):
+        shutil.rmtree(inputs / "runs" / "pick-1" / "parrot" / seed)
+        write_run(inputs / "runs" / "pick-1" / "parrot" / seed, final)
+    one, other = (
+        json.loads((make(inputs, params=params) / "summary.json").read_text())
+        for params in (PARAMS, PARAMS.model_copy(update={"bootstrap_seed": 1}))
+    )
+    assert one["statistics"].pop("bootstrap") == {"draws": 100, "seed": 0}
+    assert other["statistics"].pop("bootstrap") == {"draws": 100, "seed": 1}
+    values = [summary["statistics"]["iqm"]["parrot"]["value"] for summary in (one, other)]
+    assert values == [pytest.approx(0.6)] * 2
+
+
+def test_one_run_a_method_has_no_statistics(inputs: Path) -> None:
+    for method in METHODS:
+        shutil.rmtree(inputs / "runs" / "pick-1" / method / "1")
+    folder = make(inputs, wanted=[key for key in WANTED if key[2] == "0"])
+    assert json.loads((folder / "summary.json").read_text())["statistics"] == {}
+    assert "IQM" not in (folder / "table.txt").read_text()
+    assert "one run a method" in (folder / "index.html").read_text()
+    assert {path.stem for path in (folder / "figures").iterdir()} == {
+        *("contact_sheet", "learning_curves", "likelihood", "rollouts")
+    }
+
+
+def test_parts_are_shown_beside_the_prior(inputs: Path) -> None:
+    heading = "Other pre-trained parts"
+    assert heading not in (make(inputs) / "index.html").read_text()
+    write_parts(inputs)
+    folder = make(inputs)
+    html = (folder / "index.html").read_text()
+    assert heading in html
+    assert "prior (affine)" in html
+    assert sha256_file(inputs / "parts" / "spline" / "metrics.json") in html
+    drawn = (folder / "figures" / "vae_reconstructions.png").read_bytes()
+    assert drawn == (inputs / "parts" / "vae" / "reconstructions.png").read_bytes()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [part["part"] for part in summary["parts"]] == ["spline", "vae"]
+
+
+def test_an_untrained_part_is_named_and_nothing_is_written(inputs: Path) -> None:
+    (inputs / "parts" / "bc").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"parts/bc holds no metrics\.json"):
+        make(inputs)
+    assert not (inputs / "report").exists()
 
 
 def test_a_missing_run_is_named(inputs: Path) -> None:

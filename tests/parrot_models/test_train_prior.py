@@ -20,7 +20,7 @@ from parrot_data.progress import Progress, silent
 from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
 from parrot_models import train_prior as stage
-from parrot_models.prior import trained_folder, training
+from parrot_models.prior import keypoint_training, trained_folder, training
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.report import PRIOR_NEEDED
@@ -39,6 +39,12 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
+KEYPOINTS = stage.KeypointParams(
+    num_keypoints=4, width=4, foreground_weight=30.0, steps=KEYPOINT_STEPS, batch_size=4,
+    learning_rate=2e-3,
+)  # fmt: skip
+
+
 def params(**changes: object) -> stage.TrainPriorParams:
     values = {
         "seed": 0,
@@ -48,12 +54,6 @@ def params(**changes: object) -> stage.TrainPriorParams:
         "gradient_clip": 1.0,
         "log_every": 3,
         "checkpoint_every": 2,
-        "num_keypoints": 4,
-        "keypoint_width": 4,
-        "foreground_weight": 30.0,
-        "keypoint_steps": KEYPOINT_STEPS,
-        "keypoint_batch_size": 4,
-        "keypoint_learning_rate": 2e-3,
         "encoder": "fast",
         "feature_dim": 4,
         "window_dim": 0,
@@ -91,13 +91,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few_transitions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keypoint_training, "NUM_INIT", 16)
         patch.setattr(training, "NUM_INIT", 16)
         patch.setattr(training, "NUM_LOGGED", 16)
         yield
 
 
 def train(data: Path, out: Path, progress: Progress = silent, **changes: object) -> dict:
-    return stage.train_prior(params(**changes), ENVIRONMENT, data, out, progress=progress)
+    keypoints = KEYPOINTS.model_copy(update=changes.pop("keypoints", {}))
+    return stage.train_prior(
+        params(**changes), keypoints, ENVIRONMENT, data, out, progress=progress
+    )
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +137,7 @@ def test_the_config_says_what_the_prior_was_made_from(whole: Path, data: Path) -
     assert config["data_manifest_sha256"] == sha256_file(data / "manifest.json")
     assert config["params"]["environment"] == ENVIRONMENT.model_dump()
     assert config["params"]["train_prior"] == params().model_dump()
+    assert config["params"]["keypoints"] == KEYPOINTS.model_dump()
     assert config["data_manifest_sha256"] in (whole / "README.md").read_text()
 
 
@@ -208,7 +213,7 @@ def test_a_divergence_is_told_in_one_sentence(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match=r"keypoints.*learning rate"):
-        train(data, tmp_path / "prior", keypoint_learning_rate=1e38, gradient_clip=1e38)
+        train(data, tmp_path / "prior", keypoints={"learning_rate": 1e38}, gradient_clip=1e38)
     monkeypatch.setattr(
         training,
         "negative_log_likelihood",

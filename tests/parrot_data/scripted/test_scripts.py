@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tasks import OPEN_M
+from parrot_data.envs.tasks import OPEN_M, TASKS
 from parrot_data.scripted.collect import Collector
 from parrot_data.scripted.noise import ACTION_LIMIT, noisy_action
 
@@ -81,6 +81,17 @@ def test_no_noise_leaves_the_action_alone() -> None:
     wanted = np.linspace(-0.9, 0.9, 7)
     quiet = noisy_action(wanted, 0.0, np.random.default_rng(0))
     np.testing.assert_array_equal(quiet, wanted.astype(np.float32))
+
+
+def test_a_fine_tuning_task_is_demonstrated_as_it_is() -> None:
+    task = TASKS["place-can-in-pan"]
+    collector = Collector(PARAMS, {task.name: 1.0}, [2, 3], action_noise=0.0, seed=0)
+    episodes = [collector.collect(index) for index in range(10)]
+    collector.close()
+    for episode in episodes:
+        told = (episode.objects, episode.container)
+        assert told == (task.objects, task.container)
+    assert sum(episode.success for episode in episodes) >= 7
 
 
 def test_families_occur_by_weight() -> None:

@@ -26,10 +26,13 @@ class FakeModel:
     def __init__(self, end: float = 0.0) -> None:
         self.end = end
 
-    def act(self, z: Tensor, _images: Tensor, _proprioception: Tensor) -> Tensor:
+    def context(self, images: Tensor, _proprioception: Tensor) -> Tensor:
+        return torch.zeros(len(images), 1)
+
+    def act(self, z: Tensor, _context: Tensor) -> Tensor:
         return z
 
-    def ends(self, z: Tensor, _images: Tensor, _proprioception: Tensor) -> Tensor:
+    def ends(self, z: Tensor, _context: Tensor) -> Tensor:
         return torch.full((len(z),), self.end)
 
     def posterior(self, proprioception: Tensor, actions: Tensor, _generator: Any) -> Segmentation:

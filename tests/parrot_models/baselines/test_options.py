@@ -104,24 +104,28 @@ def test_the_divergence_of_a_latent_is_that_of_torch(model: OptionModel) -> None
 
 
 def test_actions_lie_in_the_box_and_depend_on_the_option(model: OptionModel) -> None:
-    seen = observations(4)
+    context = model.context(*observations(4))
     z = torch.randn(4, LATENT_DIM, generator=torch.Generator().manual_seed(5))
-    actions, ends = model.act(z, *seen), model.ends(z, *seen)
+    actions, ends = model.act(z, context), model.ends(z, context)
     assert actions.shape == (4, 7)
     assert ends.shape == (4,)
     assert bool((actions.abs() <= 1).all())
     assert bool(((ends > 0) & (ends < 1)).all())
-    assert not torch.equal(actions, model.act(-z, *seen))
-    assert not torch.equal(ends, model.ends(-z, *seen))
+    assert not torch.equal(actions, model.act(-z, context))
+    assert not torch.equal(ends, model.ends(-z, context))
 
 
 def test_what_is_saved_is_loaded(model: OptionModel, tmp_path: Path) -> None:
-    model.init_from_data(*observations(8), torch.rand(8, 7))
+    images, proprioception = observations(8)
+    model.init_from_data(images)
+    model.posterior.init_from_data(proprioception, torch.rand(8, 7))
     model.save(tmp_path, {})
     loaded = OptionModel.load(tmp_path)
     seen, z = observations(2), torch.ones(2, LATENT_DIM)
-    assert torch.equal(loaded.act(z, *seen), model.act(z, *seen))
-    assert torch.equal(loaded.ends(z, *seen), model.ends(z, *seen))
+    context = model.context(*seen)
+    assert torch.equal(loaded.context(*seen), context)
+    assert torch.equal(loaded.act(z, context), model.act(z, context))
+    assert torch.equal(loaded.ends(z, context), model.ends(z, context))
     assert torch.equal(segmentation(loaded).latents, segmentation(model).latents)
     assert not any(weight.requires_grad for weight in loaded.parameters())
 
@@ -146,4 +150,5 @@ def test_a_picture_is_enough_where_there_is_no_proprioception() -> None:
     architecture = {**vars(ARCHITECTURE), "encoder": "fast", "proprioception": False}
     model = OptionModel(OptionArchitecture(**architecture))
     images, _ = observations(2)
-    assert model.act(torch.zeros(2, LATENT_DIM), images).shape == (2, 7)
+    context = model.context(images)
+    assert model.act(torch.zeros(2, LATENT_DIM), context).shape == (2, 7)

@@ -19,14 +19,27 @@ from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.options import OptionModel
 from parrot_models.baselines.options_training import OptionParams, make_options
 from parrot_models.pretrain import PretrainParams, pretrain
+from parrot_models.prior import keypoint_training
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.keypoint_training import KeypointParams
 from parrot_models.prior.transitions import Batch
 
 EPISODE_STEPS = 8
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=EPISODE_STEPS)
 NUM_EPISODES, STEPS = 6, 7
-FILES = {"options.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
+KEYPOINTS = KeypointParams(
+    num_keypoints=4, width=4, foreground_weight=30.0, steps=3, batch_size=4, learning_rate=2e-3
+)
+FIRST_CALL = NUM_EPISODES + KEYPOINTS.steps  # of the progress, that is told of options
+FILES = {
+    "options.safetensors",
+    "keypoints.safetensors",
+    "config.json",
+    "history.csv",
+    "metrics.json",
+    "README.md",
+}
 
 
 class KilledError(Exception):
@@ -57,6 +70,7 @@ def params(**changes: object) -> OptionParams:
         "learning_rate": 1e-3,
         "rollout_seed": 1000,
         "rollout_episodes": 1,
+        "probe_scenes": 10,
         "demonstrations": 1,
     }
     return OptionParams.model_validate(values | changes)
@@ -83,6 +97,7 @@ def batches(data: Path, tmp_path: Path) -> TransitionBatches:
 
 @pytest.fixture(autouse=True)
 def few_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypoint_training, "NUM_INIT", 16)
     monkeypatch.setattr(options_training, "NUM_INIT", 16)
     monkeypatch.setattr(options_training, "NUM_LOGGED", 4)
 
@@ -93,10 +108,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def train(data: Path, out: Path, progress: Progress = silent) -> dict:
     section = PretrainParams.model_construct(options=params())
-    return pretrain(section, ENVIRONMENT, "options", data, out, progress=progress)
+    return pretrain(section, KEYPOINTS, ENVIRONMENT, "options", data, out, progress=progress)
 
 
-@pytest.mark.parametrize("call", [NUM_EPISODES, NUM_EPISODES + 3, NUM_EPISODES + STEPS - 1])
+@pytest.mark.parametrize("call", [FIRST_CALL, FIRST_CALL + 3, FIRST_CALL + STEPS - 1])
 def test_a_killed_training_ends_in_the_same_bytes(data: Path, tmp_path: Path, call: int) -> None:
     calls = iter(range(call + 1))
 

@@ -19,12 +19,24 @@ from parrot_models.baselines.trajectory_bound import error_metrics
 from parrot_models.baselines.trajectory_training import TrajectoryParams, fit_model, make_model
 from parrot_models.baselines.trajectory_vae import TrajectoryVAE
 from parrot_models.pretrain import PretrainParams, pretrain
+from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.keypoint_training import KeypointParams
 from parrot_models.prior.rollouts import SelectAction
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 5
-FILES = {"trajectories.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
+KEYPOINTS = KeypointParams(
+    num_keypoints=4, width=4, foreground_weight=30.0, steps=3, batch_size=4, learning_rate=2e-3
+)
+FILES = {
+    "trajectories.safetensors",
+    "keypoints.safetensors",
+    "config.json",
+    "history.csv",
+    "metrics.json",
+    "README.md",
+}
 
 
 class KilledError(Exception):
@@ -53,6 +65,7 @@ def params(**changes: object) -> TrajectoryParams:
         "learning_rate": 1e-3,
         "rollout_seed": 1000,
         "rollout_episodes": 1,
+        "probe_scenes": 10,
         "demonstrations": 1,
     }
     return TrajectoryParams.model_validate(values | changes)
@@ -68,13 +81,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few_trajectories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keypoint_training, "NUM_INIT", 16)
     monkeypatch.setattr(trajectory_training, "NUM_INIT", 16)
     monkeypatch.setattr(trajectory_training, "NUM_LOGGED", 16)
 
 
 def train(data: Path, out: Path, progress: Progress = silent) -> None:
     values = PretrainParams.model_construct(trajectories=params())
-    pretrain(values, ENVIRONMENT, "trajectories", data, out, progress=progress)
+    pretrain(values, KEYPOINTS, ENVIRONMENT, "trajectories", data, out, progress=progress)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -85,7 +99,7 @@ def test_a_killed_training_ends_in_the_same_bytes(data: Path, tmp_path: Path) ->
     calls = iter(range(100))
 
     def kill(_done: int, _total: int, _note: str) -> None:
-        if next(calls) == NUM_EPISODES + 2:
+        if next(calls) == NUM_EPISODES + KEYPOINTS.steps + 2:
             raise KilledError
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -17,7 +17,15 @@ from parrot_models.report_page.learning import (
     read_curve,
     wilson_interval,
 )
-from parrot_models.report_page.tables import as_text, curves_csv, final_success, result_rows
+from parrot_models.report_page.method_figures import lines_of
+from parrot_models.report_page.tables import (
+    as_text,
+    curves_csv,
+    final_success,
+    result_rows,
+    results_as_text,
+    seed_rows,
+)
 
 
 def curve(rates: list[float], step: int = 100, num_episodes: int = 20) -> Curve:
@@ -90,6 +98,29 @@ def test_table_has_a_row_a_run_and_a_mean_of_several() -> None:
         ("pick-1", "b", "0", "0.00", "0.00", "-", "-", "100"),
     ]
     assert final_success(runs)["pick-1"]["a"]["success_rate"] == pytest.approx(0.75)
+
+
+def test_several_seeds_share_a_row() -> None:
+    runs = [
+        run("a", "0", [0.1, 0.6], steps_to_50=100),
+        run("a", "1", [0.3, 0.9], steps_to_50=50),
+        run("b", "0", [0.0, 0.0]),
+        run("b", "1", [0.0, 0.1]),
+    ]
+    assert seed_rows(runs) == [
+        ("pick-1", "a", "2", "0.20", "0.75", "0.60 0.90", "75", "-", "100"),
+        ("pick-1", "b", "2", "0.00", "0.05", "0.00 0.10", "-", "-", "100"),
+    ]
+    assert len(results_as_text(runs).splitlines()) == 2 + len(seed_rows(runs))
+    assert len(results_as_text(runs[::2]).splitlines()) == 2 + len(runs[::2])
+
+
+def test_each_of_many_methods_has_its_own_line() -> None:
+    methods = [f"method_{number}" for number in range(11)]
+    lines = lines_of(methods + methods)
+    assert list(lines) == methods
+    assert len(set(lines.values())) == len(methods)
+    assert lines_of(methods[:3]) == {name: lines[name] for name in methods[:3]}
 
 
 def test_mean_steps_need_every_seed() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from rl_fakes import FakeClone, PointEnv
+from rl_fakes import FakeClone, FakeKeypoints, PointEnv
 
 from parrot_models.networks.device import CPU
 from parrot_models.rl.agent_params import AgentParams
@@ -22,17 +22,19 @@ PARAMS = AgentParams(
 @pytest.fixture
 def parts():
     """The clone, the env and the untrained agent of bc_sac."""
-    method, clone = METHODS["bc_sac"], Clone(FakeClone())
+    method, clone = METHODS["bc_sac"], Clone(FakeClone(), FakeKeypoints(), "fp32")
     env = PointEnv()
     seen = ViewedEnv(env, method.make_view(env, clone, PARAMS))
     return clone, seen, make_agent(method, PARAMS, seen, clone, 0)
 
 
 def seen_at(spread, count=500):
-    """Contexts, and what the agent sees beside them."""
+    """Contexts, and what the agent sees beside them: keypoints of any size, and proprioception."""
     rng = np.random.default_rng(1)
+    contexts = 3 + spread * rng.standard_normal((count, 2))
+    keypoints = 10 * rng.standard_normal((count, 3))
     return {
-        "features": (3 + spread * rng.standard_normal((count, 2))).astype(np.float32),
+        "features": np.concatenate([contexts, keypoints], -1).astype(np.float32),
         "proprioception": (0.3 + 0.1 * rng.standard_normal((count, 8))).astype(np.float32),
     }
 
@@ -46,7 +48,7 @@ def test_the_agent_starts_as_the_clone(parts, is_standardized, spread):
         assert (agent.trunk.std != 1).all()
     seen = {key: torch.from_numpy(values) for key, values in seen_at(spread).items()}
     mean, log_std = agent.actor(agent.trunk(seen))
-    expected_mean, expected_std = clone.policy.gaussian(seen["features"])
+    expected_mean, expected_std = clone.policy.gaussian(seen["features"][:, :2])
     torch.testing.assert_close(mean, expected_mean, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(log_std.exp(), expected_std, rtol=1e-3, atol=1e-4)
 
@@ -56,7 +58,7 @@ def test_the_agent_draws_what_the_clone_draws(parts):
     seen = seen_at(0.1, 20)
     drawn = agent.act_each(seen, deterministic=False, generator=torch.Generator().manual_seed(3))
     noise = torch.randn(20, 7, generator=torch.Generator().manual_seed(3))
-    expected = clone.decode(noise, torch.from_numpy(seen["features"]))
+    expected = clone.decode(noise, torch.from_numpy(seen["features"])[:, :2])
     np.testing.assert_allclose(drawn, expected.numpy(), atol=1e-4)
 
 
@@ -74,11 +76,12 @@ def test_learning_reaches_the_actor_and_not_the_clone(parts):
     assert agent.device == CPU
 
 
-def test_it_sees_the_clones_context_and_warms_up_as_the_clone(parts):
+def test_it_sees_context_and_keypoints_and_warms_up_as_the_clone(parts):
     clone, env, _ = parts
     observation, _ = env.reset(seed=2)
     assert set(observation) == {"features", "proprioception"}
-    context = torch.from_numpy(observation["features"])[None]
+    context, keypoints = torch.from_numpy(observation["features"])[None].split([2, 3], -1)
+    assert torch.equal(keypoints[:, :2], -context)
     rng = np.random.default_rng(0)
     actions = np.array([env.sample_warmup_action(rng) for _ in range(3000)])
     mean, std = (values[0].numpy() for values in clone.policy.gaussian(context))

@@ -1,0 +1,62 @@
+"""How a baseline comes by its keypoints, and what its agent can tell from them and its context."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from parrot_data.envs.params import EnvironmentParams
+from parrot_data.progress import Progress
+from parrot_models.baselines.context_model import ContextModel
+from parrot_models.baselines.keypoints import save_keypoints
+from parrot_models.baselines.pretraining import ContextParams
+from parrot_models.networks.keypoints import KeypointEncoder
+from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
+from parrot_models.prior.probe import encoded, probe_errors_cm
+
+
+def pretrain_keypoints(
+    params: KeypointParams,
+    beside: ContextParams,
+    batches: TransitionBatches,
+    work: Path,
+    progress: Progress,
+) -> None:
+    """Train the keypoints of a part and write them into its folder; see `fit_keypoints`.
+
+    They follow from data, seed and params alone, so that parts of one seed have the very same, and
+    the model beside them is what it would be without.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(beside.seed)
+        weights = fit_keypoints(params, beside, batches, work, progress)
+    save_keypoints(weights, work)
+
+
+def judge_what_is_seen(
+    params: ContextParams,
+    model: ContextModel,
+    keypoints: KeypointEncoder,
+    environment: EnvironmentParams,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Errors of linear probes on what the part's agent sees, and on either half: `probe_error_cm`.
+
+    Named as a prior's are; both model and keypoints are frozen.
+    """
+
+    def seen(images: Tensor, proprioception: Tensor) -> Tensor:
+        return torch.cat([model.context(images, proprioception), keypoints(images)], -1)
+
+    encoders = {
+        "agent_features": encoded(seen, model.device),
+        "keypoints": encoded(lambda images, _p: keypoints(images), model.device),
+        "context": encoded(model.context, model.device),
+    }
+    progress(1, 1, "linear probes")
+    errors = probe_errors_cm(environment, encoders, params.rollout_seed, params.probe_scenes)
+    return {"probe_error_cm": errors}

@@ -1,0 +1,115 @@
+"""How keypoints learn pictures: by reconstruction, beside whatever else is trained on these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from parrot_data.progress import Progress
+from parrot_models.networks.device import CPU, to_device
+from parrot_models.networks.image_encoder import scale_images
+from parrot_models.networks.keypoints import KeypointAutoencoder
+from parrot_models.networks.precision import layers_in
+from parrot_models.prior.augment import augment
+from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.fitting import Schedule, fit
+
+WEIGHT_DECAY = 1e-3
+NUM_INIT = 4096  # transitions that initialise the mean picture
+FIT_STREAM, INIT_STREAM = 0, 2
+
+
+class KeypointParams(BaseModel):
+    """Section `keypoints` of params.yaml: of a prior's, and of those of the baselines.
+
+    Attributes:
+        num_keypoints, width, foreground_weight: see `KeypointAutoencoder`.
+        steps, batch_size, learning_rate: how it is trained.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    num_keypoints: int = Field(ge=1)
+    width: int = Field(ge=1)
+    foreground_weight: float = Field(ge=1)
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    learning_rate: float = Field(gt=0)
+
+
+class Beside(Protocol):
+    """What keypoints take over from the params of the training that they stand beside."""
+
+    @property
+    def seed(self) -> int:
+        """Of batches."""
+
+    @property
+    def augment(self) -> bool:
+        """Whether to mirror scenes and shuffle colours."""
+
+    @property
+    def precision(self) -> str:
+        """Of the products in the convolutions, "bf16" or "fp32"."""
+
+    @property
+    def gradient_clip(self) -> float:
+        """Largest norm of a gradient."""
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints."""
+
+
+def fit_keypoints(
+    params: KeypointParams,
+    beside: Beside,
+    batches: TransitionBatches,
+    work: Path,
+    progress: Progress,
+    device: torch.device = CPU,
+) -> dict[str, torch.Tensor]:
+    """Train the autoencoder, resuming from the work folder; the weights of its encoder.
+
+    Args:
+        params: what to train. The first weights are drawn by torch's own initialisers.
+        beside: the params of the training that these keypoints stand beside.
+        batches: the data.
+        work: folder of the checkpoint.
+        progress: told of every step.
+        device: where to train.
+
+    Raises:
+        UserError: training diverged.
+    """
+    autoencoder = KeypointAutoencoder(
+        batches.transitions.images.shape[1],
+        params.num_keypoints,
+        params.width,
+        params.foreground_weight,
+    )
+    some = batches.sample(NUM_INIT, step_generator(beside.seed, 0, INIT_STREAM))
+    mean_picture = scale_images(some.images).mean(0, keepdim=True)
+    autoencoder.encoder.mean_picture.copy_(mean_picture)
+    autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss_at(step: int) -> torch.Tensor:
+        rng = step_generator(beside.seed, step, FIT_STREAM)
+        batch = batches.sample(params.batch_size, rng)
+        images = augment(batch, rng).images if beside.augment else batch.images
+        with layers_in(beside.precision, device):
+            return autoencoder.loss(to_device(images, device))
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, params.steps, f"keypoints, loss {loss:.4f}")
+
+    schedule = Schedule(
+        params.steps, params.learning_rate, beside.gradient_clip, WEIGHT_DECAY,
+        beside.checkpoint_every,
+    )  # fmt: skip
+    weights = list(autoencoder.parameters())
+    fit(autoencoder, weights, loss_at, schedule, work / "keypoints.checkpoint", after_step)
+    return autoencoder.encoder.state_dict()
