@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from cli.params_errors import describe, explain, nearest
 from parrot_data.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from pydantic_core import ErrorDetails
 
     Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,22 +34,6 @@ SECTIONS = (
 OF_STUDIES = ("study",)
 # Names the file that a profile or study changes some values of, relative to its own folder.
 EXTENDS = "extends"
-
-# What PyYAML reads as a string although its author meant a number: YAML 1.1 wants the point.
-EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
-
-EXPECTED = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "a string",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -96,7 +78,7 @@ def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text: {error}") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path}{_explain(error)}; correct that line") from error
+        raise UserError(f"{path}{explain(error)}; correct that line") from error
     base = raw.pop(EXTENDS, None) if isinstance(raw, dict) else None
     _check_sections(raw, path)
     if base is None:
@@ -134,7 +116,7 @@ def section(raw: dict[str, dict[str, Any]], name: str, model: type[Model], path:
         # An unknown key is most often the missing one misspelt: say that first.
         details.sort(key=lambda detail: detail["type"] != "extra_forbidden")
         missing = [str(d["loc"][-1]) for d in details if d["type"] == "missing"]
-        sentence = _describe(details[0], name, missing or list(model.model_fields))
+        sentence = describe(details[0], name, missing or list(model.model_fields))
         raise UserError(f"{path}: {sentence}") from error
 
 
@@ -151,20 +133,13 @@ class Sections:
         return section(self.raw, name, model, self.path)
 
 
-def _explain(error: yaml.YAMLError) -> str:
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return f" is not valid YAML: {' '.join(str(error).split())}"
-    mark = error.problem_mark
-    return f", line {mark.line + 1}, column {mark.column + 1} is not valid YAML: {error.problem}"
-
-
 def _check_sections(raw: object, path: Path) -> None:
     if not isinstance(raw, dict):
         raise UserError(f"{path} should hold the sections {', '.join(SECTIONS)}, and holds none")
     for name, values in raw.items():
         if name not in SECTIONS + OF_STUDIES:
             raise UserError(
-                f"{path}: {name} is not a section{_nearest(name, SECTIONS)}; "
+                f"{path}: {name} is not a section{nearest(name, SECTIONS)}; "
                 f"rename or remove it (sections: {', '.join(SECTIONS)})"
             )
         if not isinstance(values, dict):
@@ -182,7 +157,7 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
             known = [str(name) for name in place] if isinstance(place, dict) else []
             prefix = ".".join([*parents, last][:depth])
             raise UserError(
-                f"--set {key} names no key of {path}{_nearest(parent, known, prefix)}; "
+                f"--set {key} names no key of {path}{nearest(parent, known, prefix)}; "
                 "correct the name, or add the key to the file first"
             )
         place, holder = place[parent], place
@@ -190,32 +165,3 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
         holder[last] = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise UserError(f"--set {key}: the value {text!r} is not valid YAML") from error
-
-
-def _describe(detail: ErrorDetails, name: str, candidates: Iterable[str]) -> str:
-    """One sentence for one of pydantic's errors: key, what is wrong, what to do."""
-    parents = [name, *map(str, detail["loc"])]
-    key = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(parents))
-    value, kind = detail["input"], detail["type"]
-    if kind == "missing":
-        return f"{key} is missing; add it"
-    if kind == "extra_forbidden":
-        hint = _nearest(parents[-1], candidates, ".".join(parents[:-1]))
-        return f"{key} is not a known key{hint}; rename or remove it"
-    if isinstance(value, str) and EXPONENT_WITHOUT_POINT.fullmatch(value):
-        spelt = value.lower().replace("e", ".0e")
-        return (
-            f"{key} should be a number, but YAML reads {value} as a string; write {spelt} instead"
-        )
-    if kind in EXPECTED:
-        return f"{key} should be {EXPECTED[kind]}, got {value!r}; correct it"
-    problem = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    found = "" if isinstance(value, dict) else f", got {value!r}"
-    return f"{key}: {problem[:1].lower()}{problem[1:]}{found}; correct it"
-
-
-def _nearest(name: object, candidates: Iterable[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(str(name), list(candidates), n=1, cutoff=0.5)
-    if not close:
-        return ""
-    return f" (did you mean {prefix + '.' if prefix else ''}{close[0]}?)"

@@ -13,7 +13,7 @@ from parrot_data.stores.publish import json_text, sha256_file, sha256_sources, w
 from parrot_models.rl.methods import METHODS
 from parrot_models.rl.part_folder import is_trained, part_sha256
 from parrot_models.rl.parts import Part
-from parrot_models.rl.views import Pretrained
+from parrot_models.rl.pretrained import Pretrained
 
 SOURCES = Path(__file__).parent
 

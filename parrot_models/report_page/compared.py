@@ -4,84 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json
-from parrot_models.report_page.learning import Run, RunKey
+from parrot_models.report_page.compared_priors import (
+    FROM_SCRATCH,
+    MATRIX,
+    MEASURES,
+    ComparedPrior,
+    read_compared,
+    run_sources,
+    sources_of,
+)
+from parrot_models.report_page.learning import RunKey
 from parrot_models.report_page.page import Figure, Row
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.study_figures import against_size, distinct_colours, grouped_bars
 from parrot_models.report_page.study_page import Study
 from parrot_models.report_page.tables import run_entry
 
-METHOD, FROM_SCRATCH = "parrot", "sac"
-MATRIX = "study.priors, study.tasks and study.seeds"
-MEASURES = (
-    "log_prob_per_dim",
-    *("pick_rollout_success_rate", "place_rollout_success_rate"),
-    *("pick_rollout_any_object_rate", "place_rollout_any_object_rate"),
-)
 NOTE_ROLLOUTS = (
     "Rollouts are the prior's own samples in scenes of unseen objects: 'any object' is the share "
     "in which some object was picked or placed at the end. Agents are judged, frozen, over fixed "
     "evaluation episodes; untrained is the prior alone in the same episodes."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedPrior:
-    """One prior of a study.
-
-    Attributes:
-        name: its folder under the study's models.
-        num_kept: episodes it was trained on, held-out ones included.
-        metrics: of its training.
-        runs: agents that learned with it, in the order of tasks and seeds.
-    """
-
-    name: str
-    num_kept: int
-    metrics: dict[str, Any]
-    runs: list[Run]
-
-    def success(self, task: str, name: str = "success_rate") -> float:
-        """Mean over seeds of the agents' success on a task."""
-        return float(np.mean([getattr(run, name) for run in self.runs if run.key.task == task]))
-
-
-def read_compared(
-    study: Path, priors: Sequence[str], tasks: Sequence[str], seeds: Sequence[str]
-) -> list[ComparedPrior]:
-    """Read what a study made, as kept/<prior>, models/<prior> and runs/<prior>.
-
-    Raises:
-        UserError: something is missing, or a run or prior lies there that nobody wants.
-    """
-    for folder in sorted(path.name for path in (study / "runs").glob("*") if path.is_dir()):
-        if folder not in priors:
-            raise UserError(
-                f"{study / 'runs' / folder} is left over, no longer named by {MATRIX}: remove the "
-                "folder, or name it there again"
-            )
-    wanted = [RunKey(task, METHOD, seed) for task, seed in itertools.product(tasks, seeds)]
-    compared = []
-    for name in priors:
-        metrics = read_json(study / "models" / name / "metrics.json")
-        missing = [key for key in MEASURES if key not in metrics]
-        if missing:
-            raise UserError(
-                f"{study / 'models' / name / 'metrics.json'} lacks {', '.join(missing)}: run "
-                "`parrot train-prior` again"
-            )
-        num_kept = read_json(study / "kept" / name / "summary.json")["num_kept"]
-        runs = read_runs(study / "runs" / name, wanted, MATRIX)
-        compared.append(ComparedPrior(name, int(num_kept), metrics, runs))
-    return compared
 
 
 def dataset_size(
@@ -129,7 +76,7 @@ def dataset_size(
             "priors": [_entry(prior) for prior in compared],
             "scratch": [run_entry(run) for run in scratch],
         },
-        sources=_sources(study, compared) | _run_sources(scratch, "scratch"),
+        sources=sources_of(study, compared) | run_sources(scratch, "scratch"),
     )
 
 
@@ -171,7 +118,7 @@ def mismatch(
             _note_on_seeds(seeds),
         ],
         summary={"priors": [_entry(prior) for prior in compared]},
-        sources=_sources(study, compared),
+        sources=sources_of(study, compared),
     )
 
 
@@ -201,24 +148,3 @@ def _note_on_seeds(seeds: Sequence[str]) -> str:
     if len(seeds) == 1:
         return "One seed an agent: differences of less than 0.2 or so may be chance."
     return f"Agents' success is a mean over {len(seeds)} seeds."
-
-
-def _sources(study: Path, compared: Sequence[ComparedPrior]) -> dict[str, Path]:
-    named: dict[str, Path] = {}
-    for prior in compared:
-        folder = study / "models" / prior.name
-        named[f"kept/{prior.name}/kept.json"] = study / "kept" / prior.name / "kept.json"
-        named |= {
-            f"models/{prior.name}/{name}": folder / name
-            for name in ("config.json", "metrics.json", "prior.safetensors")
-        }
-        named |= _run_sources(prior.runs, f"runs/{prior.name}")
-    return named
-
-
-def _run_sources(runs: Sequence[Run], label: str) -> dict[str, Path]:
-    return {
-        "/".join((label, *run.key, name)): run.folder / name
-        for run in runs
-        for name in ("config.json", "metrics.json", "agent.safetensors")
-    }

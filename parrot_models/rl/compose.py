@@ -15,8 +15,8 @@ from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.methods import CONTEXT, Method
+from parrot_models.rl.pretrained import Pretrained
 from parrot_models.rl.sac import SAC, actions_as_given
-from parrot_models.rl.views import Pretrained
 
 P = TypeVar("P", bound=Pretrained)
 

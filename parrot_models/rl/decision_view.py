@@ -12,7 +12,8 @@ from torch import Tensor
 
 from parrot_models.networks.device import to_device
 from parrot_models.rl.batch import Observation
-from parrot_models.rl.views import BoxedLatentView, Latents, Observe
+from parrot_models.rl.pretrained import Latents
+from parrot_models.rl.views import BoxedLatentView, Observe
 
 
 class DecisionView(BoxedLatentView):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_models.rl.batch import one_row
-from parrot_models.rl.views import DirectView, LatentView, Observe, Pretrained, Prior
+from parrot_models.rl.pretrained import Pretrained, Prior
+from parrot_models.rl.views import DirectView, LatentView, Observe
 
 
 class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):

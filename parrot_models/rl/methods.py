@@ -26,11 +26,12 @@ from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.cloned import CLONE, Clone, ClonedActor
 from parrot_models.rl.options import OPTIONS, OptionView, SeenOptions
 from parrot_models.rl.parts import Part
+from parrot_models.rl.pretrained import Pretrained, Prior
 from parrot_models.rl.priors import MATCHING, PRIOR, SPLINE
 from parrot_models.rl.sac import Executed
 from parrot_models.rl.trajectories import TRAJECTORIES, SeenTrajectories, TrajectoryView
 from parrot_models.rl.vae_features import VAE
-from parrot_models.rl.views import DirectView, GuidedView, LatentView, Pretrained, Prior
+from parrot_models.rl.views import DirectView, GuidedView, LatentView
 
 CONTEXT = "context"  # observation key that only `executed` reads
 

@@ -18,8 +18,9 @@ from parrot_models.networks.precision import Precision
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.decision_view import DecisionView
 from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
+from parrot_models.rl.pretrained import Latents
 from parrot_models.rl.seen_context import ContextSeen
-from parrot_models.rl.views import Latents, Observe
+from parrot_models.rl.views import Observe
 
 
 class Options(Latents, Protocol):

@@ -14,7 +14,7 @@ from parrot_data.stores.publish import read_json, sha256_file
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.parts import Part
-from parrot_models.rl.views import Pretrained
+from parrot_models.rl.pretrained import Pretrained
 
 CONFIG = "config.json"
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 
 from parrot_models.networks.precision import Precision
-from parrot_models.rl.views import Pretrained
+from parrot_models.rl.pretrained import Pretrained
 
 # Of every part that is a model with a context and keypoints beside it; see `Part.code`.
 CODE_OF_CONTEXTS = ("baselines/context_model.py", "baselines/keypoints.py")

@@ -17,8 +17,9 @@ from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.decision_view import DecisionView
 from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
+from parrot_models.rl.pretrained import Latents
 from parrot_models.rl.seen_context import ContextSeen
-from parrot_models.rl.views import Latents, Observe
+from parrot_models.rl.views import Observe
 
 
 class Trajectories(Latents, Protocol):

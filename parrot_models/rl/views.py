@@ -6,7 +6,7 @@ tells each of them to do, for a step or for several. Most methods differ in it a
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -17,46 +17,9 @@ from torch import Tensor
 
 from parrot_models.networks.device import to_device
 from parrot_models.rl.batch import Observation
+from parrot_models.rl.pretrained import Latents, Pretrained, Prior
 
 Observe = Literal["features", "image"]
-
-
-class Encoding(Protocol):
-    """What a prior makes of an observation."""
-
-    @property
-    def context(self) -> Tensor:
-        """(B, C), what f is conditioned on."""
-
-    @property
-    def features(self) -> Tensor:
-        """(B, F), what an agent may see."""
-
-
-class Pretrained(Protocol):
-    """What this room needs of whatever a method was pre-trained as: it sees for the agent."""
-
-    @property
-    def device(self) -> torch.device:
-        """Of all its arguments and results."""
-
-    def encode(self, images: Tensor, proprioception: Tensor | None) -> Encoding:
-        """Encode images uint8 (B, 48, 48, 3) and proprioception (B, 8)."""
-
-
-class Latents(Pretrained, Protocol):
-    """What turns a latent z ~ N(0, I) into behaviour."""
-
-    @property
-    def latent_dim(self) -> int:
-        """Width of z."""
-
-
-class Prior(Latents, Protocol):
-    """What this room needs of a behavioral prior."""
-
-    def decode(self, z: Tensor, context: Tensor) -> Tensor:
-        """Actions f(z; s), (B, 7), of z (B, latent_dim) and context (B, C)."""
 
 
 class DirectView:

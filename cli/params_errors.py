@@ -1,0 +1,67 @@
+"""What is wrong in a params file, in one sentence that names the key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+# What PyYAML reads as a string although its author meant a number: YAML 1.1 wants the point.
+EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+
+EXPECTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a string",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+}
+
+
+def explain(error: yaml.YAMLError) -> str:
+    """Where a file is not valid YAML, and why: goes on after the file's name."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f" is not valid YAML: {' '.join(str(error).split())}"
+    mark = error.problem_mark
+    return f", line {mark.line + 1}, column {mark.column + 1} is not valid YAML: {error.problem}"
+
+
+def describe(detail: ErrorDetails, name: str, candidates: Iterable[str]) -> str:
+    """One sentence for one of pydantic's errors: key, what is wrong, what to do."""
+    parents = [name, *map(str, detail["loc"])]
+    key = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(parents))
+    value, kind = detail["input"], detail["type"]
+    if kind == "missing":
+        return f"{key} is missing; add it"
+    if kind == "extra_forbidden":
+        hint = nearest(parents[-1], candidates, ".".join(parents[:-1]))
+        return f"{key} is not a known key{hint}; rename or remove it"
+    if isinstance(value, str) and EXPONENT_WITHOUT_POINT.fullmatch(value):
+        spelt = value.lower().replace("e", ".0e")
+        return (
+            f"{key} should be a number, but YAML reads {value} as a string; write {spelt} instead"
+        )
+    if kind in EXPECTED:
+        return f"{key} should be {EXPECTED[kind]}, got {value!r}; correct it"
+    problem = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    found = "" if isinstance(value, dict) else f", got {value!r}"
+    return f"{key}: {problem[:1].lower()}{problem[1:]}{found}; correct it"
+
+
+def nearest(name: object, candidates: Iterable[str], prefix: str = "") -> str:
+    """A question whether a known name was meant, "" where none is like it."""
+    close = difflib.get_close_matches(str(name), list(candidates), n=1, cutoff=0.5)
+    if not close:
+        return ""
+    return f" (did you mean {prefix + '.' if prefix else ''}{close[0]}?)"

@@ -1,0 +1,120 @@
+"""The stages that train: what comes before any task, and the agents of tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.console import print_summary
+from cli.options import PARAMS, Out, Overrides, Params
+from cli.progress import show_progress
+
+
+def train_prior(
+    data: options.Data,
+    out: Out,
+    threads: options.Threads = None,
+    device: options.Device = "cpu",
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Fit the behavioural prior, and what the agent will see, to the shards."""
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_models import train_prior as stage
+    from parrot_models.networks.device import named_device
+
+    options.set_threads(threads)
+    where = named_device(device)
+    read = Sections(params, overrides)
+    values = read("train_prior", stage.TrainPriorParams)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("train-prior") as listen:
+        summary = stage.train_prior(
+            values, keypoints, world, data, out, device=where, progress=listen
+        )
+    print_summary(f"trained {out}", summary)
+
+
+def pretrain(
+    data: options.Data,
+    out: Out,
+    method: Annotated[str, typer.Option(help="A part of section pretrain, such as bc.")],
+    threads: options.Threads = None,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Train what a baseline brings along to a task, such as a cloned policy, on the shards."""
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_models import pretrain as stage
+
+    options.set_threads(threads)
+    read = Sections(params, overrides)
+    values = read("pretrain", stage.PretrainParams)
+    keypoints = read("keypoints", stage.KeypointParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("pretrain") as listen:
+        summary = stage.pretrain(values, keypoints, world, method, data, out, progress=listen)
+    print_summary(f"pre-trained {out}", summary)
+
+
+def finetune(
+    task: Annotated[str, typer.Option(help="Name of the new task, such as pick-bar.")],
+    method: Annotated[str, typer.Option(help="parrot, or a baseline such as sac.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
+    out: Out,
+    prior: options.Part = None,
+    skip_done: options.SkipDone = False,
+    threads: options.Threads = 1,
+    device: options.Device = "cpu",
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Learn a new task by RL, from what the method was pre-trained as."""
+    from cli.params import Sections
+    from parrot_data.envs.params import EnvironmentParams
+    from parrot_models import finetune as stage
+    from parrot_models.networks.device import named_device
+    from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.methods import part_folder
+
+    options.set_threads(threads)
+    where = named_device(device)
+    read = Sections(params, overrides)
+    values = read("finetune", stage.FinetuneParams)
+    evaluation = read("evaluate", EvaluateParams)
+    world = read("environment", EnvironmentParams)
+    with show_progress("finetune") as listen:
+        summary = stage.finetune(
+            *(values, evaluation, world, prior or part_folder(method), task, method, seed, out),
+            skip_done=skip_done,
+            device=where,
+            progress=listen,
+        )
+    print_summary(f"fine-tuned {out}", summary)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Output of finetune.")],
+    prior: options.MovedPrior = None,
+    threads: options.Threads = 1,
+    device: options.Device = "cpu",
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Measure a fine-tuned agent again, frozen, over the evaluation seeds."""
+    from cli.params import Sections
+    from parrot_models import evaluate as stage
+    from parrot_models.networks.device import named_device
+
+    options.set_threads(threads)
+    where = named_device(device)
+    values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
+    with show_progress("evaluate") as progress:
+        summary = stage.evaluate(values, run, prior=prior, device=where, progress=progress)
+    print_summary(f"evaluated {run}", summary)
