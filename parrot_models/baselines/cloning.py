@@ -32,16 +32,7 @@ class CloningParams(ContextParams):
 
 def make_policy(params: CloningParams, environment: EnvironmentParams) -> BehaviorCloning:
     """The policy that these params ask for, with freshly drawn weights."""
-    architecture = CloneArchitecture(
-        image_size=environment.image_size,
-        proprioception=environment.proprioception,
-        encoder=params.encoder,
-        feature_dim=params.feature_dim,
-        window_dim=params.window_dim,
-        context_dim=params.context_dim,
-        hidden=params.hidden,
-    )
-    return BehaviorCloning(architecture)
+    return BehaviorCloning(CloneArchitecture(**params.shapes(environment)))
 
 
 def fit_policy(

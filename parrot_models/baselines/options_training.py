@@ -56,13 +56,7 @@ class OptionParams(ContextParams):
 def make_options(params: OptionParams, environment: EnvironmentParams) -> OptionModel:
     """The model that these params ask for, with freshly drawn weights."""
     architecture = OptionArchitecture(
-        image_size=environment.image_size,
-        proprioception=environment.proprioception,
-        encoder=params.encoder,
-        feature_dim=params.feature_dim,
-        window_dim=params.window_dim,
-        context_dim=params.context_dim,
-        hidden=params.hidden,
+        **params.shapes(environment),
         latent_dim=params.latent_dim,
         posterior_width=params.posterior_width,
     )

@@ -77,6 +77,18 @@ class ContextParams(PretrainingParams):
     rollout_episodes: int = Field(ge=1)
     probe_scenes: int = Field(ge=10)
 
+    def shapes(self, environment: EnvironmentParams) -> dict[str, Any]:
+        """What these params say of an architecture that makes a context in this environment."""
+        return {
+            "image_size": environment.image_size,
+            "proprioception": environment.proprioception,
+            "encoder": self.encoder,
+            "feature_dim": self.feature_dim,
+            "window_dim": self.window_dim,
+            "context_dim": self.context_dim,
+            "hidden": self.hidden,
+        }
+
 
 @dataclass(frozen=True)
 class Pretraining(Generic[Params, Model]):

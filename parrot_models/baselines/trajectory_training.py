@@ -50,13 +50,7 @@ class TrajectoryParams(ContextParams):
 def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> TrajectoryVAE:
     """The model that these params ask for, with freshly drawn weights."""
     architecture = TrajectoryArchitecture(
-        image_size=environment.image_size,
-        proprioception=environment.proprioception,
-        encoder=params.encoder,
-        feature_dim=params.feature_dim,
-        window_dim=params.window_dim,
-        context_dim=params.context_dim,
-        hidden=params.hidden,
+        **params.shapes(environment),
         latent_dim=params.latent_dim,
         num_steps=params.chunk_steps,
     )
