@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rl_fakes import EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
+from rl_fakes import EPISODE_STEPS, FakeKeypoints, FakePrior, FakeTrajectories, PointEnv
 
 from parrot_data.lockstep import OneEnv
 from parrot_models.rl.learner import Learner
@@ -10,6 +10,7 @@ from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
 from parrot_models.rl.views import DirectView, GuidedView
 
+BESIDE = (FakeKeypoints(), "fp32")
 SAID = 0.25  # by the agent, in every dimension
 DISCOUNT = 0.9
 
@@ -89,7 +90,9 @@ def test_without_a_share_no_chance_is_drawn_for_it():
 @pytest.mark.parametrize("bootstraps", [True, False])
 def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
     env = PointEnv()
-    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", chunk)
+    view = TrajectoryView(
+        env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", chunk
+    )
     learner = make_learner(env, view, bootstraps=bootstraps, utd=0.0)
     (episode,) = learner.run_round()
     assert episode.env_steps == learner.env_steps == EPISODE_STEPS
@@ -109,7 +112,7 @@ def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
 
 def test_updates_wait_for_the_first_decision_to_end():
     env = PointEnv()
-    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", 5)
+    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", 5)
     learner = make_learner(env, view, warmup_steps=1)
     learner.run_round()
     assert learner.agent.num_updates == EPISODE_STEPS - 1
@@ -118,7 +121,9 @@ def test_updates_wait_for_the_first_decision_to_end():
 def test_returns_of_decisions_add_up_to_the_episodes():
     for seed in range(20):
         env = PointEnv()
-        view = TrajectoryView(env, SeenTrajectories(FakeTrajectories()), 2.0, "features", 2)
+        view = TrajectoryView(
+            env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", 2
+        )
         learner = make_learner(env, view, seed=seed)
         learner.replay.discount = 1.0
         (episode,) = learner.run_round()
