@@ -149,6 +149,9 @@ class FakeKeypoints(FakeModel):
         return torch.cat([-place_of(images), torch.ones(len(images), 1)], -1)
 
 
+BESIDE = (FakeKeypoints(), "fp32")  # what an agent sees beside a context, and how exactly
+
+
 def load_fake_keypoints(_folder, _method):
     return FakeKeypoints()
 

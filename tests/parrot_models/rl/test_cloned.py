@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from rl_fakes import FakeClone, FakeKeypoints, PointEnv
+from rl_fakes import BESIDE, FakeClone, PointEnv
 
 from parrot_models.networks.device import CPU
 from parrot_models.rl.agent_params import AgentParams
@@ -22,7 +22,7 @@ PARAMS = AgentParams(
 @pytest.fixture
 def parts():
     """The clone, the env and the untrained agent of bc_sac."""
-    method, clone = METHODS["bc_sac"], Clone(FakeClone(), FakeKeypoints(), "fp32")
+    method, clone = METHODS["bc_sac"], Clone(FakeClone(), *BESIDE)
     env = PointEnv()
     seen = ViewedEnv(env, method.make_view(env, clone, PARAMS))
     return clone, seen, make_agent(method, PARAMS, seen, clone, 0)

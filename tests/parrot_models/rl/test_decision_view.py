@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from rl_fakes import (
+    BESIDE,
     EPISODE_STEPS,
-    FakeKeypoints,
     FakeModel,
     FakeOptions,
     FakeTrajectories,
@@ -16,8 +16,6 @@ from rl_fakes import (
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.options import OptionView, SeenOptions
 from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
-
-BESIDE = (FakeKeypoints(), "fp32")
 
 
 def observations(*places):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rl_fakes import EPISODE_STEPS, FakeKeypoints, FakePrior, FakeTrajectories, PointEnv
+from rl_fakes import BESIDE, EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
 
 from parrot_data.lockstep import OneEnv
 from parrot_models.rl.learner import Learner
@@ -10,7 +10,6 @@ from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
 from parrot_models.rl.views import DirectView, GuidedView
 
-BESIDE = (FakeKeypoints(), "fp32")
 SAID = 0.25  # by the agent, in every dimension
 DISCOUNT = 0.9
 
