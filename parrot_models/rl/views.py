@@ -135,7 +135,8 @@ class BoxedLatentView(DirectView):
     Args:
         env, observe, with_context: see `DirectView`.
         latents: whose z it is.
-        latent_bound: half-width of the box of z; 2 covers 95 % of N(0, I) a dimension.
+        latent_bound: half-width of the box of z; 1 covers 68 % of N(0, I) a dimension, 2 95 %.
+            Actions of a large |z| are the prior's failures: a smaller box explores better.
     """
 
     def __init__(
