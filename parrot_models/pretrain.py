@@ -13,12 +13,10 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
-from parrot_models.baselines.keypoint_pretraining import judge_what_is_seen, pretrain_keypoints
-from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.baselines.keypoint_pretraining import with_keypoints
 from parrot_models.baselines.options_training import OPTIONS, OptionParams
 from parrot_models.baselines.pretraining import ContextParams, Pretraining, PretrainingParams
 from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
-from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.card_page import card_page, keypoints_fact
 from parrot_models.prior.keypoint_training import KeypointParams
 from parrot_models.prior.trained_folder import write_trained
@@ -90,23 +88,14 @@ def pretrain(
     made_from = {"pretrain": of_method.model_dump(), "environment": environment.model_dump()}
     if isinstance(of_method, ContextParams):
         made_from["keypoints"] = keypoints.model_dump()
-
-    def fit(model: Any, batches: TransitionBatches, work: Path) -> None:
-        if isinstance(of_method, ContextParams):
-            pretrain_keypoints(keypoints, of_method, batches, work, progress)
-        pretraining.fit(of_method, model, batches, work, progress)
-
-    def judge(model: Any, batches: TransitionBatches, work: Path) -> dict[str, Any]:
-        metrics = pretraining.judge(of_method, model, batches, environment, work, progress)
-        if isinstance(of_method, ContextParams):
-            seen = load_keypoints(work, method)
-            metrics |= judge_what_is_seen(of_method, model, seen, environment, progress)
-        return metrics
+        pretraining = with_keypoints(pretraining, keypoints, method)
 
     return write_trained(
         make=lambda: pretraining.make(of_method, environment),
-        fit=fit,
-        judge=judge,
+        fit=lambda model, batches, work: pretraining.fit(of_method, model, batches, work, progress),
+        judge=lambda model, batches, work: pretraining.judge(
+            of_method, model, batches, environment, work, progress
+        ),
         card=lambda lineage, metrics: _model_card(of_method, pretraining.card, lineage, metrics),
         data=data,
         out=out,

@@ -19,7 +19,7 @@ from torch.distributions import Independent, Normal, TanhTransform, TransformedD
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
+from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
 
 LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh

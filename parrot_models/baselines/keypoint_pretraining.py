@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,44 @@ from torch import Tensor
 
 from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
-from parrot_models.baselines.context_model import ContextModel
-from parrot_models.baselines.keypoints import save_keypoints
-from parrot_models.baselines.pretraining import ContextParams
+from parrot_models.baselines.keypoints import load_keypoints, save_keypoints
+from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
 from parrot_models.prior.probe import encoded, probe_errors_cm
 
 
-def pretrain_keypoints(
+def with_keypoints(
+    pretraining: Pretraining[Any, Any], params: KeypointParams, method: str
+) -> Pretraining[Any, Any]:
+    """The same method, and beside its model keypoints for its agent, judged with it.
+
+    Args:
+        pretraining: of a model that makes a context; its params are `ContextParams`.
+        params: of the keypoints.
+        method: its name.
+    """
+
+    def fit(
+        beside: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
+    ) -> None:
+        _pretrain_keypoints(params, beside, batches, work, tell)
+        pretraining.fit(beside, model, batches, work, tell)
+
+    def judge(
+        beside: ContextParams, model: Any, batches: TransitionBatches,
+        environment: EnvironmentParams, work: Path, tell: Progress,
+    ) -> dict[str, Any]:  # fmt: skip
+        metrics = pretraining.judge(beside, model, batches, environment, work, tell)
+        seen = load_keypoints(work, method)
+        return metrics | _judge_what_is_seen(beside, model, seen, environment, tell)
+
+    return replace(pretraining, fit=fit, judge=judge)
+
+
+def _pretrain_keypoints(
     params: KeypointParams,
     beside: ContextParams,
     batches: TransitionBatches,
@@ -37,7 +66,7 @@ def pretrain_keypoints(
     save_keypoints(weights, work)
 
 
-def judge_what_is_seen(
+def _judge_what_is_seen(
     params: ContextParams,
     model: ContextModel,
     keypoints: KeypointEncoder,

@@ -42,8 +42,8 @@ from torch.distributions import Normal
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
 from parrot_models.baselines.option_posterior import OptionPosterior
+from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
 
 ENDS_WIDTH = 64

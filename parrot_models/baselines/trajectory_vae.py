@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
-from parrot_models.baselines.context_model import ContextArchitecture, ContextModel
+from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
 
 TRANSLATION_DIM = 3  # the first of an action

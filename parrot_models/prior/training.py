@@ -10,7 +10,6 @@ import torch
 
 from parrot_data.progress import Progress
 from parrot_models.flows.flow_matching import FlowMatching
-from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
@@ -45,8 +44,7 @@ def fit_flow(
     backdrop = backdrop_of(some.images)
     some = some.to(prior.device)
     with torch.no_grad():
-        if isinstance(prior.encoder, FovealEncoder):
-            prior.encoder.init_from_data(some.images)
+        prior.init_from_data(some.images)
         context = prior.context(some.images, some.proprioception)
         prior.flow.init_from_data(some.actions, context)
 

@@ -84,6 +84,6 @@ def _probe_errors(
     encoders = {
         "agent_features": encoded(lambda i, p: prior.encode(i, p).features, device),
         "keypoints": encoded(lambda i, _p: prior.keypoints(i), device),
-        "flow_features": encoded(prior.flow_features, device),
+        "flow_features": encoded(prior.own_features, device),
     }
     return probe_errors_cm(environment, encoders, seed, num_scenes)

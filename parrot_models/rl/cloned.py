@@ -22,7 +22,7 @@ from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.actor import Actor
-from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
+from parrot_models.rl.parts import Part
 from parrot_models.rl.seen_context import ContextSeen
 
 FIRST = "0.weight"  # of the head's first layer
@@ -57,7 +57,7 @@ def _load(folder: Path, device: torch.device, precision: Precision) -> Clone:
 
 CLONE = Part(
     "bc", "parrot pretrain --method bc", _load,
-    code=(*CODE_OF_CONTEXTS, "baselines/behavior_cloning.py"),
+    code=("baselines/keypoints.py", "baselines/behavior_cloning.py"),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
+from parrot_models.rl.parts import Part
 from parrot_models.rl.pretrained import Latents
 from parrot_models.rl.seen_context import ContextSeen
 from parrot_models.rl.views import Observe
@@ -91,5 +91,5 @@ def _load(folder: Path, device: torch.device, precision: Precision) -> SeenOptio
 
 OPTIONS = Part(
     "options", "parrot pretrain --method options", _load,
-    code=(*CODE_OF_CONTEXTS, "baselines/options.py", "baselines/option_posterior.py"),
+    code=("baselines/keypoints.py", "baselines/options.py", "baselines/option_posterior.py"),
 )  # fmt: skip

@@ -12,9 +12,6 @@ import torch
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.pretrained import Pretrained
 
-# Of every part that is a model with a context and keypoints beside it; see `Part.code`.
-CODE_OF_CONTEXTS = ("baselines/context_model.py", "baselines/keypoints.py")
-
 P_co = TypeVar("P_co", bound=Pretrained, covariant=True)
 
 

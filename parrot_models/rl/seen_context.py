@@ -2,71 +2,37 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from parrot_models.networks.foveal_encoder import FovealEncoder
-from parrot_models.networks.joint_encoder import JointEncoder
+from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
-
-
-class Encoded(NamedTuple):
-    """An observation encoded, see `Encoding`."""
-
-    context: Tensor
-    features: Tensor
-
-
-class Contexts(Protocol):
-    """What this room needs of a model that makes a context, see `ContextModel`."""
-
-    @property
-    def encoder(self) -> nn.Module:
-        """Its own."""
-
-    @property
-    def device(self) -> torch.device:
-        """Of its weights."""
-
-    def context(self, images: Tensor, proprioception: Tensor | None) -> Tensor:
-        """(B, C) of images uint8 (B, S, S, 3) and proprioception (B, 8)."""
-
-    def context_of(self, features: Tensor, proprioception: Tensor | None) -> Tensor:
-        """The same of its encoder's features."""
+from parrot_models.networks.sight import Encoding, Sight
 
 
 class ContextSeen:
     """A model as something to see with: its context, and beside that keypoints of its own.
 
     No paper says what else the agent of such a baseline should see. What a prior's agents see, they
-    see beside keypoints, which tell a target from a distractor; so do these. A foveal encoder and
-    keypoints look at a picture together, see `ActingPrior`.
+    see beside keypoints, which tell a target from a distractor; so do these.
 
     Args:
         model: frozen; its context is what its behaviour depends on.
         keypoints: frozen, on the same device.
-        precision: of the convolutions; "fp32" calls the two encoders one after the other.
+        precision: of the convolutions, see `Sight`.
     """
 
-    def __init__(self, model: Contexts, keypoints: KeypointEncoder, precision: Precision) -> None:
+    def __init__(
+        self, model: ContextModel, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
         self.device = model.device
-        self._model, self._keypoints = model, keypoints
-        self._joint: JointEncoder | None = None
-        if precision != "fp32" and isinstance(model.encoder, FovealEncoder):
-            self._joint = JointEncoder(keypoints, model.encoder, precision)
+        self._sight = Sight(model, keypoints, precision)
 
-    def encode(self, images: Tensor, proprioception: Tensor | None) -> Encoded:
+    def encode(self, images: Tensor, proprioception: Tensor | None) -> Encoding:
         """Encode images uint8 (B, S, S, 3) and proprioception (B, 8).
 
         Features begin with the context, on which `ClonedActor` relies.
         """
-        if self._joint is None or proprioception is None:
-            context = self._model.context(images, proprioception)
-            keypoints = self._keypoints(images)
-        else:
-            keypoints, own = self._joint(images, proprioception)
-            context = self._model.context_of(own, proprioception)
-        return Encoded(context, torch.cat([context, keypoints], -1))
+        context, keypoints, _own = self._sight.see(images, proprioception)
+        return Encoding(context, torch.cat([context, keypoints], -1))

@@ -16,7 +16,7 @@ from parrot_models.baselines.trajectory_vae import TrajectoryVAE
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.precision import Precision
 from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.parts import CODE_OF_CONTEXTS, Part
+from parrot_models.rl.parts import Part
 from parrot_models.rl.pretrained import Latents
 from parrot_models.rl.seen_context import ContextSeen
 from parrot_models.rl.views import Observe
@@ -85,5 +85,5 @@ def _load(folder: Path, device: torch.device, precision: Precision) -> SeenTraje
 
 TRAJECTORIES = Part(
     "trajectories", "parrot pretrain --method trajectories", _load,
-    code=(*CODE_OF_CONTEXTS, "baselines/trajectory_vae.py"),
+    code=("baselines/keypoints.py", "baselines/trajectory_vae.py"),
 )  # fmt: skip

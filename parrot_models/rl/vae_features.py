@@ -9,8 +9,8 @@ from torch import Tensor
 
 from parrot_models.baselines.beta_vae import BetaVAE
 from parrot_models.networks.precision import Precision
+from parrot_models.networks.sight import Encoding
 from parrot_models.rl.parts import Part
-from parrot_models.rl.seen_context import Encoded
 
 
 class SeenFeatures:
@@ -23,10 +23,10 @@ class SeenFeatures:
     def __init__(self, vae: BetaVAE) -> None:
         self._vae, self.device = vae, next(vae.parameters()).device
 
-    def encode(self, images: Tensor, _proprioception: Tensor | None) -> Encoded:
+    def encode(self, images: Tensor, _proprioception: Tensor | None) -> Encoding:
         """Encode images uint8 (B, S, S, 3)."""
         features = self._vae.features(images)
-        return Encoded(features, features)
+        return Encoding(features, features)
 
 
 def _load(folder: Path, device: torch.device, _precision: Precision) -> SeenFeatures:

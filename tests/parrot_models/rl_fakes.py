@@ -138,8 +138,14 @@ class FakeModel(torch.nn.Module):
     def load(cls, _folder):
         return cls()
 
-    def context(self, images, _proprioception=None):
+    def own_features(self, images, _proprioception=None):
         return place_of(images)
+
+    def context_of(self, features, _proprioception):
+        return features
+
+    def context(self, images, proprioception=None):
+        return self.context_of(self.own_features(images), proprioception)
 
 
 class FakeKeypoints(FakeModel):

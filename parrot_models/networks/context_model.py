@@ -1,4 +1,4 @@
-"""What models of baselines have in common: they look at an observation as a prior does."""
+"""What a prior and the models of its rivals have in common: how they look at an observation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from parrot_models.networks.context_encoder import make_context_encoder
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.mlp import mlp
 
-TRUNK_WIDTH = 256  # as in the prior
+TRUNK_WIDTH = 256
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ContextArchitecture:
     Attributes:
         image_size: side of the pictures, pixels.
         proprioception: whether it also reads the gripper's pose and opening.
-        encoder: "foveal" (needs proprioception), "fast" or "paper", as for a prior.
+        encoder: "foveal" (needs proprioception), "fast" or "paper".
         feature_dim, window_dim: see `make_context_encoder`.
         context_dim: width of the trunk's output.
     """
@@ -78,12 +78,17 @@ class ContextModel(nn.Module):
         Raises:
             ValueError: the model reads proprioception and there is none.
         """
+        return self.context_of(self.own_features(images, proprioception), proprioception)
+
+    def own_features(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+        """Its encoder's features (B, feature_dim); else as `context`."""
         is_foveal = isinstance(self.encoder, FovealEncoder)
         seen = self._read(proprioception) if is_foveal else []
-        return self.context_of(self.encoder(images, *seen), proprioception)
+        features: Tensor = self.encoder(images, *seen)
+        return features
 
     def context_of(self, features: Tensor, proprioception: Tensor | None) -> Tensor:
-        """The context that the encoder's features (B, feature_dim) make; else as `context`."""
+        """The context that its own features (B, feature_dim) make; else as `context`."""
         context: Tensor = self.trunk(torch.cat([features, *self._read(proprioception)], -1))
         return context.float()
 
