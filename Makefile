@@ -55,7 +55,7 @@ study: install ## several seeds and methods on STUDY_TASK, two at a time, into r
 		parrot matrix --runs study/$(STUDY_TASK) "$${values[@]}" | $(FINETUNE) && \
 		parrot report --runs study/$(STUDY_TASK) --out results/$(STUDY_TASK) "$${values[@]}"
 
-paper-lite: install ## eight tasks, parrot and sac, one seed: what two cores do in about two hours
+paper-lite: install ## eight tasks, parrot and sac, one seed: an hour and a half on two cores
 paper: install ## the paper's setting: days on two cores, resumable at any point
 paper-lite paper:
 	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
