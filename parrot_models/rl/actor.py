@@ -57,7 +57,11 @@ class Actor(nn.Module):
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) under the tanh."""
-        mean, raw = self.layers(encoded).chunk(2, dim=-1)
+        return self.gaussian_of(self.layers(encoded))
+
+    def gaussian_of(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of the last layer's output (B, 2 A)."""
+        mean, raw = output.chunk(2, dim=-1)
         low, high = self._log_std_range
         log_std = low + 0.5 * (high - low) * (torch.tanh(raw + self._log_std_offset) + 1)
         return mean, log_std
@@ -78,6 +82,10 @@ class Actor(nn.Module):
 
     def stand_on(self, mean: Tensor, std: Tensor) -> None:
         """The trunk standardises by these from now on; nothing learned yet depends on it."""
+
+    def penalty(self, encoded: Tensor) -> Tensor:
+        """What its loss adds, of the trunk's output (B, input_dim), to SAC's own; here 0, ()."""
+        return encoded.new_zeros(())
 
     def mode(self, encoded: Tensor) -> Tensor:
         """The action (B, A) at the Gaussian's mean."""

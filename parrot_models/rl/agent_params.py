@@ -26,6 +26,7 @@ class AgentParams(BaseModel):
         target_entropy: nats, of actions scaled to [-1, 1], where they are the robot's seven
             dimensions; as much a dimension where they are others.
         observation_noise: standard deviation of the noise on what networks see in updates.
+        clone_weight: of KL(actor | clone) in the actor's loss of bc_sac, in reward a nat.
         precision: "bf16" or "fp32", of matrix products in updates, see `SAC`, and of the
             convolutions that encode a picture, see `ActingPrior`.
     """
@@ -43,4 +44,5 @@ class AgentParams(BaseModel):
     initial_temperature: float = Field(gt=0)
     target_entropy: float
     observation_noise: float = Field(ge=0)
+    clone_weight: float = Field(ge=0)
     precision: Precision

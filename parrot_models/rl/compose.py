@@ -49,7 +49,7 @@ def make_agent(method: Method[P], params: AgentParams, env: ViewedEnv, part: P, 
         precision=params.precision,
         generator=torch.Generator().manual_seed(seed),
         device=part.device,
-        make_actor=None if method.make_actor is None else partial(method.make_actor, part),
+        make_actor=None if method.make_actor is None else partial(method.make_actor, part, params),
     )
 
 

@@ -57,7 +57,7 @@ class Method(Generic[P]):
     part: Part[P]
     make_view: Callable[[gymnasium.Env[Any, Any], P, AgentParams], DirectView]
     initial_std: Callable[[AgentParams], float]
-    make_actor: Callable[[P, int, Tensor, Tensor], Actor] | None = None
+    make_actor: Callable[[P, AgentParams, int, Tensor, Tensor], Actor] | None = None
     executed: Callable[[P], Executed] | None = None
     always_features: bool = False
     explores_with_prior: bool = False

@@ -63,7 +63,7 @@ class SAC(Agent):
         self.precision: Precision = precision
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self._judging = [*self.trunk.parameters(), *self.critic.parameters()]
-        self._acting = list(self.actor.parameters())
+        self._acting = [p for p in self.actor.parameters() if p.requires_grad]
         make = partial(adam, learning_rate=learning_rate, device=self.device)
         self.critic_optimizer = make(self._judging, fused=True)
         self.actor_optimizer = make(self._acting, fused=True)
@@ -122,7 +122,7 @@ class SAC(Agent):
         """Step the actor towards what the critics value; `encoded` carries no gradient."""
         actions, log_probs = self.actor.sample(encoded, self.generator)
         values = self.critic(encoded, self.executed(actions, observations)).amin(0)
-        loss = (self._temperature() * log_probs - values).mean()
+        loss = (self._temperature() * log_probs - values).mean() + self.actor.penalty(encoded)
         self.actor_optimizer.zero_grad()
         # Naming the inputs spares the critics' weight gradients, half of this backward pass.
         loss.backward(inputs=self._acting)

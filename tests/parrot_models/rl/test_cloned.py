@@ -15,17 +15,22 @@ from parrot_models.rl.methods import METHODS
 PARAMS = AgentParams(
     observe="image", encoder="fast", encoder_dim=8, latent_bound=2.0, decision_steps=5,
     hidden=[16], learning_rate=1e-3, polyak=0.01, initial_temperature=0.02, target_entropy=-7.0,
-    observation_noise=0.1, precision="fp32",
+    observation_noise=0.1, clone_weight=0.1, precision="fp32",
 )  # fmt: skip
+
+
+def make_parts(**changes):
+    """The clone, the env and the untrained agent of bc_sac."""
+    params = PARAMS.model_copy(update=changes)
+    method, clone = METHODS["bc_sac"], Clone(FakeClone(), *BESIDE)
+    env = PointEnv()
+    seen = ViewedEnv(env, method.make_view(env, clone, params))
+    return clone, seen, make_agent(method, params, seen, clone, 0)
 
 
 @pytest.fixture
 def parts():
-    """The clone, the env and the untrained agent of bc_sac."""
-    method, clone = METHODS["bc_sac"], Clone(FakeClone(), *BESIDE)
-    env = PointEnv()
-    seen = ViewedEnv(env, method.make_view(env, clone, PARAMS))
-    return clone, seen, make_agent(method, PARAMS, seen, clone, 0)
+    return make_parts()
 
 
 def seen_at(spread, count=500):
@@ -66,14 +71,62 @@ def test_learning_reaches_the_actor_and_not_the_clone(parts):
     clone, env, agent = parts
     before = {name: values.clone() for name, values in clone.policy.state_dict().items()}
     trained = {id(p) for p in agent.actor_optimizer.param_groups[0]["params"]}
-    assert trained == {id(p) for p in agent.actor.parameters()}
-    assert all(p.requires_grad for p in agent.actor.parameters())
+    assert trained == {id(p) for p in agent.actor.layers.parameters()}
     env.reset(seed=0)
     with torch.no_grad():
-        for parameter in agent.actor.parameters():
+        for parameter in agent.actor.layers.parameters():
             parameter.add_(1.0)
     assert all(before[name].equal(v) for name, v in clone.policy.state_dict().items())
     assert agent.device == CPU
+
+
+@pytest.mark.parametrize("is_standardized", [False, True])
+def test_the_penalty_is_the_divergence_from_the_clone(is_standardized):
+    clone, _, agent = make_parts(clone_weight=0.5)
+    if is_standardized:
+        agent.standardize_by(seen_at(0.1))
+    seen = {key: torch.from_numpy(values) for key, values in seen_at(0.1).items()}
+    encoded = agent.trunk(seen)
+    assert agent.actor.penalty(encoded).item() == 0.0  # it is the clone still
+    with torch.no_grad():
+        agent.actor.layers[-1].bias.add_(0.1)
+    mean, log_std = agent.actor(encoded)
+    clone_mean, clone_std = clone.policy.gaussian(seen["features"][:, :2])
+    # E_actor[log actor - log clone], of Gaussians, by their definition.
+    noise = torch.randn(4000, *mean.shape, generator=torch.Generator().manual_seed(0))
+    drawn = mean + log_std.exp() * noise
+    of_actor = -0.5 * noise**2 - log_std
+    of_clone = -0.5 * ((drawn - clone_mean) / clone_std) ** 2 - clone_std.log()
+    expected = 0.5 * (of_actor - of_clone).sum(-1).mean()
+    torch.testing.assert_close(agent.actor.penalty(encoded), expected, rtol=0.02, atol=0)
+
+
+def one_update(clone_weight):
+    _, env, agent = make_parts(clone_weight=clone_weight)
+    observation, _ = env.reset(seed=0)
+    with torch.no_grad():
+        agent.actor.layers[-1].bias.add_(0.3)
+    observations = {key: torch.from_numpy(v)[None] for key, v in observation.items()}
+    encoded = agent.trunk(observations).detach()
+    for _ in range(20):
+        agent.update_actor(observations, encoded)
+    return agent.actor, encoded
+
+
+def test_the_weight_says_how_strongly_the_clone_holds():
+    divergences = []
+    for weight in (0.0, 1.0, 100.0):
+        actor, encoded = one_update(weight)
+        actor.clone_weight = 1.0
+        divergences.append(actor.penalty(encoded).item())
+    assert divergences[0] > divergences[1] > divergences[2]
+
+
+def test_without_a_weight_the_loss_is_that_of_sac():
+    _, _, agent = make_parts(clone_weight=0.0)
+    with torch.no_grad():
+        agent.actor.layers[-1].bias.add_(0.3)
+    assert agent.actor.penalty(torch.ones(4, 13)) == 0.0
 
 
 def test_it_sees_context_and_keypoints_and_warms_up_as_the_clone(parts):
