@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
 from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json, write_json
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
+from parrot_models.networks.stored import load_model, save_model
 
 LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh
 LARGEST_ACTION = 0.999  # beyond it the inverse of tanh loses its digits
-WEIGHTS, CONFIG = "policy.safetensors", "config.json"
+WEIGHTS = "policy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,7 @@ class BehaviorCloning(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the policy was made from."""
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS)
-        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BehaviorCloning:
@@ -79,13 +75,7 @@ class BehaviorCloning(ContextModel):
         Raises:
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
-        config = read_json(folder / CONFIG)
-        try:
-            policy = cls(CloneArchitecture(**config["architecture"]))
-            policy.load_state_dict(load_file(folder / WEIGHTS))
-        except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(
-                f"{folder} holds no behavior-cloned policy ({str(error).splitlines()[0]}): train "
-                "one with `parrot pretrain --method bc`, or run `dvc checkout`"
-            ) from error
-        return policy.eval().requires_grad_(False)
+        return load_model(
+            lambda config: cls(CloneArchitecture(**config["architecture"])),
+            folder, WEIGHTS, "a behavior-cloned policy", "parrot pretrain --method bc",
+        )  # fmt: skip

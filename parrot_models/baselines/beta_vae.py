@@ -17,21 +17,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json, write_json
 from parrot_models.networks.foveal_encoder import with_chroma
 from parrot_models.networks.maps import INPUT_GAIN
 from parrot_models.networks.mlp import mlp
+from parrot_models.networks.stored import load_model, save_model
 
 NUM_PLANES = 4  # RGB and chroma
 STRIDES = 8  # of the three convolutions together
 PIXEL_STD = 0.1  # of a pixel of the background, of the pixel range
 FOREGROUND_THRESHOLD = 0.1  # of chroma, from the mean picture
-WEIGHTS, CONFIG = "vae.safetensors", "config.json"
+WEIGHTS = "vae.safetensors"
 
 
 @dataclass(frozen=True)
@@ -150,9 +148,7 @@ class BetaVAE(nn.Module):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the VAE was made from."""
-        weights = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
-        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BetaVAE:
@@ -161,16 +157,10 @@ class BetaVAE(nn.Module):
         Raises:
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
-        config = read_json(folder / CONFIG)
-        try:
-            vae = cls(VAEArchitecture(**config["architecture"]))
-            vae.load_state_dict(load_file(folder / WEIGHTS))
-        except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(
-                f"{folder} holds no beta-VAE ({str(error).splitlines()[0]}): train one with "
-                "`parrot pretrain --method vae`, or run `dvc checkout`"
-            ) from error
-        return vae.eval().requires_grad_(False)
+        return load_model(
+            lambda config: cls(VAEArchitecture(**config["architecture"])),
+            folder, WEIGHTS, "a beta-VAE", "parrot pretrain --method vae",
+        )  # fmt: skip
 
 
 class Bound(NamedTuple):

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json
 from parrot_models.networks.keypoints import KeypointEncoder
+from parrot_models.networks.stored import load_model, save_weights
 
-WEIGHTS, CONFIG = "keypoints.safetensors", "config.json"
+WEIGHTS = "keypoints.safetensors"
 
 
 def save_keypoints(weights: Mapping[str, Tensor], folder: Path) -> None:
     """Write the weights of an encoder; the params in the folder's config.json say of which."""
-    save_file({k: v.cpu().contiguous() for k, v in weights.items()}, folder / WEIGHTS)
+    save_weights(weights, folder / WEIGHTS)
 
 
 def load_keypoints(folder: Path, method: str) -> KeypointEncoder:
@@ -36,16 +34,11 @@ def load_keypoints(folder: Path, method: str) -> KeypointEncoder:
     Raises:
         UserError: config or weights are missing, unreadable or do not fit each other.
     """
-    config = read_json(folder / CONFIG)
-    try:
-        params = config["params"]
-        values = params["keypoints"]
-        size = params["environment"]["image_size"]
-        keypoints = KeypointEncoder(size, values["num_keypoints"], values["width"])
-        keypoints.load_state_dict(load_file(folder / WEIGHTS))
-    except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"{folder} holds no keypoints for an agent to see ({str(error).splitlines()[0]}): "
-            f"train it again with `parrot pretrain --method {method}`, or run `dvc checkout`"
-        ) from error
-    return keypoints.eval().requires_grad_(False)
+    name, command = "keypoints for an agent to see", f"parrot pretrain --method {method}"
+    return load_model(_of_params, folder, WEIGHTS, name, command)
+
+
+def _of_params(config: Mapping[str, Any]) -> KeypointEncoder:
+    params = config["params"]
+    size = params["environment"]["image_size"]
+    return KeypointEncoder(size, params["keypoints"]["num_keypoints"], params["keypoints"]["width"])

@@ -34,23 +34,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributions import Normal
 
 from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json, write_json
 from parrot_models.baselines.option_posterior import OptionPosterior
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
+from parrot_models.networks.stored import load_model, save_model
 
 ENDS_WIDTH = 64
 TEMPERATURE = 0.7  # of the relaxed boundaries
 # Of an action. What is finer than the noise of the demonstrations is not worth a word of z.
 LOG_STD_RANGE = (math.log(0.1), 0.0)
-WEIGHTS, CONFIG = "options.safetensors", "config.json"
+WEIGHTS = "options.safetensors"
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,7 @@ class OptionModel(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS)
-        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
 
     @classmethod
     def load(cls, folder: Path) -> OptionModel:
@@ -126,13 +122,7 @@ class OptionModel(ContextModel):
         Raises:
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
-        config = read_json(folder / CONFIG)
-        try:
-            model = cls(OptionArchitecture(**config["architecture"]))
-            model.load_state_dict(load_file(folder / WEIGHTS))
-        except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(
-                f"{folder} holds no options ({str(error).splitlines()[0]}): train them with "
-                "`parrot pretrain --method options`, or run `dvc checkout`"
-            ) from error
-        return model.eval().requires_grad_(False)
+        return load_model(
+            lambda config: cls(OptionArchitecture(**config["architecture"])),
+            folder, WEIGHTS, "options", "parrot pretrain --method options",
+        )  # fmt: skip

@@ -30,19 +30,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json, write_json
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
+from parrot_models.networks.stored import load_model, save_model
 
 TRANSLATION_DIM = 3  # the first of an action
 LOG_STD_RANGE = (-5.0, 1.0)  # of the latent
-WEIGHTS, CONFIG = "trajectories.safetensors", "config.json"
+WEIGHTS = "trajectories.safetensors"
 
 
 @dataclass(frozen=True)
@@ -102,8 +99,7 @@ class TrajectoryVAE(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS)
-        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
 
     @classmethod
     def load(cls, folder: Path) -> TrajectoryVAE:
@@ -112,16 +108,10 @@ class TrajectoryVAE(ContextModel):
         Raises:
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
-        config = read_json(folder / CONFIG)
-        try:
-            model = cls(TrajectoryArchitecture(**config["architecture"]))
-            model.load_state_dict(load_file(folder / WEIGHTS))
-        except (KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(
-                f"{folder} holds no model of trajectories ({str(error).splitlines()[0]}): train "
-                "one with `parrot pretrain --method trajectories`, or run `dvc checkout`"
-            ) from error
-        return model.eval().requires_grad_(False)
+        return load_model(
+            lambda config: cls(TrajectoryArchitecture(**config["architecture"])),
+            folder, WEIGHTS, "a model of trajectories", "parrot pretrain --method trajectories",
+        )  # fmt: skip
 
 
 def path_of(actions: Tensor) -> Tensor:

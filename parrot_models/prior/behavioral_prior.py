@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_data.errors import UserError
-from parrot_data.stores.publish import read_json, write_json
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.sight import Encoding
+from parrot_models.networks.stored import load_model, save_model
 from parrot_models.prior.architecture import PriorArchitecture, make_flow
 
-WEIGHTS, CONFIG = "prior.safetensors", "config.json"
+WEIGHTS = "prior.safetensors"
 
 
 class BehavioralPrior(ContextModel):
@@ -68,9 +65,7 @@ class BehavioralPrior(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the prior was made from."""
-        weights = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
-        write_json(folder / CONFIG, {"architecture": asdict(self.architecture), **lineage})
+        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BehavioralPrior:
@@ -79,16 +74,10 @@ class BehavioralPrior(ContextModel):
         Raises:
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
-        config = read_json(folder / CONFIG)
-        try:
-            prior = cls(PriorArchitecture(**config["architecture"]))
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{folder / CONFIG} does not describe a prior ({error}); train it again with "
-                "`parrot train-prior`"
-            ) from error
-        _load_weights(prior, folder / WEIGHTS)
-        return prior.eval().requires_grad_(False)
+        return load_model(
+            lambda config: cls(PriorArchitecture(**config["architecture"])),
+            folder, WEIGHTS, "a prior", "parrot train-prior",
+        )  # fmt: skip
 
 
 def agent_features(keypoints: Tensor, own: Tensor) -> Tensor:
@@ -98,17 +87,3 @@ def agent_features(keypoints: Tensor, own: Tensor) -> Tensor:
     gripper.
     """
     return torch.cat([keypoints, own.float()], -1)
-
-
-def _load_weights(prior: BehavioralPrior, path: Path) -> None:
-    try:
-        prior.load_state_dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); restore it with `dvc checkout` or train it again"
-        ) from error
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} holds weights of another architecture than {CONFIG} beside it describes; "
-            "train the prior again with `parrot train-prior`"
-        ) from error

@@ -219,7 +219,7 @@ def test_a_part_without_keypoints_says_how_to_get_them(
         config = json.loads((folder / "config.json").read_text())
         del config["params"]["keypoints"]
         (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"holds no keypoints.*`parrot pretrain --method bc`"):
+    with pytest.raises(UserError, match=r"keypoints for an agent.*`parrot pretrain --method bc`"):
         CLONE.load(folder, CPU, "bf16")
 
 

@@ -83,7 +83,7 @@ def test_broken_weights_are_named(policy: BehaviorCloning, tmp_path: Path, harm:
     (tmp_path / WEIGHTS).unlink()
     if harm == "other":
         (tmp_path / WEIGHTS).write_bytes(b"no weights")
-    with pytest.raises(UserError, match="holds no behavior-cloned policy"):
+    with pytest.raises(UserError, match=r"policy\.safetensors.*`parrot pretrain --method bc`"):
         BehaviorCloning.load(tmp_path)
 
 

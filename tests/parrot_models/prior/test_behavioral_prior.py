@@ -10,8 +10,9 @@ import torch
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
+from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.architecture import PriorArchitecture
-from parrot_models.prior.behavioral_prior import CONFIG, BehavioralPrior
+from parrot_models.prior.behavioral_prior import BehavioralPrior
 
 ARCHITECTURE = PriorArchitecture(
     image_size=48,

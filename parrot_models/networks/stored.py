@@ -1,0 +1,80 @@
+"""A trained model in a folder: its weights, and a config.json that says how to build it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import read_json, write_json
+
+CONFIG = "config.json"
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state dict, from whatever device it lies on."""
+    save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, path)
+
+
+def save_model(
+    model: nn.Module,
+    folder: Path,
+    weights: str,
+    architecture: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+) -> None:
+    """Write weights and config.json.
+
+    Args:
+        model: any.
+        folder: exists already.
+        weights: name of the file of weights.
+        architecture: what the model can be built from again.
+        lineage: what it was made from, for config.json.
+    """
+    save_weights(model.state_dict(), folder / weights)
+    write_json(folder / CONFIG, {"architecture": architecture, **lineage})
+
+
+def load_model(
+    make: Callable[[Mapping[str, Any]], Model], folder: Path, weights: str, name: str, command: str
+) -> Model:
+    """Build a model again, frozen and in evaluation mode.
+
+    Args:
+        make: the model, with any weights, of what config.json holds.
+        folder: that a training wrote.
+        weights: name of the file of weights.
+        name: of what is read, for errors.
+        command: that makes it, for errors.
+
+    Raises:
+        UserError: config or weights are missing, unreadable or do not fit each other.
+    """
+    config, path = read_json(folder / CONFIG), folder / weights
+    try:
+        model = make(config)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / CONFIG} does not describe {name} ({error}): train it again with `{command}`"
+        ) from error
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path}, the weights of {name}, cannot be read ({error}): restore it with "
+            f"`dvc checkout`, or train it again with `{command}`"
+        ) from error
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds weights of another architecture than {CONFIG} beside it describes: "
+            f"train {name} again with `{command}`"
+        ) from error
+    return model.eval().requires_grad_(False)
