@@ -20,6 +20,7 @@ from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import Learner
 from parrot_models.rl.methods import METHODS
 from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.views import Observe
 
 TASK, METHOD = "pick-bar", METHODS["parrot"]
@@ -55,13 +56,15 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Lear
         env.view,
         make_agent(METHOD, agent_params, env, prior, SEED),
         replay,
+        Schedule(
+            warmup_steps=WARMUP_EPISODES * values.environment.episode_steps,
+            critic_only_updates=0,
+            batch_size=params.batch_size,
+            utd=1.0,
+            total_steps=num_steps,
+            final_rate=params.final_rate,
+        ),
         seed=SEED,
-        warmup_steps=WARMUP_EPISODES * values.environment.episode_steps,
-        critic_only_updates=0,
-        batch_size=params.batch_size,
-        utd=1.0,
-        total_steps=num_steps,
-        final_rate=params.final_rate,
         stores_executed=METHOD.executed is not None,
     )
     return learner, env

@@ -104,7 +104,7 @@ def _generation(values: Values) -> Callable[[], None]:
 def _finetuning(values: Values) -> Callable[[], None]:
     steps = LEARNING_EPISODES * values.environment.episode_steps
     learner, _ = make_learner(values, "features", steps)
-    while learner.env_steps <= learner.warmup_steps:
+    while learner.env_steps <= learner.schedule.warmup_steps:
         learner.run_round()
 
     def live() -> None:

@@ -27,6 +27,7 @@ from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
 from parrot_models.rl.results import write_results
 from parrot_models.rl.run_folder import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.rl.sac import SAC
+from parrot_models.rl.schedule import Schedule
 
 __all__ = ["FinetuneParams", "finetune"]
 
@@ -140,15 +141,21 @@ def _make_learner(
         env.view,
         agent,
         make_memory(params, method, env, episode_steps),
+        _schedule(params, method),
         seed=seed,
+        stores_executed=method.executed is not None,
+        bootstraps=env.view.fewest_steps < episode_steps,
+    )
+
+
+def _schedule(params: FinetuneParams, method: Method[Any]) -> Schedule:
+    return Schedule(
         warmup_steps=params.warmup_steps,
         critic_only_updates=params.critic_only_updates,
         batch_size=params.batch_size,
         utd=params.utd,
         total_steps=params.env_steps,
         final_rate=params.final_rate,
-        stores_executed=method.executed is not None,
-        bootstraps=env.view.fewest_steps < episode_steps,
         guided_episodes=params.demo_episodes if method.keeps_demonstrations else 0,
         guided_share=params.explore_share if method.explores_with_prior else 0.0,
     )

@@ -15,6 +15,7 @@ from parrot_models.rl.batch import Observation
 from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.replay_buffer import ReplayBuffer
 from parrot_models.rl.sac import SAC, Info
+from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.views import DirectView
 
 
@@ -55,19 +56,11 @@ class Learner:
         view: what stands between them and the agent.
         agent: learns.
         replay: empty, with a lane for each environment.
+        schedule: when it learns, and how much.
         seed: of the training episodes, the warm-up and the draws from the replay buffer.
-        warmup_steps: env steps of warm-up actions before the first update.
-        batch_size: transitions an update.
-        critic_only_updates: first updates, in which the actor stays as it is: it would follow
-            critics that know nothing yet, and lose what the prior gave it.
-        utd: updates per env step after the warm-up; may be a fraction.
-        total_steps: env steps of the whole run, over which learning rates fall linearly.
-        final_rate: share of the learning rates that is left at its end.
         stores_executed: whether the replay holds what the robot executed, not what the agent said.
         bootstraps: whether the last observation of a truncated episode is worth what critics say of
             it; where no decision is ever taken on such a one, they know nothing of it.
-        guided_episodes: first episodes that are guided, however long the warm-up is.
-        guided_share: of the episodes after these, drawn one by one.
     """
 
     def __init__(
@@ -76,26 +69,16 @@ class Learner:
         view: DirectView,
         agent: SAC,
         replay: ReplayBuffer | DemoReplay,
+        schedule: Schedule,
         *,
         seed: int,
-        warmup_steps: int,
-        critic_only_updates: int,
-        batch_size: int,
-        utd: float,
-        total_steps: int,
-        final_rate: float,
         stores_executed: bool,
         bootstraps: bool = True,
-        guided_episodes: int = 0,
-        guided_share: float = 0.0,
     ) -> None:
         self.envs, self.view = envs, view
         self.agent, self.replay = agent, replay
-        self.warmup_steps, self.batch_size, self.utd = warmup_steps, batch_size, utd
-        self.critic_only_updates = critic_only_updates
-        self.total_steps, self.final_rate = total_steps, final_rate
+        self.schedule = schedule
         self.stores_executed, self.bootstraps = stores_executed, bootstraps
-        self.guided_episodes, self.guided_share = guided_episodes, guided_share
         self.env_steps = 0
         self.num_episodes = 0
         self._num_updates = 0
@@ -108,7 +91,8 @@ class Learner:
     def run_round(self) -> list[EpisodeSummary]:
         """Live through one episode in each environment, learning once the warm-up is over."""
         num_envs = self.envs.num_envs
-        seen, is_guided = self._begin(), self._draw_guided()
+        seen = self._begin()
+        is_guided = self.schedule.draw_guided(self.num_episodes, num_envs, self._rng)
         is_live = np.ones(num_envs, bool)
         episode_returns, ends = np.zeros(num_envs), np.zeros(num_envs, int)
         while is_live.any():
@@ -161,19 +145,9 @@ class Learner:
             self.replay.begin(_row(seen, lane), lane)
         return seen
 
-    def _draw_guided(self) -> NDArray[np.bool_]:
-        """Which of the episodes that begin are guided, bool (N,)."""
-        num_envs = self.envs.num_envs
-        is_guided = (
-            np.arange(self.num_episodes, self.num_episodes + num_envs) < self.guided_episodes
-        )
-        if self.guided_share > 0.0:
-            is_guided |= self._rng.random(num_envs) < self.guided_share
-        return is_guided
-
     def _act(self, seen: Observation, is_guided: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Actions (N, A) on what is seen of each environment, those that have ended included."""
-        if self.env_steps < self.warmup_steps:
+        if self.env_steps < self.schedule.warmup_steps:
             return self.view.sample_warmup_actions(self._rng)
         actions = self.agent.act_each(seen, deterministic=False)
         if not is_guided.any():
@@ -202,23 +176,19 @@ class Learner:
             )
         before = self.env_steps
         self.env_steps += int(np.count_nonzero(is_live))
-        if before < self.warmup_steps <= self.env_steps:
+        if before < self.schedule.warmup_steps <= self.env_steps:
             self.agent.standardize_by(self.replay.all_observations())
 
     def _learn(self) -> None:
         """Do all updates that are due, once there is something to learn from."""
-        self.agent.scale_learning_rates(self._rate())
-        num_due = int(self.utd * (self.env_steps - self.warmup_steps)) if len(self.replay) else 0
+        schedule = self.schedule
+        self.agent.scale_learning_rates(schedule.rate_at(self.env_steps))
+        num_due = schedule.updates_by(self.env_steps) if len(self.replay) else 0
         while self._num_updates < num_due:
-            batch = self.replay.sample(self.batch_size, self._rng)
-            critic_only = self._num_updates < self.critic_only_updates
+            batch = self.replay.sample(schedule.batch_size, self._rng)
+            critic_only = self._num_updates < schedule.critic_only_updates
             self._info = self.agent.update(batch, critic_only=critic_only)
             self._num_updates += 1
-
-    def _rate(self) -> float:
-        """Share of the learning rates at this step: a late critic should no longer jump."""
-        progress = min(1.0, self.env_steps / self.total_steps)
-        return 1.0 + (self.final_rate - 1.0) * progress
 
 
 def _row(batch: Observation, index: int) -> dict[str, NDArray[Any]]:

@@ -66,6 +66,7 @@ def make_params(**changes):
         "initial_temperature": 0.02,
         "target_entropy": -5.0,
         "observation_noise": 0.1,
+        "clone_weight": 0.1,
         "precision": "bf16",
     }
     agent |= changes.pop("agent", {})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rl_fakes import BESIDE, EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
@@ -7,6 +9,7 @@ from rl_fakes import BESIDE, EPISODE_STEPS, FakePrior, FakeTrajectories, PointEn
 from parrot_data.lockstep import OneEnv
 from parrot_models.rl.learner import Learner
 from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
 from parrot_models.rl.views import DirectView, GuidedView
 
@@ -34,14 +37,17 @@ class StubAgent:
         pass
 
 
-def make_learner(env, view, **changes):
+def make_learner(env, view, *, seed=0, bootstraps=True, **changes):
     dim = view.action_space.shape[0]
     replay = ReplayBuffer(1000, view.observation_space, dim, 1, DISCOUNT)
     values = {
-        "seed": 0, "warmup_steps": 2 * EPISODE_STEPS, "critic_only_updates": 0, "batch_size": 4,
-        "utd": 1.0, "total_steps": 1000, "final_rate": 1.0, "stores_executed": False,
+        "warmup_steps": 2 * EPISODE_STEPS, "critic_only_updates": 0, "batch_size": 4, "utd": 1.0,
+        "total_steps": 1000, "final_rate": 1.0,
     }  # fmt: skip
-    return Learner(OneEnv(env), view, StubAgent(dim), replay, **values | changes)
+    return Learner(
+        OneEnv(env), view, StubAgent(dim), replay, Schedule(**values | changes),
+        seed=seed, stores_executed=False, bootstraps=bootstraps,
+    )  # fmt: skip
 
 
 def is_said(env):
@@ -80,7 +86,7 @@ def test_without_a_share_no_chance_is_drawn_for_it():
     for _ in range(2):
         learner.run_round()
     before = learner._rng.bit_generator.state
-    learner.utd = 0.0
+    learner.schedule = replace(learner.schedule, utd=0.0)
     learner.run_round()
     assert learner._rng.bit_generator.state == before
 
