@@ -72,6 +72,8 @@ def test_learning_reaches_the_actor_and_not_the_clone(parts):
     before = {name: values.clone() for name, values in clone.policy.state_dict().items()}
     trained = {id(p) for p in agent.actor_optimizer.param_groups[0]["params"]}
     assert trained == {id(p) for p in agent.actor.layers.parameters()}
+    assert all(p.requires_grad for p in agent.actor.layers.parameters())
+    assert not any(p.requires_grad for p in agent.actor.cloned_layers.parameters())
     env.reset(seed=0)
     with torch.no_grad():
         for parameter in agent.actor.layers.parameters():
@@ -101,7 +103,7 @@ def test_the_penalty_is_the_divergence_from_the_clone(is_standardized):
     torch.testing.assert_close(agent.actor.penalty(encoded), expected, rtol=0.02, atol=0)
 
 
-def one_update(clone_weight):
+def updated(clone_weight):
     _, env, agent = make_parts(clone_weight=clone_weight)
     observation, _ = env.reset(seed=0)
     with torch.no_grad():
@@ -116,7 +118,7 @@ def one_update(clone_weight):
 def test_the_weight_says_how_strongly_the_clone_holds():
     divergences = []
     for weight in (0.0, 1.0, 100.0):
-        actor, encoded = one_update(weight)
+        actor, encoded = updated(weight)
         actor.clone_weight = 1.0
         divergences.append(actor.penalty(encoded).item())
     assert divergences[0] > divergences[1] > divergences[2]
