@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from benchmarks.priors import untrained_prior
 from benchmarks.setting import Values
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
 from parrot_data.lockstep import OneEnv
+from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.methods.table import METHODS
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.rl.compose import critic_action_dim, make_agent
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import Learner
-from parrot_models.rl.methods import METHODS
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.views import Observe
 

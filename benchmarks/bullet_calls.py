@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from parrot_data.envs.bullet import bullet
+from parrot_data.worlds.tabletop.bullet import bullet
 
 # What moves, makes or draws something. Everything else only reads, and a bare loop can do without.
 WORKING = ("change", "create", "load", "remove", "reset", "restore", "set", "step")

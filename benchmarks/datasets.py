@@ -9,9 +9,9 @@ from benchmarks.setting import Setting, Values
 from parrot_data.episodes.episode import Episode
 from parrot_data.filter import FilterParams, filter_episodes
 from parrot_data.generate import EpisodeCollector, generate
-from parrot_data.scripted.collect import Collector
 from parrot_data.shard import shard
 from parrot_data.stores import tar_shards
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models.prior.batches import TransitionBatches
 
 NUM_REAL = 40  # attempts; a batch of 256 rarely draws one transition of their successes twice

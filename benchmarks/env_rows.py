@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from benchmarks.bullet_calls import bare_loop, check_loop, recorded
 from benchmarks.row import Figures, Row, at_least, at_least_itself
 from benchmarks.setting import Setting, Values
-from parrot_data.envs.layout import Layout
-from parrot_data.envs.objects import library
-from parrot_data.envs.scene import SUBSTEPS, Scene
-from parrot_data.envs.tabletop import TabletopEnv
-from parrot_data.envs.tasks import Task
-from parrot_data.scripted.collect import Collector, draw_random_task
+from parrot_data.worlds.tabletop.env import TabletopEnv
+from parrot_data.worlds.tabletop.layout import Layout
+from parrot_data.worlds.tabletop.objects import library
+from parrot_data.worlds.tabletop.scene import SUBSTEPS, Scene
+from parrot_data.worlds.tabletop.scripts.collect import Collector, draw_random_task
+from parrot_data.worlds.tabletop.tasks import Task
 
 SEED = 0
 THREE = (3, 3)  # least and greatest number of objects in a scene

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.priors import training_step
 from benchmarks.row import Figures, Row, at_least, at_most_itself
 from benchmarks.setting import Setting, Values
-from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.flows.real_nvp import RealNVP
 from parrot_models.networks.precision import Precision, products_in
 

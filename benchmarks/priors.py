@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.setting import Values
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.training import WEIGHT_DECAY
 from parrot_models.prior.transitions import Batch

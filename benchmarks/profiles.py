@@ -13,7 +13,7 @@ from benchmarks.agents import make_learner
 from benchmarks.machine import describe_code, describe_machine
 from benchmarks.setting import Values
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 
 PROFILED_S = 5.0  # lived under the profiler; shares are told of one second
 LEAST_MS = 4.0  # of a second; what takes less is summed up

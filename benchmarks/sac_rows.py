@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.agents import fill, make_learner
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import Setting
-from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.rl.views import Observe
 
 BATCH_SIZE = 256

@@ -8,10 +8,10 @@ from pathlib import Path
 from time import process_time
 
 from benchmarks.timing import interleaved, warmed_up
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
+from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.finetune import FinetuneParams
 from parrot_models.train_prior import KeypointParams, TrainPriorParams
 

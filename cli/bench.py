@@ -89,10 +89,10 @@ def bench_learning(
 def _values(params: Path, overrides: list[str] | None) -> Values:
     from benchmarks.setting import Values
     from cli.params import Sections
-    from parrot_data.envs.params import EnvironmentParams
     from parrot_data.filter import FilterParams
     from parrot_data.generate import GenerateParams
     from parrot_data.shard import ShardParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models.finetune import FinetuneParams
     from parrot_models.train_prior import KeypointParams, TrainPriorParams
 

@@ -14,7 +14,7 @@ def generate(
     """Simulate scripted episodes and record them, failures included."""
     from cli.params import Sections
     from parrot_data import generate as stage
-    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
 
     read = Sections(params, overrides)
     with show_progress("generate") as progress:

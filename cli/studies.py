@@ -58,7 +58,7 @@ def explore(
 ) -> None:
     """Measure how the prior explores, and how safely, beside chance and behavior cloning."""
     from cli.params import Sections
-    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import explore as stage
 
     options.set_threads(threads)

@@ -42,7 +42,7 @@ def measure_objects(
     workers: Workers = None,
 ) -> None:
     """Measure how often the script lifts each object; keep those that are liftable."""
-    from parrot_data import measure_objects as maintenance
+    from parrot_data.worlds.tabletop.library import measure_objects as maintenance
 
     with show_progress("measure-objects") as progress:
         kept = maintenance.measure_objects(
@@ -55,7 +55,7 @@ def contact_sheet(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Picture to write, such as a PNG.")],
 ) -> None:
     """Draw every object, container and drawer, close by and as the agent sees it."""
-    from parrot_data import draw_library as maintenance
+    from parrot_data.worlds.tabletop.library import draw_library as maintenance
 
     with show_progress("contact-sheet") as progress:
         count = maintenance.draw_library(out, progress)
@@ -70,8 +70,8 @@ def tasks(
     from rich.console import Console
     from rich.table import Table
 
-    from parrot_data import measure_tasks as maintenance
-    from parrot_data.envs.tasks import gymnasium_id
+    from parrot_data.worlds.tabletop.library import measure_tasks as maintenance
+    from parrot_data.worlds.tabletop.tasks import gymnasium_id
 
     with show_progress("tasks") as progress:
         ceilings = maintenance.measure_tasks(episodes, workers or available_cores(), progress)

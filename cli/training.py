@@ -23,7 +23,7 @@ def train_prior(
 ) -> None:
     """Fit the behavioural prior, and what the agent will see, to the shards."""
     from cli.params import Sections
-    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import train_prior as stage
     from parrot_models.networks.device import named_device
 
@@ -50,7 +50,7 @@ def pretrain(
 ) -> None:
     """Train what a baseline brings along to a task, such as a cloned policy, on the shards."""
     from cli.params import Sections
-    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import pretrain as stage
 
     options.set_threads(threads)
@@ -77,11 +77,11 @@ def finetune(
 ) -> None:
     """Learn a new task by RL, from what the method was pre-trained as."""
     from cli.params import Sections
-    from parrot_data.envs.params import EnvironmentParams
+    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import finetune as stage
+    from parrot_models.methods.table import part_folder
     from parrot_models.networks.device import named_device
     from parrot_models.rl.evaluation import EvaluateParams
-    from parrot_models.rl.methods import part_folder
 
     options.set_threads(threads)
     where = named_device(device)

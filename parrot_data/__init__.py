@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gymnasium
 
-from parrot_data.envs.tasks import TASKS, gymnasium_id
+from parrot_data.worlds.tabletop.tasks import TASKS, gymnasium_id
 
-_ENTRY_POINT = "parrot_data.envs.registered:make_registered_env"
+_ENTRY_POINT = "parrot_data.worlds.tabletop.registered:make_registered_env"
 
 for _family in ("pick", "place", "drawer"):
     gymnasium.register(gymnasium_id(_family), _ENTRY_POINT, kwargs={"family": _family})

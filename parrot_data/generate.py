@@ -14,19 +14,19 @@ from typing import Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import MAX_OBJECTS
-from parrot_data.envs.tasks import TASKS, Family
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
 from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
 from parrot_data.stores.publish import open_work, publish, sha256_sources
 from parrot_data.workers import Work, share_out
+from parrot_data.worlds.tabletop.env import MAX_OBJECTS
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_data.worlds.tabletop.tasks import TASKS, Family
 
 
 class GenerateParams(BaseModel):

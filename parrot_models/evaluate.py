@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from parrot_data.envs.tasks import named_task
 from parrot_data.progress import Progress, silent
+from parrot_data.worlds.tabletop.tasks import named_task
+from parrot_models.methods.runs import load_run
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent
-from parrot_models.rl.run_folder import load_run
 
 __all__ = ["EvaluateParams", "evaluate"]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import (
@@ -20,12 +19,13 @@ from parrot_data.stores.publish import (
     sha256_sources,
     write_json,
 )
-from parrot_models.baselines.behavior_cloning import BehaviorCloning
-from parrot_models.exploration.measures import measures
-from parrot_models.exploration.policies import make_policies
-from parrot_models.exploration.trace import MakePolicy, trace_episode
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.bc_model import BehaviorCloning
+from parrot_models.judging.exploration_measures import measures
+from parrot_models.judging.exploration_policies import make_policies
+from parrot_models.judging.exploration_trace import MakePolicy, trace_episode
+from parrot_models.judging.rollouts import unseen_scenes
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.rollouts import unseen_scenes
 
 CONFIG = "config.json"
 FAMILIES = ("pick", "place")

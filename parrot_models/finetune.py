@@ -11,21 +11,21 @@ from typing import Any
 
 import torch
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import json_text, open_work, publish, read_json, sha256_sources
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
+from parrot_models.methods.table import Method, named_method
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
 from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
-from parrot_models.rl.methods import Method, named_method
 from parrot_models.rl.params import FinetuneParams
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
 from parrot_models.rl.results import write_results
-from parrot_models.rl.run_folder import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.rl.sac import SAC
 from parrot_models.rl.schedule import Schedule
 

@@ -10,9 +10,9 @@ import hashlib
 from pathlib import Path
 
 from parrot_data.stores.publish import json_text, sha256_file, sha256_sources, write_json
-from parrot_models.rl.methods import METHODS
+from parrot_models.methods.part import Part
+from parrot_models.methods.table import METHODS
 from parrot_models.rl.part_folder import is_trained, part_sha256
-from parrot_models.rl.parts import Part
 from parrot_models.rl.pretrained import Pretrained
 
 SOURCES = Path(__file__).parent

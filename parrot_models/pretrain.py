@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_models.baselines.beta_vae_training import BETA_VAE, BetaVAEParams
-from parrot_models.baselines.cloning import BEHAVIOR_CLONING, CloningParams
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.bc_training import BEHAVIOR_CLONING, CloningParams
 from parrot_models.baselines.keypoint_pretraining import with_keypoints
 from parrot_models.baselines.options_training import OPTIONS, OptionParams
 from parrot_models.baselines.pretraining import ContextParams, Pretraining, PretrainingParams
-from parrot_models.baselines.trajectory_training import TRAJECTORIES, TrajectoryParams
+from parrot_models.baselines.trajectories_training import TRAJECTORIES, TrajectoryParams
+from parrot_models.baselines.vae_training import BETA_VAE, BetaVAEParams
 from parrot_models.prior.card_page import card_page, keypoints_fact
 from parrot_models.prior.keypoint_training import KeypointParams
 from parrot_models.prior.trained_folder import write_trained

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress, silent
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.judging.prior import validate
 from parrot_models.networks.device import CPU
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
@@ -18,7 +19,6 @@ from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.trained_folder import write_trained
 from parrot_models.prior.training import fit_flow
-from parrot_models.prior.validation import validate
 
 __all__ = ["KeypointParams", "TrainPriorParams", "prior_architecture", "train_prior"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from parrot_data.envs.tasks import TASKS
+from parrot_data.worlds.tabletop.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")

@@ -13,7 +13,7 @@ import grimp
 import pytest
 import yaml
 
-from parrot_models.rl.methods import METHODS, Method
+from parrot_models.methods.table import METHODS, Method
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

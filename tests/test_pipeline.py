@@ -13,7 +13,7 @@ import torch
 from checkout import TASK, Pipeline, check_out
 from safetensors.torch import save_file
 
-from parrot_models.rl.methods import METHODS
+from parrot_models.methods.table import METHODS
 
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
 UP_TO_DATE = "Data and pipelines are up to date."

@@ -13,11 +13,11 @@ import yaml
 from checkout import ROOT, TASK, Pipeline, change, check_out
 
 from cli.params import Sections
-from parrot_data.envs.tasks import named_task
 from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
 from parrot_data.stores.manifest import load_manifest
+from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.explore import ExploreParams
 from parrot_models.finetune import FinetuneParams
 from parrot_models.pretrain import PretrainParams

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parrot_data.envs.success import is_over_container
-from parrot_data.envs.tabletop import Observation, TabletopEnv
 from parrot_data.episodes.episode import Episode
+from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
+from parrot_data.worlds.tabletop.success import is_over_container
 
 # Gives the action (7,) to execute, from the observation.
 SelectAction = Callable[[Observation], NDArray[np.float32]]

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import make_task_env
 from parrot_data.progress import Progress
-from parrot_models.baselines.beta_vae import (
+from parrot_data.worlds.tabletop.env import make_task_env
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.vae_model import (
     BetaVAE,
     is_foreground,
 )
-from parrot_models.prior.probe import PROBE_TASKS, draw_probe_scenes, encoded, probe_errors_cm
+from parrot_models.judging.probe import PROBE_TASKS, draw_probe_scenes, encoded, probe_errors_cm
 
 NUM_DRAWN = 12  # pictures a row of reconstructions.png
 DRAWN_SCALE = 2

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.episodes.episode import Episode
-from parrot_data.scripted.collect import Collector
-from parrot_models.prior.rollouts import NUM_OBJECTS, SelectAction, unseen_scenes
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_models.judging.rollouts import NUM_OBJECTS, SelectAction, unseen_scenes
 
 ACTION_NOISE = 0.1  # of the scripts, as in the data
 MAX_TRIES = 10  # episodes simulated for one that succeeds

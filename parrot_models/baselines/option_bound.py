@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from parrot_data.envs.tabletop import ACTION_DIM
-from parrot_models.baselines.episode_batches import EpisodeBatch, at_steps
+from parrot_data.worlds.tabletop.env import ACTION_DIM
+from parrot_models.baselines.episodes import EpisodeBatch, at_steps
 from parrot_models.baselines.option_posterior import Segmentation
-from parrot_models.baselines.options import OptionModel
+from parrot_models.baselines.options_model import OptionModel
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
 

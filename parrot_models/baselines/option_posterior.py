@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from parrot_data.envs.tabletop import ACTION_DIM, PROPRIOCEPTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM
 
 LOG_STD_RANGE = (-5.0, 1.0)  # of a latent
 SMALLEST_STD = 1e-3  # of an input, before it is divided by: a value may never change

@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import Observation, TabletopEnv
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import collect_episode
-from parrot_data.scripted.collect import Collector, draw_random_task
+from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector, draw_random_task
 from parrot_models.baselines.option_posterior import Segmentation
-from parrot_models.baselines.options import OptionModel
+from parrot_models.baselines.options_model import OptionModel
+from parrot_models.judging.rollouts import NUM_OBJECTS, SelectAction, observed
 from parrot_models.networks.device import CPU
-from parrot_models.prior.rollouts import NUM_OBJECTS, SelectAction, observed
 
 ACTION_NOISE = 0.1  # of the demonstrations
 

@@ -9,18 +9,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
-from parrot_models.baselines.episode_batches import EpisodeBatches, augment_episodes
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.episodes import EpisodeBatches, augment_episodes
 from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.option_rollouts import random_options_policy, reproduction
-from parrot_models.baselines.options import OptionArchitecture, OptionModel
+from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
 from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
 from parrot_models.prior.augment import backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
-from parrot_models.prior.rollouts import FAMILIES, rollout_metrics
 
 NUM_INIT = 4096  # transitions that initialise the mean picture and the posterior's scales
 NUM_LOGGED = 256  # training episodes, for the curve

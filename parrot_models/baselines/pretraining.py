@@ -9,8 +9,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.progress import Progress
+from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import Schedule
 from parrot_models.prior.trained_folder import Trainable

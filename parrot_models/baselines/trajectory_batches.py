@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from parrot_data.errors import UserError
-from parrot_models.baselines.episode_batches import Rows, episode_starts
+from parrot_models.baselines.episodes import Rows, episode_starts
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.transitions import Batch
 

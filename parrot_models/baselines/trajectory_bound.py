@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from parrot_data.envs.motion import TRANSLATION_M
-from parrot_models.baselines.trajectory_vae import TrajectoryVAE, path_of
+from parrot_data.worlds.tabletop.motion import TRANSLATION_M
+from parrot_models.baselines.trajectories_model import TrajectoryVAE, path_of
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.transitions import Batch
 

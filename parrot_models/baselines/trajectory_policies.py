@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.envs.tabletop import ACTION_DIM, Observation
 from parrot_data.episodes.episode import Episode
-from parrot_models.baselines.trajectory_vae import TrajectoryVAE
-from parrot_models.prior.rollouts import SelectAction, observed
+from parrot_data.worlds.tabletop.env import ACTION_DIM, Observation
+from parrot_models.baselines.trajectories_model import TrajectoryVAE
+from parrot_models.judging.rollouts import SelectAction, observed
 
 
 def random_trajectories(model: TrajectoryVAE, generator: torch.Generator) -> SelectAction:

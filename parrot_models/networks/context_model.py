@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from parrot_data.envs.tabletop import PROPRIOCEPTION_DIM
+from parrot_data.worlds.tabletop.env import PROPRIOCEPTION_DIM
 from parrot_models.networks.context_encoder import make_context_encoder
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.mlp import mlp

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from parrot_data.envs.camera import PROJECTION, VIEW
+from parrot_data.worlds.tabletop.camera import PROJECTION, VIEW
 from parrot_models.networks.image_encoder import scale_planes
 from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps
 from parrot_models.networks.spatial_softmax import SpatialSoftmax

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from parrot_data.envs.tabletop import ACTION_DIM
 from parrot_data.errors import UserError
-from parrot_models.flows.flow_matching import FlowMatching
+from parrot_data.worlds.tabletop.env import ACTION_DIM
+from parrot_models.flows.matching import FlowMatching
 from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.flows.spline_flow import SplineFlow
+from parrot_models.flows.spline import SplineFlow
 from parrot_models.networks.context_model import ContextArchitecture
 
 Flow = RealNVP | SplineFlow | FlowMatching

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.sight import Encoding

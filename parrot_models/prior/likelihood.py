@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.history import curve_log

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parrot_models.flows.flow_matching import FlowMatching
+from parrot_models.flows.matching import FlowMatching
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.transitions import Batch

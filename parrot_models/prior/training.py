@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from parrot_data.progress import Progress
-from parrot_models.flows.flow_matching import FlowMatching
+from parrot_models.flows.matching import FlowMatching
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior

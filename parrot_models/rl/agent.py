@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from parrot_models.networks.device import noise_generator, on_host, to_device
-from parrot_models.rl.actor import Actor
 from parrot_models.rl.batch import Observation, one_row
 from parrot_models.rl.critic import Critic
+from parrot_models.rl.networks import Actor
 from parrot_models.rl.trunk import Trunk
 
 NUM_CRITICS = 2

@@ -10,11 +10,11 @@ import torch
 from gymnasium.spaces import Box
 from torch import nn
 
-from parrot_data.envs.tabletop import ACTION_DIM
+from parrot_data.worlds.tabletop.env import ACTION_DIM
+from parrot_models.methods.table import CONTEXT, Method
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.methods import CONTEXT, Method
 from parrot_models.rl.pretrained import Pretrained
 from parrot_models.rl.sac import SAC, actions_as_given
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_models.rl.batch import Batch, Observation
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 
 
 class DemoReplay:

@@ -13,7 +13,7 @@ from parrot_data.lockstep import Envs, Outcome
 from parrot_models.networks.device import on_host
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.demo_replay import DemoReplay
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.sac import SAC, Info
 from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.views import DirectView

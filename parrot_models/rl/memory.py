@@ -7,12 +7,12 @@ from typing import Any
 
 import gymnasium
 
+from parrot_models.methods.table import Method
 from parrot_models.rl.compose import critic_action_dim
 from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.methods import Method
 from parrot_models.rl.params import FinetuneParams
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 
 
 def make_memory(

@@ -14,7 +14,7 @@ from parrot_models.networks.device import adam, on_host, restore, set_learning_r
 from parrot_models.networks.precision import Precision, layers_in, products_in
 from parrot_models.rl.agent import Agent
 from parrot_models.rl.batch import Batch
-from parrot_models.rl.captured import CapturedUpdate
+from parrot_models.rl.cuda_graph import CapturedUpdate
 
 # Scalars () on the agent's device, overwritten by the next update: reading one waits for a GPU.
 Info = dict[str, Tensor]

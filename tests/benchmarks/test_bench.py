@@ -18,9 +18,9 @@ from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import QUICK, Setting, Values
 from cli.bench import _values
 from cli.main import app
-from parrot_data.envs.bullet import bullet
-from parrot_data.envs.scene import SUBSTEPS
 from parrot_data.errors import UserError
+from parrot_data.worlds.tabletop.bullet import bullet
+from parrot_data.worlds.tabletop.scene import SUBSTEPS
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "params.yaml"

@@ -138,7 +138,7 @@ def test_version_is_that_of_the_package() -> None:
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_section_of_the_committed_params_passes_its_model(name: str) -> None:
     places = {
-        "environment": "parrot_data.envs.params",
+        "environment": "parrot_data.worlds.tabletop.params",
         "keypoints": "parrot_models.prior.keypoint_training",
     }
     places |= {name: f"parrot_data.{name}" for name in ("generate", "filter", "shard")}

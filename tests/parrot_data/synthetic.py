@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
+from parrot_data.worlds.tabletop.params import EnvironmentParams
 
 FAMILIES = ("pick", "place")
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=25)

@@ -7,10 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from parrot_data.draw_library import CAPTION, COLUMNS, GAP, SIDE, draw_library
-from parrot_data.envs.containers import CONTAINERS
-from parrot_data.envs.drawer import DRAWERS
-from parrot_data.envs.objects import library
+from parrot_data.worlds.tabletop.containers import CONTAINERS
+from parrot_data.worlds.tabletop.drawer import DRAWERS
+from parrot_data.worlds.tabletop.library.draw_library import (
+    CAPTION,
+    COLUMNS,
+    GAP,
+    SIDE,
+    draw_library,
+)
+from parrot_data.worlds.tabletop.objects import library
 
 
 def test_every_object_and_container_has_a_cell(tmp_path: Path) -> None:

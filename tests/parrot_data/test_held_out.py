@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from parrot_data.envs.containers import CONTAINERS
-from parrot_data.envs.drawer import DRAWERS, drawer_names
-from parrot_data.envs.objects import library
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tasks import TASKS
 from parrot_data.generate import GenerateParams, generate
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.verify import verify
+from parrot_data.worlds.tabletop.containers import CONTAINERS
+from parrot_data.worlds.tabletop.drawer import DRAWERS, drawer_names
+from parrot_data.worlds.tabletop.objects import library
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.tasks import TASKS
 
 ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
 PARAMS = GenerateParams(

@@ -16,10 +16,10 @@ import pytest
 from gymnasium.spaces import Dict
 
 from parrot_data.env_processes import EnvProcesses
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import ACTION_DIM, make_task_env
 from parrot_data.errors import UserError
 from parrot_data.lockstep import OneEnv
+from parrot_data.worlds.tabletop.env import ACTION_DIM, make_task_env
+from parrot_data.worlds.tabletop.params import EnvironmentParams
 
 PARAMS = EnvironmentParams(image_size=16, proprioception=True, episode_steps=3)
 MAKE_ENV = partial(make_task_env, "pick-bar", PARAMS, render_mode=None)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from parrot_data.envs.objects import LIBRARY_FILE, library
 from parrot_data.errors import UserError
-from parrot_data.measure_objects import measure_objects
 from parrot_data.progress import silent
+from parrot_data.worlds.tabletop.library.measure_objects import measure_objects
+from parrot_data.worlds.tabletop.objects import LIBRARY_FILE, library
 
 
 def test_measuring_an_object_again_gives_the_committed_table(tmp_path: Path) -> None:

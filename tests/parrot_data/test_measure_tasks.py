@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from parrot_data.envs.tasks import TASKS
-from parrot_data.measure_tasks import measure_tasks, task_success_rate
 from parrot_data.progress import silent
+from parrot_data.worlds.tabletop.library.measure_tasks import measure_tasks, task_success_rate
+from parrot_data.worlds.tabletop.tasks import TASKS
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -14,8 +14,8 @@ import torch
 from gymnasium.spaces import Box, Dict
 from torch import Tensor
 
-from parrot_data.envs.tasks import named_task
-from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_data.worlds.tabletop.tasks import named_task
+from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.networks.mlp import mlp
 
 EPISODE_STEPS = 5

@@ -8,7 +8,8 @@ import torch
 from far_device import FAR, far_from_the_cpu
 
 from parrot_data.errors import UserError
-from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
+from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
+from parrot_models.methods.bc_sac import Clone
 from parrot_models.networks import device as devices
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.networks.keypoints import KeypointAutoencoder, KeypointEncoder
@@ -19,7 +20,6 @@ from parrot_models.prior.augment import augment
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import negative_log_likelihood
 from parrot_models.rl.batch import Batch
-from parrot_models.rl.cloned import Clone
 from parrot_models.rl.sac import SAC, actions_as_given
 
 

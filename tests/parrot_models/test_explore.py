@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_models.baselines.behavior_cloning import BehaviorCloning, CloneArchitecture
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
 from parrot_models.explore import ExploreParams, explore
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.behavioral_prior import BehavioralPrior

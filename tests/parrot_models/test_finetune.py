@@ -8,15 +8,20 @@ import pytest
 import rl_fakes as fakes
 from pydantic import ValidationError
 
-from parrot_data.envs import tasks
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tasks import Task
 from parrot_data.errors import UserError
+from parrot_data.worlds.tabletop import tasks
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.tasks import Task
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl import cloned, options, priors, run_folder, trajectories, vae_features
+from parrot_models.methods import bc_sac as cloned
+from parrot_models.methods import hirl as options
+from parrot_models.methods import parrot as priors
+from parrot_models.methods import runs as run_folder
+from parrot_models.methods import traj_rl as trajectories
+from parrot_models.methods import vae_features
+from parrot_models.methods.table import METHODS
 from parrot_models.rl.evaluation import EvaluateParams
-from parrot_models.rl.methods import METHODS
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
 DATA_MANIFEST = "d" * 64

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from parrot_models import parts as stage
-from parrot_models.rl.methods import METHODS
+from parrot_models.methods.table import METHODS
 
 BY_PART = {
     name: {m for m, method in METHODS.items() if method.part.name == name}
@@ -46,7 +46,7 @@ def test_other_weights_concern_the_methods_that_start_from_them(models, tmp_path
     ("code", "concerned"),
     [
         ("flows/coupling.py", ("prior", "spline", "matching")),
-        ("baselines/options.py", ("options",)),
+        ("baselines/options_model.py", ("options",)),
         ("baselines/keypoints.py", ("bc", "trajectories", "options")),
     ],
 )

@@ -11,20 +11,21 @@ import pytest
 import torch
 from small_shards import write_shards
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
-from parrot_models.baselines import beta_vae_training, cloning
-from parrot_models.baselines.behavior_cloning import BehaviorCloning
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_models.baselines import bc_training as cloning
+from parrot_models.baselines import vae_training as beta_vae_training
+from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.methods.bc_sac import CLONE
 from parrot_models.networks.device import CPU
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.keypoint_training import KeypointParams
-from parrot_models.rl.cloned import CLONE
 from parrot_models.rl.part_folder import part_sha256
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)

@@ -13,12 +13,12 @@ import pytest
 import torch
 from small_shards import write_shards
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
 from parrot_data.stores.publish import sha256_file
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models import train_prior as stage
 from parrot_models.prior import keypoint_training, trained_folder, training
 from parrot_models.prior.batches import TransitionBatches

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from parrot_data.errors import UserError
-from parrot_models.baselines.behavior_cloning import (
+from parrot_models.baselines.bc_model import (
     WEIGHTS,
     BehaviorCloning,
     CloneArchitecture,

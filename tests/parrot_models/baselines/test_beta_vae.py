@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from parrot_data.errors import UserError
-from parrot_models.baselines.beta_vae import (
+from parrot_models.baselines.vae_model import (
     PIXEL_STD,
     WEIGHTS,
     BetaVAE,

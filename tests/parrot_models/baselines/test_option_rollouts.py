@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from parrot_data.envs.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines import option_rollouts
 from parrot_models.baselines.option_posterior import Segmentation
 from parrot_models.baselines.option_rollouts import random_options_policy, reproduction

@@ -9,7 +9,7 @@ import torch
 
 from parrot_data.errors import UserError
 from parrot_models.baselines.option_posterior import Segmentation
-from parrot_models.baselines.options import WEIGHTS, OptionArchitecture, OptionModel
+from parrot_models.baselines.options_model import WEIGHTS, OptionArchitecture, OptionModel
 
 NUM_EPISODES, NUM_STEPS, LATENT_DIM = 16, 12, 3
 ARCHITECTURE = OptionArchitecture(

@@ -9,14 +9,14 @@ import pytest
 import torch
 from small_shards import write_shards
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models.baselines import options_training
-from parrot_models.baselines.episode_batches import EpisodeBatches, augment_episodes
+from parrot_models.baselines.episodes import EpisodeBatches, augment_episodes
 from parrot_models.baselines.option_bound import bound_parts, option_loss
-from parrot_models.baselines.options import OptionModel
+from parrot_models.baselines.options_model import OptionModel
 from parrot_models.baselines.options_training import OptionParams, make_options
 from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.prior import keypoint_training

@@ -11,8 +11,8 @@ from small_shards import write_shards
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
+from parrot_models.baselines.trajectories_model import path_of
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
-from parrot_models.baselines.trajectory_vae import path_of
 from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import TransitionBatches, step_generator
 from parrot_models.prior.transitions import Batch

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from small_shards import write_shards
 
-from parrot_data.envs.params import EnvironmentParams
 from parrot_data.episodes.episode import Episode
 from parrot_data.progress import Progress, silent
-from parrot_data.scripted.collect import Collector
-from parrot_models.baselines import trajectory_training
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_models.baselines import trajectories_training as trajectory_training
 from parrot_models.baselines.demonstrations import reproduced_rate
+from parrot_models.baselines.trajectories_model import TrajectoryVAE
+from parrot_models.baselines.trajectories_training import TrajectoryParams, fit_model, make_model
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.baselines.trajectory_bound import error_metrics
-from parrot_models.baselines.trajectory_training import TrajectoryParams, fit_model, make_model
-from parrot_models.baselines.trajectory_vae import TrajectoryVAE
+from parrot_models.judging.rollouts import SelectAction
 from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.keypoint_training import KeypointParams
-from parrot_models.prior.rollouts import SelectAction
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 5

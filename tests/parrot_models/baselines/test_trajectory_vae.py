@@ -11,14 +11,14 @@ from torch.distributions import Normal, kl_divergence
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
-from parrot_models.baselines.trajectory_bound import bound_of
-from parrot_models.baselines.trajectory_policies import act_out, encoded, random_trajectories
-from parrot_models.baselines.trajectory_vae import (
+from parrot_models.baselines.trajectories_model import (
     WEIGHTS,
     TrajectoryArchitecture,
     TrajectoryVAE,
     path_of,
 )
+from parrot_models.baselines.trajectory_bound import bound_of
+from parrot_models.baselines.trajectory_policies import act_out, encoded, random_trajectories
 
 STEPS, NUM_CHUNKS = 3, 2
 ARCHITECTURE = TrajectoryArchitecture(

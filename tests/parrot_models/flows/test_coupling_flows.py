@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from parrot_models.flows.coupling import AffineCoupling
 from parrot_models.flows.coupling_flow import CouplingFlow
 from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.flows.spline_flow import SplineFlow
+from parrot_models.flows.spline import SplineFlow
 
 CONTEXT_DIM = 5
 SHAPES = [(7, 4, [16, 16]), (8, 5, [16]), (3, 2, [8, 8, 8]), (2, 3, [16, 16])]

@@ -10,7 +10,7 @@ from test_coupling_flows import NOISE, two_modes
 from torch import Tensor, nn
 from zuko.transforms import FreeFormJacobianTransform
 
-from parrot_models.flows.flow_matching import FlowMatching
+from parrot_models.flows.matching import FlowMatching
 
 CONTEXT_DIM = 5
 

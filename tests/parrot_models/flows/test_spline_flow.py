@@ -17,8 +17,8 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
+from parrot_models.flows.spline import SplineFlow
 from parrot_models.flows.spline_coupling import SplineCoupling
-from parrot_models.flows.spline_flow import SplineFlow
 
 
 def elementwise_of_zuko(coupling: SplineCoupling, term: Tensor, kept: Tensor) -> Any:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from parrot_data.envs.params import EnvironmentParams
-from parrot_data.envs.tabletop import TabletopEnv
-from parrot_data.envs.tasks import Task
+from parrot_data.worlds.tabletop.env import TabletopEnv
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.tasks import Task
 from parrot_models.networks.foveal_encoder import FovealEncoder, with_chroma
 
 PARAMS = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from parrot_models.rl.actor import Actor, tanh_log_det
 from parrot_models.rl.critic import Critic
+from parrot_models.rl.networks import Actor, tanh_log_det
 from parrot_models.rl.trunk import Trunk
 
 

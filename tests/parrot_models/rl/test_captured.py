@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 import torch
 
-from parrot_models.rl import captured
+from parrot_models.rl import cuda_graph as captured
 from parrot_models.rl.batch import Batch
 
 

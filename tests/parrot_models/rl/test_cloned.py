@@ -5,12 +5,12 @@ import pytest
 import torch
 from rl_fakes import BESIDE, FakeClone, PointEnv
 
+from parrot_models.methods.bc_sac import Clone
+from parrot_models.methods.table import METHODS
 from parrot_models.networks.device import CPU
 from parrot_models.rl.agent_params import AgentParams
-from parrot_models.rl.cloned import Clone
 from parrot_models.rl.compose import make_agent
 from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.methods import METHODS
 
 PARAMS = AgentParams(
     observe="image", encoder="fast", encoder_dim=8, latent_bound=2.0, decision_steps=5,

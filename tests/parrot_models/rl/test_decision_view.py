@@ -13,9 +13,9 @@ from rl_fakes import (
     pad,
 )
 
+from parrot_models.methods.hirl import OptionView, SeenOptions
+from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
 from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.options import OptionView, SeenOptions
-from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
 
 
 def observations(*places):

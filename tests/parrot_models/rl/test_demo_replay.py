@@ -5,7 +5,7 @@ import pytest
 from gymnasium.spaces import Box, Dict
 
 from parrot_models.rl.demo_replay import DemoReplay
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 
 SPACE = Dict({"number": Box(-np.inf, np.inf, (1,), np.float32)})
 STEPS, NUM_KEPT = 4, 3

@@ -7,10 +7,10 @@ import pytest
 from rl_fakes import BESIDE, EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
 
 from parrot_data.lockstep import OneEnv
+from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
 from parrot_models.rl.learner import Learner
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.schedule import Schedule
-from parrot_models.rl.trajectories import SeenTrajectories, TrajectoryView
 from parrot_models.rl.views import DirectView, GuidedView
 
 SAID = 0.25  # by the agent, in every dimension

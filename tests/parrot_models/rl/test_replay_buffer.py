@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict
 
-from parrot_models.rl.replay_buffer import ReplayBuffer
+from parrot_models.rl.replay import ReplayBuffer
 
 SPACE = Dict(
     {"image": Box(0, 255, (2, 2, 3), np.uint8), "place": Box(-np.inf, np.inf, (2,), np.float32)}

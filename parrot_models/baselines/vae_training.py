@@ -1,0 +1,142 @@
+"""How a beta-VAE learns pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from parrot_data.progress import Progress
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.baselines.beta_vae_judging import sight_metrics
+from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.vae_model import (
+    BetaVAE,
+    VAEArchitecture,
+    evidence_bound,
+)
+from parrot_models.networks.device import CPU
+from parrot_models.networks.precision import layers_in
+from parrot_models.prior.augment import augment
+from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.fitting import fit
+from parrot_models.prior.history import curve_log
+
+NUM_INIT = 4096  # transitions that make the mean picture
+NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics
+FIT_STREAM, INIT_STREAM, LOG_STREAM = 5, 6, 7  # those of the other trainings are 0 to 4
+
+
+class BetaVAEParams(PretrainingParams):
+    """`pretrain.vae` of params.yaml.
+
+    Attributes:
+        latent_dim, width, hidden: see `VAEArchitecture`.
+        beta: weight of the KL against the log-likelihood, both in nats.
+        foreground_weight: precision of the pixels of objects, against 1.
+        probe_seed, probe_scenes: of the linear probe, scenes a task.
+    """
+
+    latent_dim: int = Field(ge=1)
+    width: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    beta: float = Field(ge=0)
+    foreground_weight: float = Field(ge=1)
+    probe_seed: int = Field(ge=0)
+    probe_scenes: int = Field(ge=5)
+
+
+def make_vae(params: BetaVAEParams, environment: EnvironmentParams) -> BetaVAE:
+    """The VAE that these params ask for, with freshly drawn weights."""
+    size = environment.image_size
+    return BetaVAE(VAEArchitecture(size, params.latent_dim, params.width, params.hidden))
+
+
+def fit_vae(
+    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, work: Path, progress: Progress
+) -> None:
+    """Maximise E log p(picture | z) - beta KL; both go to `work / history.csv`."""
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae.init_from_data(batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM)).images)
+    log = _bound_log(params, vae, batches, work / "history.csv")
+
+    def loss_at(step: int) -> Tensor:
+        rng = step_generator(params.seed, step, FIT_STREAM)
+        batch = batches.sample(params.batch_size, rng)
+        images = augment(batch, rng).images if params.augment else batch.images
+        noise = _noise(rng, len(images), vae)
+        with layers_in(params.precision, CPU):
+            bound = evidence_bound(vae, images, noise, params.foreground_weight)
+        loss = (params.beta * bound.kl - bound.log_likelihood).mean()
+        return loss / vae.mean_picture.numel()
+
+    def after_step(step: int, loss: float) -> None:
+        progress(step + 1, params.steps, f"beta-VAE, loss {loss:.3f} nats a value")
+        if params.is_logged(step + 1):
+            log(step + 1)
+
+    weights = list(vae.parameters())
+    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step)
+
+
+def judge_vae(
+    params: BetaVAEParams,
+    vae: BetaVAE,
+    batches: TransitionBatches,
+    environment: EnvironmentParams,
+    work: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The bound on held-out pictures, and how well the VAE sees; see `sight_metrics`."""
+    held_out = next(batches.held_out(NUM_LOGGED)).images
+    log_likelihood, kl = _mean_bound(params, vae, held_out, "fp32")
+    seen = sight_metrics(
+        vae, held_out, environment, params.probe_seed, params.probe_scenes, work, progress
+    )
+    return {"elbo": log_likelihood - kl, "log_likelihood": log_likelihood, "kl": kl, **seen}
+
+
+@torch.inference_mode()
+def _mean_bound(
+    params: BetaVAEParams, vae: BetaVAE, images: Tensor, precision: str
+) -> tuple[float, float]:
+    """Mean log-likelihood at one z a picture, always the same noise, and mean KL; nats."""
+    noise = _noise(step_generator(params.seed, 0, LOG_STREAM), len(images), vae)
+    with layers_in(precision, CPU):
+        bound = evidence_bound(vae, images, noise, params.foreground_weight)
+    return float(bound.log_likelihood.mean()), float(bound.kl.mean())
+
+
+def _bound_log(
+    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, path: Path
+) -> Callable[[int], None]:
+    """Log both parts of the bound on training and held-out pictures; see `curve_log`."""
+    train = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM)).images
+    held_out = next(batches.held_out(NUM_LOGGED)).images
+    parts = ("log_likelihood", "kl")
+    columns = [f"{name}_{part}" for name in ("train", "validation") for part in parts]
+
+    def measure() -> Sequence[float]:
+        seen = (train, held_out)
+        return [part for images in seen for part in _mean_bound(params, vae, images, "fp32")]
+
+    return curve_log(path, columns, measure)
+
+
+def _noise(rng: np.random.Generator, count: int, vae: BetaVAE) -> Tensor:
+    shape = (count, vae.architecture.latent_dim)
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+BETA_VAE = Pretraining(
+    make=make_vae,
+    fit=fit_vae,
+    judge=judge_vae,
+    card="A beta-VAE of pictures of a tabletop (Higgins et al., ICLR 2017), weighted towards "
+    "coloured objects.\nIts posterior mean is what an agent sees in place of pixels.",
+)

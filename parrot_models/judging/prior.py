@@ -1,0 +1,89 @@
+"""Everything a trained prior is judged by, as one table of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from parrot_data.progress import Progress
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.flows.matching import FlowMatching
+from parrot_models.judging.probe import encoded, probe_errors_cm
+from parrot_models.judging.rollouts import random_policy, rollout_metrics, sampling_policy
+from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.likelihood import log_prob_per_dim
+from parrot_models.prior.matching import distillation_metrics
+from parrot_models.prior.transitions import Batch
+
+EVALUATION_BATCH = 1024
+NUM_DISTILLED = 4  # batches that the errors of a matched flow are measured on
+
+
+def validate(
+    prior: BehavioralPrior,
+    batches: TransitionBatches,
+    environment: EnvironmentParams,
+    seed: int,
+    num_episodes: int,
+    num_scenes: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Likelihood and invertibility on held-out episodes, rollouts and probes in unseen scenes.
+
+    Args:
+        prior: frozen.
+        batches: the data it was trained on, and held-out episodes.
+        environment: the world of rollouts and probes.
+        seed: of rollouts and probes.
+        num_episodes: rollouts a family and policy.
+        num_scenes: scenes a probe.
+        progress: told of every part.
+    """
+    held_out = list(batches.held_out(EVALUATION_BATCH))
+    progress(1, 4, "likelihood of held-out episodes")
+    metrics: dict[str, Any] = {
+        "log_prob_per_dim": log_prob_per_dim(prior, held_out, "fp32"),
+        "inverse_error": inverse_error(prior, held_out[0]),
+    }
+    if isinstance(prior.flow, FlowMatching):
+        metrics |= distillation_metrics(prior, held_out[:NUM_DISTILLED], seed)
+    generator = torch.Generator(prior.device)
+    policies = {
+        "rollout": lambda: sampling_policy(prior, generator.manual_seed(seed)),
+        "random": lambda: random_policy(np.random.default_rng(seed)),
+    }
+    metrics |= rollout_metrics(
+        environment, policies, seed, num_episodes,
+        lambda number, family: progress(1 + number, 4, f"rollouts, {family}"),
+    )  # fmt: skip
+    progress(4, 4, "linear probes")
+    metrics["probe_error_cm"] = _probe_errors(prior, environment, seed, num_scenes)
+    return metrics
+
+
+@torch.inference_mode()
+def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
+    """Largest |f(f^-1(a; s); s) - a| over a batch: what is left of invertibility.
+
+    Of couplings only float32 takes from it; a matched flow's f is the one step that acts.
+    """
+    batch = batch.to(prior.device)
+    context = prior.context(batch.images, batch.proprioception)
+    z, _ = prior.flow.inverse(batch.actions, context)
+    return float((prior.decode(z, context) - batch.actions).abs().max())
+
+
+def _probe_errors(
+    prior: BehavioralPrior, environment: EnvironmentParams, seed: int, num_scenes: int
+) -> dict[str, float]:
+    """Mean error over tasks from what agents see, its two parts, pixels and nothing."""
+    device = prior.device
+    encoders = {
+        "agent_features": encoded(lambda i, p: prior.encode(i, p).features, device),
+        "keypoints": encoded(lambda i, _p: prior.keypoints(i), device),
+        "flow_features": encoded(prior.own_features, device),
+    }
+    return probe_errors_cm(environment, encoders, seed, num_scenes)

@@ -1,0 +1,95 @@
+"""HIRL: an agent that chooses options discovered in the demonstrations (PARROT, section 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.baselines.options_model import OptionModel
+from parrot_models.methods.part import Part
+from parrot_models.networks.keypoints import KeypointEncoder
+from parrot_models.networks.precision import Precision
+from parrot_models.rl.batch import Observation
+from parrot_models.rl.decision_view import DecisionView
+from parrot_models.rl.pretrained import Latents
+from parrot_models.rl.seen_context import ContextSeen
+from parrot_models.rl.views import Observe
+
+
+class Options(Latents, Protocol):
+    """What this room needs of options: policies that are told z and say when they end."""
+
+    def act(self, z: Tensor, context: Tensor) -> Tensor:
+        """Actions (B, 7) of options z (B, latent_dim) in context (B, C)."""
+
+    def ends(self, z: Tensor, context: Tensor) -> Tensor:
+        """Probability (B,) that option z ends here."""
+
+
+class OptionView(DecisionView):
+    """A decision is an option, carried out closed loop until it ends (Sutton et al., 1999).
+
+    An option ends at the median of its length: where the chance that it has not ended yet,
+    prod_t (1 - p_t), falls below a half. So the same weights always act the same, and an option
+    that ends with a small chance in every step still ends.
+
+    Args:
+        model: the options.
+        env, latent_bound, observe, most_steps: see `DecisionView`.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        model: Options,
+        latent_bound: float,
+        observe: Observe,
+        most_steps: int,
+    ) -> None:
+        self._model = model
+        super().__init__(env, model, latent_bound, observe, most_steps)
+
+    def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
+        """See `DecisionView`."""
+        self._chance_to_go_on = np.ones(len(observations["image"]))
+        return super().begin(observations)
+
+    def _decide(self, _z: Tensor, is_due: NDArray[np.bool_]) -> None:
+        self._chance_to_go_on[is_due] = 1.0
+
+    def _act(self, z: Tensor) -> Tensor:
+        return self._model.act(z, self._encoding.context)
+
+    def _ends(self, z: Tensor) -> NDArray[np.bool_]:
+        ends = self._model.ends(z, self._encoding.context)
+        self._chance_to_go_on = self._chance_to_go_on * (1.0 - ends.double().cpu().numpy())
+        ended: NDArray[np.bool_] = self._chance_to_go_on < 0.5
+        return ended
+
+
+class SeenOptions(ContextSeen):
+    """The options, whose low-level policy's context and keypoints are what an agent sees."""
+
+    def __init__(
+        self, model: OptionModel, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
+        super().__init__(model, keypoints, precision)
+        self.latent_dim, self.act, self.ends = model.latent_dim, model.act, model.ends
+
+
+def _load(folder: Path, device: torch.device, precision: Precision) -> SeenOptions:
+    keypoints = load_keypoints(folder, "options").to(device)
+    return SeenOptions(OptionModel.load(folder).to(device), keypoints, precision)
+
+
+OPTIONS = Part(
+    "options", "parrot pretrain --method options", _load,
+    code=("baselines/keypoints.py", "baselines/options_model.py", "baselines/option_posterior.py"),
+)  # fmt: skip

@@ -1,0 +1,89 @@
+"""TrajRL: an agent that chooses whole trajectories, or chunks of them (PARROT, section 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from parrot_models.baselines.keypoints import load_keypoints
+from parrot_models.baselines.trajectories_model import TrajectoryVAE
+from parrot_models.methods.part import Part
+from parrot_models.networks.keypoints import KeypointEncoder
+from parrot_models.networks.precision import Precision
+from parrot_models.rl.decision_view import DecisionView
+from parrot_models.rl.pretrained import Latents
+from parrot_models.rl.seen_context import ContextSeen
+from parrot_models.rl.views import Observe
+
+
+class Trajectories(Latents, Protocol):
+    """What this room needs of a model of whole trajectories."""
+
+    num_steps: int
+
+    def decode(self, z: Tensor, context: Tensor) -> Tensor:
+        """Actions (B, num_steps, 7) of z (B, latent_dim) and the first context (B, C)."""
+
+
+class TrajectoryView(DecisionView):
+    """A decision is a trajectory, executed open loop (Ghadirzadeh et al., 2017, section III).
+
+    With trajectories as long as an episode it is one decision an episode, a contextual bandit. Of
+    longer ones than `most_steps` only the beginning is executed before another is decided.
+
+    Args:
+        model: decodes z, given the observation that the decision is taken on.
+        env, latent_bound, observe, most_steps: see `DecisionView`.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        model: Trajectories,
+        latent_bound: float,
+        observe: Observe,
+        most_steps: int,
+    ) -> None:
+        self._decode = model.decode
+        self.fewest_steps = min(most_steps, model.num_steps)
+        super().__init__(env, model, latent_bound, observe, self.fewest_steps)
+
+    def _decide(self, z: Tensor, is_due: NDArray[np.bool_]) -> None:
+        new = self._decode(z, self._encoding.context)
+        if is_due.all():
+            self._plans = new
+        else:
+            here = torch.from_numpy(is_due).to(new.device)
+            self._plans = torch.where(here[:, None, None], new, self._plans)
+
+    def _act(self, _z: Tensor) -> Tensor:
+        step = torch.from_numpy(self._num_steps).to(self._plans.device)
+        return self._plans[torch.arange(len(step), device=step.device), step]
+
+
+class SeenTrajectories(ContextSeen):
+    """The model of trajectories, whose context and keypoints are what an agent sees."""
+
+    def __init__(
+        self, model: TrajectoryVAE, keypoints: KeypointEncoder, precision: Precision
+    ) -> None:
+        super().__init__(model, keypoints, precision)
+        self.latent_dim, self.num_steps = model.latent_dim, model.num_steps
+        self.decode = model.decode
+
+
+def _load(folder: Path, device: torch.device, precision: Precision) -> SeenTrajectories:
+    keypoints = load_keypoints(folder, "trajectories").to(device)
+    return SeenTrajectories(TrajectoryVAE.load(folder).to(device), keypoints, precision)
+
+
+TRAJECTORIES = Part(
+    "trajectories", "parrot pretrain --method trajectories", _load,
+    code=("baselines/keypoints.py", "baselines/trajectories_model.py"),
+)  # fmt: skip

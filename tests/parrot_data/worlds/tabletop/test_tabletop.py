@@ -1,0 +1,195 @@
+"""Laws of the environment: purity, symmetry, gymnasium's contract, honest rewards."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
+
+import parrot_data
+from parrot_data.errors import UserError
+from parrot_data.worlds.tabletop.env import TabletopEnv, make_task_env
+from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.scripts.collect import draw_random_task
+from parrot_data.worlds.tabletop.tasks import TASKS, Task, gymnasium_id
+
+PARAMS = EnvironmentParams(image_size=48, proprioception=True, episode_steps=25)
+MakeEnv = Callable[..., TabletopEnv]
+
+
+@pytest.fixture
+def make_env() -> Iterator[MakeEnv]:
+    """Environments of random training scenes of one family, closed when the test ends."""
+    made: list[TabletopEnv] = []
+
+    def make(family: str, num_objects: int = 2, params: EnvironmentParams = PARAMS) -> TabletopEnv:
+        counts = [num_objects, num_objects]
+        env = TabletopEnv(
+            params, lambda rng: draw_random_task(rng, {family: 1.0}, counts, "train"), "rgb_array"
+        )
+        made.append(env)
+        return env
+
+    yield make
+    for env in made:
+        env.close()
+
+
+def trace(env: TabletopEnv, index: int, num_steps: int = 8) -> bytes:
+    """All an episode shows under fixed random actions."""
+    rng = np.random.default_rng(index)
+    observation, _ = env.reset(seed=3, options={"episode_index": index})
+    seen = [observation["image"].tobytes(), observation["proprioception"].tobytes()]
+    for _ in range(num_steps):
+        observation, reward, *_ = env.step(rng.uniform(-1, 1, 7).astype(np.float32))
+        seen += [observation["image"].tobytes(), observation["proprioception"].tobytes()]
+        seen += [env.object_positions().tobytes(), bytes([int(reward)])]
+    return b"".join(seen)
+
+
+@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
+def test_an_episode_depends_on_nothing_but_seed_and_index(make_env: MakeEnv, family: str) -> None:
+    env, fresh = make_env(family), make_env(family)
+    first = {index: trace(env, index) for index in range(12)}
+    assert len(set(first.values())) == len(first)
+    order = list(first)
+    random.Random(0).shuffle(order)
+    assert all(trace(env, index) == first[index] for index in order)
+    assert trace(fresh, 7) == first[7]
+
+
+def test_reset_counts_episodes_from_the_last_seed(make_env: MakeEnv) -> None:
+    env = make_env("pick")
+    env.reset(seed=3)
+    env.reset()
+    counted = env.object_positions()
+    env.reset(seed=3, options={"episode_index": 1})
+    np.testing.assert_array_equal(counted, env.object_positions())
+
+
+def test_the_arm_is_symmetric_about_its_middle_plane(make_env: MakeEnv) -> None:
+    """What the prior's augmentation rests on: mirrored actions end in the mirrored pose."""
+    mirrored_action = np.array([1, -1, 1, -1, 1, -1, 1], np.float32)
+    mirrored_pose = np.array([1, -1, 1, -1, 1, -1, 1, 1], np.float32)
+    env, rng = make_env("pick", 1), np.random.default_rng(0)
+    actions = rng.uniform(-0.4, 0.4, (5, 7)).astype(np.float32)
+    actions[:, 2] = 0.4  # up and away from the object, which is not symmetric
+    poses = []
+    for sign in (np.ones(7, np.float32), mirrored_action):
+        env.reset(seed=0)
+        for action in actions:
+            observation, *_ = env.step(sign * action)
+        poses.append(observation["proprioception"])
+    np.testing.assert_allclose(poses[1], poses[0] * mirrored_pose, atol=2e-3)
+
+
+# A hand pressed on a drawer's knob shoves it open now and then.
+@pytest.mark.parametrize(("family", "most"), [("pick", 2), ("place", 2), ("drawer", 5)])
+def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str, most: int) -> None:
+    env, rng = make_env(family), np.random.default_rng(0)
+    num_successes = 0
+    for index in range(100):
+        env.reset(seed=1, options={"episode_index": index})
+        for _ in range(25):
+            _, reward, *_ = env.step(rng.uniform(-1, 1, 7).astype(np.float32))
+        num_successes += int(reward)
+    assert num_successes <= most
+
+
+@pytest.mark.parametrize("proprioception", [False, True])
+def test_both_environment_checkers_pass(proprioception: bool) -> None:
+    env = gymnasium.make("parrot/Pick-v0", proprioception=proprioception, render_mode="rgb_array")
+    with warnings.catch_warnings():
+        # The checkers recommend symmetric or unbounded spaces and larger images; neither is wrong.
+        warnings.simplefilter("ignore")
+        check_env(env.unwrapped, skip_render_check=False)
+        check_env_of_sb3(env.unwrapped)
+    env.close()
+
+
+def test_registered_ids_and_pictures_of_any_size() -> None:
+    assert parrot_data.__doc__
+    tasks = {gymnasium_id(name): name for name in TASKS}
+    assert {"parrot/PickBaseballCap-v0", "parrot/PlaceChairOnCheckerboardTable-v0"} <= set(tasks)
+    for name in ("parrot/Pick-v0", "parrot/Place-v0", "parrot/Drawer-v0", *tasks):
+        env = gymnasium.make(name, render_mode="rgb_array").unwrapped
+        assert isinstance(env, TabletopEnv)
+        env.render_size = 100
+        env.reset(seed=0)
+        assert env.task.name == tasks.get(name, env.task.name)
+        picture = env.render()
+        assert picture is not None
+        assert picture.shape == (100, 100, 3)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+        env.close()
+
+
+def test_truncated_after_the_steps_asked_for_and_never_terminated(make_env: MakeEnv) -> None:
+    env = make_env("pick")
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(7, np.float32))[2:4] for _ in range(25)]
+    assert ends == [(False, False)] * 24 + [(False, True)]
+
+
+def test_the_image_alone_is_observed_where_asked(make_env: MakeEnv) -> None:
+    params = EnvironmentParams(image_size=32, proprioception=False, episode_steps=5)
+    observation, _ = make_env("pick", params=params).reset(seed=0)
+    assert set(observation) == {"image"}
+    assert observation["image"].shape == (32, 32, 3)
+
+
+def test_an_object_held_over_the_container_is_not_placed(make_env: MakeEnv) -> None:
+    """Stricter than the authors' environment: the gripper must have let go."""
+    import pybullet
+
+    env = make_env("place")
+    env.reset(seed=0)
+    target, client = env.task.target, env.scene.client
+    center = env.layout.container_position
+    assert center is not None
+
+    def put(height: float) -> dict[str, object]:
+        pybullet.resetBasePositionAndOrientation(
+            env.scene.objects[target], (*center, height), (0, 0, 0, 1), physicsClientId=client
+        )
+        for _ in range(12):
+            *_, info = env.step(np.zeros(7, np.float32))
+        return info
+
+    assert put(0.05)["is_success"]
+    pybullet.setGravity(0, 0, 0, physicsClientId=client)  # as if it were held there
+    assert not put(0.12)["is_success"]
+
+
+def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: MakeEnv) -> None:
+    env, rng = make_env("place"), np.random.default_rng(0)
+    scene, seen = env.scene, set()
+    for index in range(3):
+        env.reset(seed=0, options={"episode_index": index})
+        for _ in range(5):
+            scene.gripper(), scene.object_position(env.task.target)
+            env.step(rng.uniform(-1, 1, 7).astype(np.float32))
+            assert scene.tool_pose() == scene.arm.tool_pose()
+            assert scene.gripper()[:3] == scene.arm.tool_pose()[0]
+            assert scene.gripper()[7] == scene.arm.opening()
+            seen.add((scene.tool_pose(), scene.object_position(env.task.target)))
+    assert len(seen) == 15
+
+
+def test_an_unknown_task_is_named_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"'juggle'.*pick-bar"):
+        make_task_env("juggle", PARAMS)
+
+
+def test_too_many_objects_are_refused_with_a_sentence() -> None:
+    crowd = Task("crowd", "pick", tuple(TASKS["pick-bar"].objects * 6), "")
+    env = TabletopEnv(PARAMS, lambda _rng: crowd)
+    with pytest.raises(UserError, match=r"crowd.*no room for 12 objects"):
+        env.reset(seed=0)
+    env.close()
