@@ -1,84 +1,136 @@
-"""Living an episode: an environment and a policy make a record."""
+"""The one loop that rolls a policy out in an environment, and the record of what came of it.
+
+What an environment may tell beside gymnasium's own: `info["is_success"]` (every step: whether the
+task is achieved now), `info["failure"]` (why not, read at the end), `info["facts"]` (of the reset:
+JSON values about the scene) and `info["privileged"]` (arrays that no policy may see, at reset and
+at every step). Only the first is needed, and only where success is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.episodes.episode import Episode
-from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
-from parrot_data.worlds.tabletop.success import is_over_container
+from parrot_data.errors import UserError
+from parrot_data.streams import seed_sequence
 
-# Gives the action (7,) to execute, from the observation.
+Observation = Mapping[str, NDArray[Any]]
+# Gives the action (A,) to execute, from the observation.
 SelectAction = Callable[[Observation], NDArray[np.float32]]
-# Called once the episode is laid out, so that a scripted policy can look at its scene.
-MakePolicy = Callable[[TabletopEnv, np.random.Generator], SelectAction]
+# Makes an episode's policy once the environment is reset, so that a script can look at the scene.
+BeginPolicy = Callable[[gymnasium.Env[Any, Any]], SelectAction]
+OnStep = Callable[[gymnasium.Env[Any, Any]], None]
 
 
-def collect_episode(
-    env: TabletopEnv, make_policy: MakePolicy, seed: int, index: int, rng: np.random.Generator
-) -> Episode:
-    """Live episode `index` under `seed` from reset to truncation.
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """What happened from a reset to the end of an episode of T steps.
+
+    Attributes:
+        observations: T + 1.
+        actions: T, as the policy gave them.
+        rewards: T.
+        infos: T + 1, the reset's first.
+        terminated: whether the environment ended it, rather than a limit of steps.
+    """
+
+    observations: Sequence[Observation]
+    actions: Sequence[NDArray[np.float32]]
+    rewards: Sequence[float]
+    infos: Sequence[dict[str, Any]]
+    terminated: bool
+
+    @property
+    def success(self) -> bool:
+        """Whether the task was achieved after the last step.
+
+        Raises:
+            UserError: the environment does not say.
+        """
+        last = self.infos[-1]
+        if "is_success" not in last:
+            raise UserError(
+                "the environment does not say whether a task is achieved: let its info hold "
+                '"is_success", or say in params how success is found'
+            )
+        return bool(last["is_success"])
+
+    @property
+    def episode_return(self) -> float:
+        """Undiscounted sum of the rewards."""
+        return float(sum(self.rewards))
+
+
+def episode_seed(seed: int, index: int) -> int:
+    """The seed that an environment is reset with for episode `index` of a seed: 32 bits.
+
+    No more bits, because some simulators take no more: of n episodes of a seed, n^2 / 2^33 pairs
+    are of the same scene (one in three runs of 50,000).
+    """
+    return int(seed_sequence(seed, "scene", index).generate_state(1)[0])
+
+
+def roll_out(
+    env: gymnasium.Env[Any, Any],
+    begin: BeginPolicy,
+    seed: int,
+    on_step: OnStep | None = None,
+) -> Rollout:
+    """Reset an environment and act in it until the episode terminates or is truncated.
 
     Args:
-        env: any of the tabletop environments.
-        make_policy: makes the episode's policy from the environment as reset and from `rng`.
-        seed: seed of the run.
-        index: place of the episode in the run.
-        rng: the policy's source of chance, itself a function of seed and index.
-
-    Returns:
-        The record, with the reason of a failure.
+        env: any; it must end its episodes (`TimeLimit`).
+        begin: makes the policy once the environment is reset.
+        seed: that the environment is reset with, see `episode_seed`.
+        on_step: called after the reset and after every step, to render, say.
     """
-    observation, _ = env.reset(seed=seed, options={"episode_index": index})
-    select_action = make_policy(env, rng)
-    images, proprioception = [observation["image"]], [env.proprioception()]
-    positions, actions, infos = [env.object_positions()], [], []
-    truncated = False
-    while not truncated:
-        actions.append(select_action(observation))
-        observation, _, _, truncated, info = env.step(actions[-1])
-        images.append(observation["image"])
-        proprioception.append(env.proprioception())
-        positions.append(env.object_positions())
+    observation, info = env.reset(seed=seed)
+    select_action = begin(env)
+    observations, infos = [observation], [info]
+    actions: list[NDArray[np.float32]] = []
+    rewards: list[float] = []
+    terminated = truncated = False
+    while not (terminated or truncated):
+        if on_step is not None:
+            on_step(env)
+        action = select_action(observation)
+        observation, reward, terminated, truncated, info = env.step(action)
+        observations.append(observation)
+        actions.append(action)
+        rewards.append(float(reward))
         infos.append(info)
+    if on_step is not None:
+        on_step(env)
+    return Rollout(observations, actions, rewards, infos, bool(terminated))
+
+
+def episode_of(rollout: Rollout, index: int, task: str) -> Episode:
+    """The record of a rollout as episode `index` of its run.
+
+    Raises:
+        UserError: the environment does not say whether the task was achieved.
+    """
+    first, last = rollout.infos[0], rollout.infos[-1]
+    privileged = [info.get("privileged", {}) for info in rollout.infos]
     return Episode(
         index=index,
-        task=env.task.family,
-        objects=env.task.objects,
-        container=env.task.container,
-        success=bool(infos[-1]["is_success"]),
-        failure=_failure(env, infos),
-        images=np.stack(images),
-        proprioception=np.stack(proprioception),
-        actions=np.stack(actions),
-        rewards=np.array([info["is_success"] for info in infos], dtype=np.float32),
-        object_positions=np.stack(positions),
+        task=task,
+        success=rollout.success,
+        failure="" if rollout.success else str(last.get("failure", "")),
+        terminated=rollout.terminated,
+        facts=first.get("facts", {}),
+        observations=_stacked(rollout.observations),
+        actions=np.stack(rollout.actions).astype(np.float32),
+        rewards=np.array(rollout.rewards, dtype=np.float32),
+        privileged=_stacked(privileged),
     )
 
 
-def _failure(env: TabletopEnv, infos: list[dict[str, Any]]) -> str:
-    """The first thing that went wrong, in the words of the filter report; "" for a success."""
-    target = env.task.target
-    if infos[-1]["is_success"]:
-        return ""
-    for missing, reason in (
-        (not any(info["touched"] for info in infos), "never_touched"),
-        (not any(info["grasped"] == target for info in infos), "never_grasped"),
-        (env.task.family == "drawer", _drawer_failure(infos)),
-        (not any(info["lifted"] == target for info in infos), "never_lifted"),
-        (env.task.family == "pick", "dropped"),
-        (infos[-1]["grasped"] == target, "not_released"),
-        (not is_over_container(env.scene, target, env.task, env.layout), "missed_container"),
-    ):
-        if missing:
-            return reason
-    return "not_at_rest"
-
-
-def _drawer_failure(infos: list[dict[str, Any]]) -> str:
-    """What went wrong with a drawer whose knob was held."""
-    return "pushed_shut" if any(info["is_success"] for info in infos) else "not_pulled_open"
+def _stacked(steps: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}

@@ -1,0 +1,87 @@
+"""Section `environment` of params.yaml: which world, and what may vary about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from parrot_data.worlds.tabletop.params import TabletopParams
+
+OWN = "own"
+
+
+class RegisteredTask(BaseModel):
+    """A task of the world `gymnasium`.
+
+    Attributes:
+        id: under which gymnasium knows the environment; "package:id" imports the package first.
+        kwargs: of `gymnasium.make`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    kwargs: dict[str, Any]
+
+
+class GymnasiumParams(BaseModel):
+    """Environments that are registered with gymnasium.
+
+    Attributes:
+        name: "gymnasium".
+        tasks: by the names that `finetune.tasks` uses; all with the same spaces.
+        success: where success is found: {info: KEY}, true in the info of a step, or
+            {reward_at_least: R}, a reward of at least R in a step.
+        max_steps: actions after which an episode is truncated; null for the registered limit.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: Literal["gymnasium"]
+    tasks: dict[str, RegisteredTask] = Field(min_length=1)
+    success: SuccessInInfo | SuccessByReward
+    max_steps: int | None = Field(ge=1)
+
+
+class SuccessInInfo(BaseModel):
+    """Success is a value of the info, true or not, under a key."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    info: str
+
+
+class SuccessByReward(BaseModel):
+    """Success is a step's reward of at least so much."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    reward_at_least: float = Field(allow_inf_nan=False)
+
+
+class OwnWorldParams(BaseModel):
+    """A world of the user's own.
+
+    Attributes:
+        name: "package.module:factory", a callable that gives a `World`.
+        kwargs: that it is called with.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    kwargs: dict[str, Any]
+
+
+def _which(values: Any) -> str:
+    name = values.get("name") if isinstance(values, dict) else getattr(values, "name", None)
+    return name if name in ("tabletop", "gymnasium") else OWN
+
+
+EnvironmentParams = Annotated[
+    Annotated[TabletopParams, Tag("tabletop")]
+    | Annotated[GymnasiumParams, Tag("gymnasium")]
+    | Annotated[OwnWorldParams, Tag(OWN)],
+    Discriminator(_which),
+]
