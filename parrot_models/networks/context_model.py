@@ -2,99 +2,120 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from parrot_data.worlds.tabletop.env import PROPRIOCEPTION_DIM
-from parrot_models.networks.context_encoder import make_context_encoder
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_models.networks.action_scale import ActionScale
+from parrot_models.networks.encoders import make_encoders
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.mlp import mlp
+from parrot_models.networks.observations import Observations, VectorScale, num_rows
+from parrot_models.networks.params import EncoderParams
 
 TRUNK_WIDTH = 256
 
 
-@dataclass(frozen=True)
-class ContextArchitecture:
+class ContextArchitecture(BaseModel):
     """All that determines the shapes of the weights that make a context.
 
     Attributes:
-        image_size: side of the pictures, pixels.
-        proprioception: whether it also reads the gripper's pose and opening.
-        encoder: "foveal" (needs proprioception), "fast" or "paper".
-        feature_dim, window_dim: see `make_context_encoder`.
+        spec: of the data; shapes, names, bounds, and what special parts need.
+        encoder: what looks at the images.
         context_dim: width of the trunk's output.
     """
 
-    image_size: int
-    proprioception: bool
-    encoder: str
-    feature_dim: int
-    window_dim: int
-    context_dim: int
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    spec: EpisodeSpec
+    encoder: EncoderParams
+    context_dim: int = Field(ge=1, le=65536)
 
 
 class ContextModel(nn.Module):
-    """An encoder and a trunk, which make of an observation the context that a model acts on."""
+    """Encoders and a trunk, which make of an observation the context that a model acts on."""
 
     def __init__(self, architecture: ContextArchitecture, section: str) -> None:
-        """Build both with freshly drawn weights.
+        """Build them with freshly drawn weights.
 
         Args:
             architecture: of both.
             section: where in params.yaml a user chose it, for the errors.
 
         Raises:
-            UserError: the encoder needs proprioception and there is none, or another feature_dim.
+            UserError: the encoder needs what the spec lacks; see `make_encoders`.
         """
         super().__init__()
-        a = architecture
-        self.encoder = make_context_encoder(
-            a.encoder, a.image_size, a.feature_dim, a.window_dim,
-            proprioception=a.proprioception, section=section,
-        )  # fmt: skip
-        self._reads_proprioception = a.proprioception
-        width = a.feature_dim + PROPRIOCEPTION_DIM * a.proprioception
-        self.trunk = mlp(width, [TRUNK_WIDTH], a.context_dim, layer_norm=True)
+        self.spec = spec = architecture.spec
+        encoders = make_encoders(architecture.encoder, spec, section)
+        # Prefixed, since a module's own attributes are no names for its children.
+        self.encoders = nn.ModuleDict({f"of_{name}": each for name, each in encoders.items()})
+        self.vectors = VectorScale(spec.vectors)
+        self.action_scale = ActionScale(spec.action)
+        self.own_dim = sum(encoder.feature_dim for encoder in encoders.values())
+        width = self.own_dim + self.vectors.output_dim
+        self.trunk = mlp(width, [TRUNK_WIDTH], architecture.context_dim, layer_norm=True)
 
     @property
     def device(self) -> torch.device:
         """Where its weights lie."""
         return next(self.parameters()).device
 
-    def init_from_data(self, images: Tensor) -> None:
-        """Take what the encoder wants to know of pictures, uint8 (B, S, S, 3), before training."""
-        if isinstance(self.encoder, FovealEncoder):
-            self.encoder.init_from_data(images)
+    def encoder_of(self, name: str) -> nn.Module:
+        """The encoder of an image."""
+        return self.encoders[f"of_{name}"]
 
-    def context(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
+    def init_from_data(self, observations: Observations, actions: Tensor) -> None:
+        """Take what is to be known of the data before training: means, scales.
+
+        Args:
+            observations: some of the data's, (B, ...) by name.
+            actions: float32 (B, A), executed there.
+        """
+        for name in self.spec.images:
+            encoder = self.encoder_of(name)
+            if isinstance(encoder, FovealEncoder):
+                encoder.init_from_data(observations[name])
+        self.vectors.init_from_data(observations)
+        self.action_scale.init_from_data(actions)
+
+    def context(self, observations: Observations) -> Tensor:
         """Encoded observations, float32 (B, context_dim).
 
         Args:
-            images: uint8 (B, S, S, 3).
-            proprioception: float32 (B, 8), needed and read only where the model was built for it.
-
-        Raises:
-            ValueError: the model reads proprioception and there is none.
+            observations: by name (B, ...), all that the spec names.
         """
-        return self.context_of(self.own_features(images, proprioception), proprioception)
+        return self.context_of(self.own_features(observations), observations)
 
-    def own_features(self, images: Tensor, proprioception: Tensor | None = None) -> Tensor:
-        """Its encoder's features (B, feature_dim); else as `context`."""
-        is_foveal = isinstance(self.encoder, FovealEncoder)
-        seen = self._read(proprioception) if is_foveal else []
-        features: Tensor = self.encoder(images, *seen)
-        return features
+    def own_features(self, observations: Observations) -> Tensor:
+        """Its encoders' features side by side, (B, own_dim); of width 0 without images."""
+        features = [self._encoded(name, observations) for name in self.spec.images]
+        if features:
+            return torch.cat(features, -1)
+        return torch.empty(num_rows(observations), 0, device=self.device)
 
-    def context_of(self, features: Tensor, proprioception: Tensor | None) -> Tensor:
-        """The context that its own features (B, feature_dim) make; else as `context`."""
-        context: Tensor = self.trunk(torch.cat([features, *self._read(proprioception)], -1))
+    def context_of(self, features: Tensor, observations: Observations) -> Tensor:
+        """The context that its own features (B, own_dim) make; else as `context`."""
+        context: Tensor = self.trunk(torch.cat([features, *self.vectors(observations)], -1))
         return context.float()
 
-    def _read(self, proprioception: Tensor | None) -> list[Tensor]:
-        if not self._reads_proprioception:
-            return []
-        if proprioception is None:
-            raise ValueError("this model was trained with proprioception: pass it")
-        return [proprioception]
+    def tool_position(self, observations: Observations) -> Tensor:
+        """Where the tool is, (B, 3) m.
+
+        Raises:
+            ValueError: the spec does not say where that is told.
+        """
+        tool = self.spec.tool
+        if tool is None:
+            raise ValueError("the spec does not say where the tool's position is told")
+        first, *_, last = tool.position
+        if tool.position == list(range(first, last + 1)):  # a view, where it can be one
+            return observations[tool.vector][:, first : last + 1]
+        return observations[tool.vector][:, tool.position]
+
+    def _encoded(self, name: str, observations: Observations) -> Tensor:
+        encoder, images = self.encoder_of(name), observations[name]
+        if isinstance(encoder, FovealEncoder):
+            return encoder(images, self.tool_position(observations))  # type: ignore[no-any-return]
+        return encoder(images)  # type: ignore[no-any-return]

@@ -1,10 +1,10 @@
-"""A spatial softmax that looks where the gripper is: what lies near it, and in which direction.
+"""A spatial softmax that looks where the tool is: what lies near it, and in which direction.
 
-A prior must find whatever object is next to the gripper, of whatever colour, to within a
-centimetre. Convolutions with a fully connected head need far more pictures for that than a dataset
+A prior must find whatever object is next to the tool, of whatever colour, to within a
+centimetre. Convolutions with a fully connected head need far more images for that than a dataset
 of a few thousand episodes has; here every attention map is drawn towards the spot under the
-gripper, more or less strongly, and reports its place relative to that spot. A window about the spot
-adds what an object looks like that is close to the fingers.
+tool, more or less strongly, and reports its place relative to that spot. A window about the spot
+adds what an object looks like that is close to the tool.
 """
 
 from __future__ import annotations
@@ -12,50 +12,60 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from parrot_data.worlds.tabletop.camera import PROJECTION, VIEW
+from parrot_data.episodes.spec import CameraSpec, ImageSpec
 from parrot_models.networks.image_encoder import scale_planes
-from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps
+from parrot_models.networks.maps import INPUT_GAIN, make_maps, map_size
 from parrot_models.networks.spatial_softmax import SpatialSoftmax
-from parrot_models.networks.window import GripperWindow
+from parrot_models.networks.tool_window import ToolWindow
 
-TABLE_HEIGHT_M = 0.02  # of the spot under the gripper: where the middle of an object would be
 LOG_PULLS = (-1.0, 3.5)  # range of the initial pull towards that spot
 OFFSET_GAIN = 3.0
 STRENGTH_SCALE = 4.0
 
 
 class FovealEncoder(nn.Module):
-    """uint8 (B, S, S, 3) and proprioception (B, 8) -> (B, 3 * num_maps + window_dim)."""
+    """uint8 images (B, H, W, 3) and tool positions (B, 3) -> (B, 3 * num_maps + window_dim).
 
-    def __init__(self, image_size: int, num_maps: int, width: int, window_dim: int = 0) -> None:
-        """Build the network.
+    Args:
+        image: height H and width W.
+        camera: of the images.
+        surface_height_m: z of the spot under the tool: where the middle of an object would be.
+        num_maps: attention maps; each gives an offset (x, y) and a strength.
+        channels: of the hidden maps.
+        window_dim: width of what the window about the tool shows; 0 is without one.
+    """
 
-        Args:
-            image_size: side S of the pictures, even.
-            num_maps: attention maps; each gives an offset (x, y) and a strength.
-            width: channels of the hidden maps.
-            window_dim: width of what the window about the gripper shows; 0 is without one.
-        """
+    def __init__(
+        self,
+        image: ImageSpec,
+        camera: CameraSpec,
+        surface_height_m: float,
+        num_maps: int,
+        channels: int,
+        window_dim: int = 0,
+    ) -> None:
         super().__init__()
         self.feature_dim = 3 * num_maps + window_dim
-        self.window = GripperWindow(image_size, width, window_dim) if window_dim else None
-        self.maps = make_maps(4, width, num_maps)
+        self.window = ToolWindow(image, channels, window_dim) if window_dim else None
+        self.maps = make_maps(4, channels, num_maps)
         self.log_pull = nn.Parameter(torch.linspace(*LOG_PULLS, num_maps)[:, None])
-        self.attend = SpatialSoftmax(image_size // STRIDE, num_maps, STRENGTH_SCALE)
-        self.mean_picture: Tensor
-        self.register_buffer("mean_picture", torch.zeros(1, 4, image_size, image_size))
+        size = map_size(image.height, image.width)
+        self.attend = SpatialSoftmax(size, num_maps, STRENGTH_SCALE)
+        self.mean_image: Tensor
+        self.register_buffer("mean_image", torch.zeros(1, 4, image.height, image.width))
         self.projection: Tensor
-        self.register_buffer("projection", _projection_of_the_table(), persistent=False)
+        projection = projection_of(camera, surface_height_m)
+        self.register_buffer("projection", projection, persistent=False)
 
     def init_from_data(self, images: Tensor) -> None:
-        """Take the mean picture of uint8 (B, S, S, 3)."""
-        self.mean_picture.copy_(with_chroma(images).mean(0, keepdim=True))
+        """Take the mean image of uint8 (B, H, W, 3)."""
+        self.mean_image.copy_(with_chroma(images).mean(0, keepdim=True))
 
-    def forward(self, images: Tensor, proprioception: Tensor) -> Tensor:
+    def forward(self, images: Tensor, positions: Tensor) -> Tensor:
         """Offsets' x, their y, and strengths of all maps, then what the window shows, float32."""
-        mean_picture = self.mean_picture.contiguous()  # as `with_chroma` has its planes
-        difference = with_chroma(images).sub_(mean_picture).mul_(INPUT_GAIN)
-        spot = self.spot_under(proprioception[:, :3])[:, None]
+        mean_image = self.mean_image.contiguous()  # as `with_chroma` has its planes
+        difference = with_chroma(images).sub_(mean_image).mul_(INPUT_GAIN)
+        spot = self.spot_under(positions)[:, None]
         maps = self.maps(_for_convolutions(difference))
         places, strengths = self.attend(maps, self.pull_towards(spot))
         x, y = (OFFSET_GAIN * (places - spot)).unbind(-1)
@@ -70,36 +80,36 @@ class FovealEncoder(nn.Module):
         towards = torch.cat([2 * spot, -torch.ones_like(spot[..., :1])], -1)
         return self.log_pull.exp() * towards
 
-    def spot_under(self, gripper: Tensor) -> Tensor:
-        """Where the picture shows the spot under a gripper at (B, 3), m: (B, 2) in [-1, 1]."""
-        return project(gripper, self.projection)
+    def spot_under(self, positions: Tensor) -> Tensor:
+        """Where the image shows the spot under a tool at (B, 3), m: (B, 2) in [-1, 1]."""
+        return project(positions, self.projection)
 
 
-def project(gripper: Tensor, projection: Tensor) -> Tensor:
-    """See `FovealEncoder.spot_under`; `projection` is what `_projection_of_the_table` gives."""
+def project(positions: Tensor, projection: Tensor) -> Tensor:
+    """See `FovealEncoder.spot_under`; `projection` is what `projection_of` gives."""
     of_x, of_y, of_one = projection
     # No matrix product: autocast would round a place to the bits of bfloat16.
-    clip = torch.addcmul(of_one, gripper[:, :1], of_x).addcmul_(gripper[:, 1:2], of_y)
+    clip = torch.addcmul(of_one, positions[:, :1], of_x).addcmul_(positions[:, 1:2], of_y)
     return clip[:, :2] / clip[:, 2:]
 
 
-def _projection_of_the_table() -> Tensor:
-    """(3, 3): (x, y, 1) at TABLE_HEIGHT_M times this is w times (right, down, 1) in the picture."""
-    camera = torch.tensor(PROJECTION).view(4, 4).T @ torch.tensor(VIEW).view(4, 4).T
-    of_x, of_y, of_z, of_one = camera[[0, 1, 3]].T * torch.tensor([1.0, -1.0, 1.0])
-    return torch.stack([of_x, of_y, of_z * TABLE_HEIGHT_M + of_one])
+def projection_of(camera: CameraSpec, height_m: float) -> Tensor:
+    """(3, 3): (x, y, 1) at a height, times this, is w times (right, down, 1) in the image."""
+    matrix = torch.tensor(camera.projection).view(4, 4).T @ torch.tensor(camera.view).view(4, 4).T
+    of_x, of_y, of_z, of_one = matrix[[0, 1, 3]].T * torch.tensor([1.0, -1.0, 1.0])
+    return torch.stack([of_x, of_y, of_z * height_m + of_one])
 
 
-def _for_convolutions(pictures: Tensor) -> Tensor:
+def _for_convolutions(images: Tensor) -> Tensor:
     """Channels last, and in autocast's dtype: in two steps, which takes half as long as in one."""
-    device = pictures.device.type
+    device = images.device.type
     is_low = torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if is_low else pictures.dtype
-    return pictures.contiguous(memory_format=torch.channels_last).to(dtype)
+    dtype = torch.get_autocast_dtype(device) if is_low else images.dtype
+    return images.contiguous(memory_format=torch.channels_last).to(dtype)
 
 
 def with_chroma(images: Tensor) -> Tensor:
-    """Scaled pictures with a fourth channel, max less min of RGB: (B, 4, S, S).
+    """Scaled images with a fourth channel, max less min of RGB: (B, 4, H, W).
 
     Table, arm and most containers are grey; chroma shows an object whatever its colour.
     """

@@ -1,25 +1,29 @@
-"""Convolutional encoders: uint8 pictures in, features out."""
+"""Convolutional encoders: uint8 images in, features out."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from parrot_data.episodes.spec import ImageSpec
 from parrot_data.errors import UserError
 from parrot_models.networks.mlp import mlp
 
-IMAGE_SHAPE = (48, 48, 3)
+ConvolutionalKind = Literal["fast", "paper"]
+PAPER_HIDDEN, FAST_HIDDEN = [1024, 512], [256]  # fully connected units after the convolutions
 
 
 def scale_images(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Turn uint8 pictures (B, H, W, 3) into values (B, 3, H, W) in [-0.5, 0.5].
+    """Turn uint8 images (B, H, W, 3) into values (B, 3, H, W) in [-0.5, 0.5].
 
     With `scale_planes` the only place where pixels are scaled, so that training and acting cannot
     disagree. The values lie in channels-last memory order, the order in which convolutions are
     fastest. bfloat16 holds them as well as it can: the difference taken first is exact in it.
 
     Raises:
-        ValueError: the pictures are not uint8 (B, H, W, 3); scaled twice, they would mislead.
+        ValueError: the images are not uint8 (B, H, W, 3); scaled twice, they would mislead.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         shape = tuple(images.shape)
@@ -33,19 +37,30 @@ def scale_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 class ImageEncoder(nn.Module):
-    """Convolutions, then fully connected layers: uint8 (B, 48, 48, 3) -> (B, feature_dim)."""
+    """Convolutions, then fully connected layers: uint8 (B, H, W, 3) -> (B, feature_dim).
 
-    def __init__(self, convolutions: nn.Sequential, head: nn.Module, feature_dim: int) -> None:
+    Args:
+        convolutions: of scaled images.
+        hidden: widths of the fully connected layers after them.
+        image: height and width; a dry pass tells what the convolutions make of them.
+        feature_dim: width of the result.
+    """
+
+    def __init__(
+        self, convolutions: nn.Sequential, hidden: list[int], image: ImageSpec, feature_dim: int
+    ) -> None:
         super().__init__()
         self.convolutions = convolutions
-        self.head = head
+        with torch.no_grad():
+            width = convolutions(torch.zeros(1, 3, image.height, image.width)).numel()
+        self.head = mlp(width, hidden, feature_dim)
         self.feature_dim = feature_dim
 
     def forward(self, images: Tensor) -> Tensor:
-        """Encode uint8 (B, 48, 48, 3) as (B, feature_dim).
+        """Encode uint8 (B, H, W, 3) as (B, feature_dim).
 
         Raises:
-            ValueError: the pictures are not uint8 (B, H, W, 3).
+            ValueError: the images are not uint8 (B, H, W, 3).
         """
         dtype = next(self.parameters()).dtype
         if torch.is_autocast_enabled(images.device.type):  # spares the convolution's own cast
@@ -55,7 +70,7 @@ class ImageEncoder(nn.Module):
         return features
 
 
-def paper_encoder(feature_dim: int) -> ImageEncoder:
+def paper_encoder(image: ImageSpec, feature_dim: int) -> ImageEncoder:
     """Build the encoder of PARROT (Singh et al. 2021): three 3x3 convolutions of 16 channels.
 
     Max-pooling follows the first two; then come 1024, 512 and `feature_dim` (256 in the paper)
@@ -71,10 +86,10 @@ def paper_encoder(feature_dim: int) -> ImageEncoder:
         nn.Conv2d(16, 16, 3, padding=1),
         nn.ReLU(inplace=True),
     )
-    return ImageEncoder(convolutions, mlp(16 * 12 * 12, [1024, 512], feature_dim), feature_dim)
+    return ImageEncoder(convolutions, PAPER_HIDDEN, image, feature_dim)
 
 
-def fast_encoder(feature_dim: int) -> ImageEncoder:
+def fast_encoder(image: ImageSpec, feature_dim: int) -> ImageEncoder:
     """Build an encoder of strided convolutions, several times cheaper than the paper's.
 
     A stride of four as in Mnih et al. (2015): large maps are what a training step waits for. What a
@@ -86,19 +101,22 @@ def fast_encoder(feature_dim: int) -> ImageEncoder:
         nn.Conv2d(32, 48, 3, stride=2, padding=1),
         nn.ReLU(inplace=True),
     )
-    return ImageEncoder(convolutions, mlp(48 * 6 * 6, [256], feature_dim), feature_dim)
+    return ImageEncoder(convolutions, FAST_HIDDEN, image, feature_dim)
 
 
 ENCODERS = {"paper": paper_encoder, "fast": fast_encoder}
+LEAST_SIDE = 8  # pixels: what the strides of either encoder need
 
 
-def make_encoder(name: str, feature_dim: int) -> ImageEncoder:
-    """Build the encoder called `name`, with freshly drawn weights.
+def make_image_encoder(kind: ConvolutionalKind, image: ImageSpec, feature_dim: int) -> ImageEncoder:
+    """Build the convolutional encoder of a kind, with freshly drawn weights.
 
     Raises:
-        UserError: there is no encoder of that name.
+        UserError: the images are too small for it.
     """
-    if name not in ENCODERS:
-        known = ", ".join(sorted(ENCODERS))
-        raise UserError(f"there is no image encoder {name!r}; choose one of: {known}")
-    return ENCODERS[name](feature_dim)
+    if min(image.height, image.width) < LEAST_SIDE:
+        raise UserError(
+            f"the encoder {kind} needs images of {LEAST_SIDE} pixels a side at least, and these "
+            f"have {image.height} x {image.width}: record larger ones"
+        )
+    return ENCODERS[kind](image, feature_dim)

@@ -1,7 +1,7 @@
-"""Two encoders as one stack of convolutions, for pictures that come one at a time.
+"""Two encoders as one stack of convolutions, for images that come one at a time.
 
 At batch 1 calling a layer costs more than its arithmetic; a foveal encoder and a keypoint encoder
-have layers of the same kinds, so that both can look at a picture at the price of one.
+have layers of the same kinds, so that both can look at an image at the price of one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.maps import INPUT_GAIN
 from parrot_models.networks.precision import Precision
 from parrot_models.networks.spatial_softmax import attend
-from parrot_models.networks.window import GripperWindow
+from parrot_models.networks.tool_window import ToolWindow
 
 RGB, RGB_AND_CHROMA = 3, 4  # planes that the keypoint and the foveal encoder look at
 LARGEST_BYTE = 255.0
@@ -27,7 +27,7 @@ class JointEncoder(nn.Module):
     """Features of both encoders as they are now: their weights are copied, and frozen.
 
     Args:
-        keypoints, foveal: of pictures of the same size; not changed.
+        keypoints, foveal: of images of the same size; not changed.
         precision: of what the convolutions read and write; places are float32 in any.
     """
 
@@ -39,7 +39,7 @@ class JointEncoder(nn.Module):
         self._num_keypoints = keypoints.num_keypoints
         pairs = zip(_convolutions(keypoints.maps), _convolutions(foveal.maps), strict=True)
         self.maps = nn.Sequential(*(layer for a, b in pairs for layer in _side_by_side(a, b)))[:-1]
-        # Pictures stay bytes less their mean; what scales them goes into the weights.
+        # Images stay bytes less their mean; what scales them goes into the weights.
         first = cast(nn.Conv2d, next(self.maps.children()))
         first.weight.mul_(INPUT_GAIN / LARGEST_BYTE)
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -47,7 +47,7 @@ class JointEncoder(nn.Module):
         self.window = self._window_of(foveal)
         self._register_constants(keypoints, foveal)
 
-    def _window_of(self, foveal: FovealEncoder) -> GripperWindow | None:
+    def _window_of(self, foveal: FovealEncoder) -> ToolWindow | None:
         """A copy of the foveal encoder's window, of this precision."""
         window = copy.deepcopy(foveal.window)
         if window is not None:
@@ -55,7 +55,7 @@ class JointEncoder(nn.Module):
         return window
 
     def _register_constants(self, keypoints: KeypointEncoder, foveal: FovealEncoder) -> None:
-        rgb, four = keypoints.mean_picture.contiguous(), foveal.mean_picture.contiguous()
+        rgb, four = keypoints.mean_image.contiguous(), foveal.mean_image.contiguous()
         mean = LARGEST_BYTE * (torch.cat([rgb, four], 1) + 0.5)
         mean[:, -1] -= 0.5 * LARGEST_BYTE  # chroma is scaled to [0, 1]
         sharpness = torch.cat([keypoints.attend.sharpness, foveal.attend.sharpness])
@@ -82,14 +82,14 @@ class JointEncoder(nn.Module):
         self.register_buffer("pull_outwards", -strength[None])
 
     @torch.no_grad()
-    def forward(self, images: Tensor, proprioception: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """The keypoints' features and the foveal ones, float32.
 
         Args:
-            images: uint8 (B, S, S, 3).
-            proprioception: float32 (B, 8).
+            images: uint8 (B, H, W, 3).
+            positions: float32 (B, 3), of the tool, m.
         """
-        spot = project(proprioception, self.projection)[:, None]
+        spot = project(positions, self.projection)[:, None]
         num = self._num_keypoints
         pull = torch.cat(
             [self.pull_gain * spot, self.pull_outwards.expand(len(images), -1, -1)], -1
@@ -110,7 +110,7 @@ class JointEncoder(nn.Module):
 
 
 def seven_planes(images: Tensor) -> Tensor:
-    """RGB, RGB again and chroma (see `with_chroma`) of uint8 (B, S, S, 3): uint8 (B, 7, S, S)."""
+    """RGB, RGB again and chroma (see `with_chroma`) of uint8 (B, H, W, 3): uint8 (B, 7, H, W)."""
     seven = images.new_empty(len(images), RGB + RGB_AND_CHROMA, *images.shape[1:3])
     planes = images.permute(0, 3, 1, 2)
     seven[:, :3], seven[:, 3:6] = planes, planes

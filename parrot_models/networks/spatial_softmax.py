@@ -14,32 +14,32 @@ PIECE_VALUES = 1 << 17  # of maps handled at once on a CPU: half a megabyte stay
 
 
 class SpatialSoftmax(nn.Module):
-    """Maps (B, K, side, side) -> places (B, K, 2) and strengths (B, K) (Levine et al. 2016).
+    """Maps (B, K, H, W) -> places (B, K, 2) and strengths (B, K) (Levine et al. 2016).
 
     A place is the mean of x and y in [-1, 1] under the softmax of a map; a strength, in [-1, 1],
     says how much of what the map looks for is there.
 
     Args:
-        side: of the maps, pixels.
+        size: height H and width W of the maps, pixels.
         num_maps: K.
         strength_scale: map value at which a strength begins to saturate.
     """
 
-    def __init__(self, side: int, num_maps: int, strength_scale: float) -> None:
+    def __init__(self, size: tuple[int, int], num_maps: int, strength_scale: float) -> None:
         super().__init__()
         self.strength_scale = strength_scale
         self.sharpness = nn.Parameter(torch.full((num_maps, 1), INITIAL_SHARPNESS))
-        centers = pixel_centers(side)
-        y, x = torch.meshgrid(centers, centers, indexing="ij")
+        height, width = size
+        y, x = torch.meshgrid(pixel_centers(height), pixel_centers(width), indexing="ij")
         basis = torch.stack([x, y, x.square() + y.square()]).flatten(1)
-        self.basis: Tensor  # x, y and x^2 + y^2 of every pixel, (3, side * side), row by row
+        self.basis: Tensor  # x, y and x^2 + y^2 of every pixel, (3, H * W), row by row
         self.register_buffer("basis", basis, persistent=False)
 
     def forward(self, maps: Tensor, pull: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Places and strengths of maps.
 
         Args:
-            maps: (B, K, side, side), of any dtype and memory order.
+            maps: (B, K, H, W), of any dtype and memory order.
             pull: (B, K, 3); pull @ (x, y, x^2 + y^2) is added to the logits.
         """
         if torch.is_grad_enabled():

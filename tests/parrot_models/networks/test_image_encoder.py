@@ -3,24 +3,28 @@ from __future__ import annotations
 import pytest
 import torch
 
+from parrot_data.episodes.spec import ImageSpec
 from parrot_data.errors import UserError
 from parrot_models.networks.image_encoder import (
     ENCODERS,
-    IMAGE_SHAPE,
     ImageEncoder,
-    make_encoder,
+    make_image_encoder,
     scale_images,
 )
 
 
-def random_images(num: int) -> torch.Tensor:
+IMAGE = ImageSpec(height=48, width=48)
+SIZES = [IMAGE, ImageSpec(height=8, width=8), ImageSpec(height=31, width=90)]
+
+
+def random_images(num: int, image: ImageSpec = IMAGE) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (num, *IMAGE_SHAPE), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (num, *image.shape), dtype=torch.uint8, generator=generator)
 
 
-def encoder_of(name: str) -> ImageEncoder:
+def encoder_of(name: str, image: ImageSpec = IMAGE) -> ImageEncoder:
     torch.manual_seed(0)
-    return make_encoder(name, 32)
+    return make_image_encoder(name, image, 32)
 
 
 def test_scaling_maps_bytes_onto_one_unit_around_zero_with_channels_first() -> None:
@@ -54,15 +58,16 @@ def test_scaling_keeps_channels_last_memory() -> None:
     ],
     ids=["floats", "channels first", "no batch"],
 )
-def test_what_is_not_a_batch_of_pictures_is_refused(images) -> None:
+def test_what_is_not_a_batch_of_images_is_refused(images) -> None:
     with pytest.raises(ValueError, match="images must be uint8"):
         scale_images(images)
 
 
+@pytest.mark.parametrize("image", SIZES, ids=str)
 @pytest.mark.parametrize("name", ENCODERS)
-def test_features_have_the_promised_width_and_belong_to_their_row(name) -> None:
-    encoder = encoder_of(name).double()
-    images = random_images(5)
+def test_features_have_the_promised_width_and_belong_to_their_row(name, image) -> None:
+    encoder = encoder_of(name, image).double()
+    images = random_images(5, image)
     features = encoder(images)
     assert features.shape == (5, encoder.feature_dim) == (5, 32)
     assert features.dtype == torch.float64
@@ -71,9 +76,9 @@ def test_features_have_the_promised_width_and_belong_to_their_row(name) -> None:
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_every_region_of_the_picture_can_change_the_features(name) -> None:
+def test_every_region_of_the_image_can_change_the_features(name) -> None:
     encoder = encoder_of(name)
-    black = torch.zeros(1, *IMAGE_SHAPE, dtype=torch.uint8)
+    black = torch.zeros(1, *IMAGE.shape, dtype=torch.uint8)
     base = encoder(black)
     for row in range(0, 44, 11):
         for column in range(0, 44, 11):
@@ -92,11 +97,11 @@ def test_every_parameter_learns(name) -> None:
 
 
 def test_the_papers_encoder_has_the_papers_layers() -> None:
-    weights = [p.shape for p in make_encoder("paper", 256).parameters() if p.ndim > 1]
+    weights = [p.shape for p in make_image_encoder("paper", IMAGE, 256).parameters() if p.ndim > 1]
     convolutions = [(16, 3, 3, 3), (16, 16, 3, 3), (16, 16, 3, 3)]
     assert weights == [*convolutions, (1024, 16 * 12 * 12), (512, 1024), (256, 512)]
 
 
-def test_an_unknown_encoder_is_the_users_mistake() -> None:
-    with pytest.raises(UserError, match=r"'resnet'.*fast, paper"):
-        make_encoder("resnet", 32)
+def test_images_too_small_for_the_strides_are_refused() -> None:
+    with pytest.raises(UserError, match="8 pixels a side at least.* 7 x 48"):
+        make_image_encoder("fast", ImageSpec(height=7, width=48), 32)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
+from parrot_data.episodes.spec import ImageSpec
 from parrot_models.networks.foveal_encoder import FovealEncoder, with_chroma
 from parrot_models.networks.joint_encoder import JointEncoder, seven_planes
 from parrot_models.networks.keypoints import KeypointEncoder
+from tests.specs import ABOVE
+
+IMAGE = ImageSpec(height=30, width=48)
 
 
 def encoders() -> tuple[KeypointEncoder, FovealEncoder]:
     """As training leaves them: no two maps, pulls or sharpnesses alike."""
     torch.manual_seed(0)
-    keypoints, foveal = KeypointEncoder(48, 5, 6), FovealEncoder(48, 7, 4, 6)
+    keypoints = KeypointEncoder(IMAGE, 5, 6)
+    foveal = FovealEncoder(IMAGE, ABOVE, 0.02, 7, 4, 6)
     with torch.no_grad():
-        keypoints.mean_picture.uniform_(-0.4, 0.4)
-        foveal.mean_picture.uniform_(-0.4, 0.4)
+        keypoints.mean_image.uniform_(-0.4, 0.4)
+        foveal.mean_image.uniform_(-0.4, 0.4)
         for encoder in (keypoints, foveal):
             encoder.attend.sharpness.uniform_(1.0, 6.0)
     return keypoints, foveal
@@ -24,28 +29,27 @@ def encoders() -> tuple[KeypointEncoder, FovealEncoder]:
 
 def observations(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (count, 48, 48, 3), dtype=torch.uint8, generator=generator)
-    proprioception = 0.1 * torch.rand(count, 8, generator=generator)
-    proprioception[:, 0] += 0.25
-    return images, proprioception
+    images = torch.randint(0, 256, (count, *IMAGE.shape), dtype=torch.uint8, generator=generator)
+    positions = 0.5 * torch.rand(count, 3, generator=generator)
+    return images, positions
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_features_are_those_of_both_encoders(count: int) -> None:
     keypoints, foveal = encoders()
-    images, proprioception = observations(count)
+    images, positions = observations(count)
     with torch.no_grad():
-        apart = keypoints(images), foveal(images, proprioception)
-    together = JointEncoder(keypoints, foveal, "fp32")(images, proprioception)
+        apart = keypoints(images), foveal(images, positions)
+    together = JointEncoder(keypoints, foveal, "fp32")(images, positions)
     for mine, theirs in zip(together, apart, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=5e-5)
 
 
 def test_half_precision_rounds_and_does_no_more() -> None:
     keypoints, foveal = encoders()
-    images, proprioception = observations(20)
-    fine = JointEncoder(keypoints, foveal, "fp32")(images, proprioception)
-    coarse = JointEncoder(keypoints, foveal, "bf16")(images, proprioception)
+    images, positions = observations(20)
+    fine = JointEncoder(keypoints, foveal, "fp32")(images, positions)
+    coarse = JointEncoder(keypoints, foveal, "bf16")(images, positions)
     for mine, theirs in zip(coarse, fine, strict=True):
         assert mine.dtype == torch.float32
         assert (mine - theirs).abs().mean() < 0.05 * theirs.abs().mean()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from parrot_models.networks.spatial_softmax import PIECE_VALUES, SPREAD_FLOOR, SpatialSoftmax
 
-SIDE, NUM_MAPS = 12, 3
+SIZE, NUM_MAPS = (12, 14), 3
 
 
 def plain(softmax: SpatialSoftmax, maps: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,12 +22,14 @@ def plain(softmax: SpatialSoftmax, maps: Tensor, pull: Tensor) -> tuple[Tensor, 
 
 def some_input(num: int) -> tuple[SpatialSoftmax, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(num, NUM_MAPS, SIDE, SIDE, generator=generator).cumsum(-1)
+    maps = torch.randn(num, NUM_MAPS, *SIZE, generator=generator).cumsum(-1)
     pull = torch.randn(num, NUM_MAPS, 3, generator=generator)
-    return SpatialSoftmax(SIDE, NUM_MAPS, 4.0), maps.to(memory_format=torch.channels_last), pull
+    return SpatialSoftmax(SIZE, NUM_MAPS, 4.0), maps.to(memory_format=torch.channels_last), pull
 
 
-@pytest.mark.parametrize("num", [2, PIECE_VALUES // (NUM_MAPS * SIDE**2) + 3])  # one piece, two
+@pytest.mark.parametrize(
+    "num", [2, PIECE_VALUES // (NUM_MAPS * SIZE[0] * SIZE[1]) + 3]
+)  # one piece, two
 def test_values_and_gradients_are_those_of_autograd(num: int) -> None:
     softmax, maps, pull = some_input(num)
     inputs = [maps.requires_grad_(), pull.requires_grad_(), softmax.sharpness]

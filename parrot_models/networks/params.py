@@ -1,0 +1,54 @@
+"""What a user may vary about how images are looked at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FovealParams(BaseModel):
+    """An encoder that looks where the tool is, see `FovealEncoder`.
+
+    Attributes:
+        kind: "foveal".
+        feature_dim: width of an image's features: three a map, and window_dim.
+        window_dim: how many of them show the window about the tool; 0 is without one.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["foveal"]
+    feature_dim: int = Field(ge=1, le=65536)
+    window_dim: int = Field(ge=0, le=65536)
+
+
+class ConvolutionalParams(BaseModel):
+    """An encoder that sees the image alone, see `fast_encoder` and `paper_encoder`.
+
+    Attributes:
+        kind: "fast" or "paper".
+        feature_dim: width of an image's features.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["fast", "paper"]
+    feature_dim: int = Field(ge=1, le=65536)
+
+
+class VectorParams(BaseModel):
+    """No encoder: observations are vectors alone.
+
+    Attributes:
+        kind: "vector".
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["vector"]
+
+
+EncoderParams = Annotated[
+    FovealParams | ConvolutionalParams | VectorParams, Field(discriminator="kind")
+]
