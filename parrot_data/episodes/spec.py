@@ -217,8 +217,8 @@ class EpisodeSpec(_Described):
         """
         if observation.keys() != self.observations.keys():
             raise UserError(
-                f"{where} has the observations {', '.join(sorted(observation)) or 'none'} where its "
-                f"spec names {', '.join(sorted(self.observations))}: make them agree"
+                f"{where} has the observations {', '.join(sorted(observation)) or 'none'} where "
+                f"its spec names {', '.join(sorted(self.observations))}: make them agree"
             )
         for name, wanted in self.observations.items():
             array = np.asarray(observation[name])

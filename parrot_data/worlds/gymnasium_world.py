@@ -105,8 +105,8 @@ def spec_of(env: Env, task: str) -> EpisodeSpec:
     actions = env.action_space
     if not isinstance(actions, spaces.Box) or len(actions.shape) != 1:
         raise UserError(
-            f"environment.tasks.{task}: the action is {actions}, where a vector of numbers (Box) is "
-            "needed: choose another environment, or wrap this one"
+            f"environment.tasks.{task}: the action is {actions}, where a vector of numbers (Box) "
+            "is needed: choose another environment, or wrap this one"
         )
     is_bounded = bool(np.isfinite(actions.low).all() and np.isfinite(actions.high).all())
     return EpisodeSpec(
@@ -144,8 +144,8 @@ def _observation_spec(name: str, space: spaces.Space[Any], task: str) -> Observa
         if len(space.shape) == 1 and space.shape[0] > 0:
             return VectorSpec(dim=space.shape[0])
     raise UserError(
-        f"environment.tasks.{task}: the observation {name} is {space}, neither an RGB image (uint8, "
-        "height x width x 3) nor a vector: choose another environment, or wrap this one"
+        f"environment.tasks.{task}: the observation {name} is {space}, neither an RGB image "
+        "(uint8, height x width x 3) nor a vector: choose another environment, or wrap this one"
     )
 
 
