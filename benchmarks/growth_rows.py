@@ -30,6 +30,7 @@ from benchmarks.setting import Setting
 from parrot_data.generate import generate
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import step_generator
 from parrot_models.prior.likelihood import negative_log_likelihood
@@ -62,7 +63,12 @@ def do_generate(setting: Setting, num_episodes: int) -> float:
     )
     out = setting.scratch / "growing-raw"
     environment = setting.values.environment
-    seconds = _seconds_each(num_episodes, partial(generate, params, environment, out, workers=1))
+    collector = partial(  # given, it is simulated in this process, which is the one measured
+        Collector, environment, params.families, params.num_objects, params.action_noise,
+        params.seed,
+    )  # fmt: skip
+    work = partial(generate, params, environment, out, workers=1, make_collector=collector)
+    seconds = _seconds_each(num_episodes, work)
     shutil.rmtree(out)
     return seconds
 

@@ -1,7 +1,8 @@
 """Generate raw episodes: scripted policies in simulation, as many processes as wanted.
 
 Every episode is a function of (params, seed, index) alone, and every file holds a fixed range of
-indices: the same bytes come out of any number of workers, interrupted or not.
+indices: the same bytes come out of any number of workers, interrupted or not, and on any x86-64
+processor (see `arithmetic` for what that leaves out).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from parrot_data.arithmetic import plain_arithmetic
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
@@ -98,9 +100,10 @@ def generate(
         params: what to simulate.
         environment: where.
         out: folder of the result, replaced at the end.
-        workers: processes to simulate in; the result does not depend on it.
+        workers: processes to simulate in, apart from this one; the result does not depend on it.
         progress: told of every episode.
-        make_collector: picklable; replaces the scripted policies, for tests.
+        make_collector: picklable; replaces the scripted policies, for tests. One worker is then
+            this process.
 
     Returns:
         num_episodes, num_successes and success_rate.
@@ -123,9 +126,11 @@ def generate(
         progress(done, params.num_episodes, "episodes")
 
     progress(done, params.num_episodes, "episodes")
+    simulates = make_collector is None  # then in processes alone: this one has started already
     make_collector = make_collector or partial(_scripted_collector, params, environment)
     start = partial(_block_writer, make_collector, work, params.zstd_level)
-    share_out(start, missing, workers, tick)
+    with plain_arithmetic():
+        share_out(start, missing, workers, tick, apart=simulates)
     files, entries = gather(work, blocks)
     manifest = EpisodesManifest(
         params=plain,

@@ -32,6 +32,8 @@ def share_out(
     items: Sequence[_Item],
     num_workers: int,
     tick: Callable[[], None],
+    *,
+    apart: bool = False,
 ) -> None:
     """Have every item worked on, by at most `num_workers` processes (by this one if that is 1).
 
@@ -43,6 +45,7 @@ def share_out(
         items: what to work on; each goes to one worker, in order; picklable.
         num_workers: bound on the number of processes.
         tick: called in this process for every tick of any worker.
+        apart: never by this process, though it were by one alone.
 
     Raises:
         UserError: a worker raised it, or a worker was killed from outside.
@@ -50,7 +53,7 @@ def share_out(
     """
     if not items:
         return
-    if num_workers == 1:
+    if num_workers == 1 and not apart:
         with start() as work:
             for item in items:
                 work(item, tick)

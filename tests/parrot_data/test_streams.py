@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections import defaultdict
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
@@ -28,3 +31,26 @@ def test_streams_that_differ_in_anything_differ() -> None:
     states = {key: seed_sequence(key[0], key[1], *key[2]).generate_state(4) for key in names}
     for one, other in combinations(names, 2):
         assert (states[one] != states[other]).any(), (one, other)
+
+
+def test_no_two_modules_draw_from_a_stream_of_one_name() -> None:
+    users: dict[str, set[str]] = defaultdict(set)
+    for package in ("parrot_data", "parrot_models"):
+        for path in (Path(__file__).parents[2] / package).rglob("*.py"):
+            for name in names_of_streams(ast.parse(path.read_text(encoding="utf-8"))):
+                users[name].add(str(path))
+    assert {"scene", "script"} <= users.keys()
+    assert {name: paths for name, paths in users.items() if len(paths) > 1} == {}
+
+
+def names_of_streams(code: ast.AST) -> set[str]:
+    """The names a module gives to `generator` or `seed_sequence`, written out."""
+    return {
+        str(call.args[1].value)
+        for call in ast.walk(code)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("generator", "seed_sequence")
+        and len(call.args) > 1
+        and isinstance(call.args[1], ast.Constant)
+    }
