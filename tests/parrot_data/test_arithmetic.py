@@ -23,9 +23,7 @@ from synthetic import ENVIRONMENT, generate_params
 from parrot_data.generate import generate
 if __name__ == "__main__":
     out, workers = Path(sys.argv[1]), int(sys.argv[2])
-    params = generate_params(
-        num_episodes=12, episodes_per_file=6, families={"pick": 0.5, "place": 0.5}
-    )
+    params = generate_params(num_episodes=8, episodes_per_file=4, num_objects=[2, 3])
     generate(params, ENVIRONMENT, out, workers=workers)
     sines = repr([math.sin(i / 7.0) for i in range(20000)])
     for seen in (sines.encode(), (out / "episodes.jsonl").read_bytes()):
