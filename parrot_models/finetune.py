@@ -129,12 +129,12 @@ def _fingerprint(config: RunConfig, method: Method[Any], device: torch.device) -
     return {
         "stage": "finetune",
         "config": config.model_dump(),
-        "code": _code(method),
+        "code": code_of_run(method),
         "device": device.type,
     }
 
 
-def _code(method: Method[Any]) -> dict[str, dict[str, str]]:
+def code_of_run(method: Method[Any]) -> dict[str, dict[str, str]]:
     """The stage's code, without that of the parts of other methods."""
     code, own = code_of(__name__), set(method.part.code)
     others = {path for other in METHODS.values() for path in other.part.code} - own
@@ -187,8 +187,8 @@ def _learn(
     history, total = _resume(learner, checkpoint), params.env_steps
     if history:
         _log.info("learning goes on from step %s of %s", f"{learner.env_steps:,}", f"{total:,}")
-    progress(min(learner.env_steps, total), total, "")
     with held_back() as signals:
+        progress(min(learner.env_steps, total), total, "")
         while learner.env_steps < total:
             before = learner.env_steps
             history += learner.run_round()
