@@ -179,6 +179,14 @@ def test_unfinished_work_is_that_of_the_code_dvc_knows(stage: str) -> None:
     assert all(deps & {path, *path.parents} for path in sources)
 
 
+def test_unfinished_training_is_of_its_simulator_and_of_no_report() -> None:
+    for stage in ("train_prior", "pretrain", "finetune", "explore"):
+        sources = sources_of(f"parrot_models.{stage}")
+        assert "parrot_data/worlds/tabletop/arm.py" in sources
+        assert "parrot_data/worlds/tabletop/assets/widowx250.urdf" in sources
+        assert not [name for name in sources if "report" in name]
+
+
 def test_simulated_work_is_that_of_every_file_of_the_world() -> None:
     sources = {Path(name) for name in sources_of("parrot_data.generate")}
     assets = (path for path in (ROOT / "parrot_data/worlds").rglob("assets/**/*") if path.is_file())

@@ -120,6 +120,8 @@ def _names_imported(node: ast.AST, package: str) -> Iterator[str]:
 
 def _data_beside(path: Path) -> Iterator[Path]:
     for entry in path.parent.iterdir():
+        if entry.name.startswith("."):  # of an editor or a desktop
+            continue
         if entry.is_file() and entry.suffix not in (".py", ".pyc"):
             yield entry
         elif entry.is_dir() and entry.name != "__pycache__" and not any(entry.rglob("*.py")):

@@ -18,6 +18,7 @@ FILES = {
     "room/__init__.py": "x = 1\n",
     "room/near.py": "from pathlib import Path\nFOLDER = Path(__file__).parent / 'assets'\n",
     "room/page.html": "data",
+    "room/.page.html.swp": "of an editor",
     "room/assets/robot.urdf": "data",
     "room/deep.py": "from ..other import value as value\n",
     "room/lonely.py": "",
