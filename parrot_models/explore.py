@@ -101,10 +101,13 @@ def explore(
     work = open_work(out, {**lineage, "code": code_of(__name__)})
     rows: Rows = []
     cells = [(family, name) for family in FAMILIES for name in policies]
+    is_whole = [_is_whole(work / f"{number}.piece") for number in range(len(cells))]
+    if any(is_whole):
+        _log.info("goes on with %d of %d measurements done", sum(is_whole), len(cells))
     for done, (family, name) in enumerate(cells):
         progress(done, len(cells), f"{family}, {name}")
         piece = work / f"{done}.piece"
-        if not _is_whole(piece):
+        if not is_whole[done]:
             write_sealed(piece, _row(params, environment, family, name, policies[name]))
         rows.append(read_sealed(piece))
     write_json(work / "metrics.json", {"rows": rows})
