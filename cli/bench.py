@@ -10,6 +10,7 @@ import typer
 from cli.console import LEAST_WIDTH, print_error
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
 from cli.progress import show_progress
+from cli.signals import exit_code_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +40,9 @@ def bench(
     try:
         with show_progress("bench") as progress:
             results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code_of(interrupt)) from None
     _print(results)
     typer.echo(f"\n{out / 'results.md'} has a note on every row.")
 

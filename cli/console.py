@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from cli.signals import exit_code_of, heeded, sentence_of
 
 # A terminal narrower than this would break cells of a wide table; a log has no width of its own.
 LEAST_WIDTH = 140
 
 
 class Commands(TyperGroup):
-    """Turns a user's mistake and Ctrl-C into one sentence and an exit status."""
+    """Turns a user's mistake and a signal to end into one sentence and an exit status."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            print_error("interrupted; give the same command again to go on from here")
-            raise typer.Exit(130) from None
+            with heeded(), notes_on_stderr():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            with suppress(OSError):  # the terminal may be what has gone
+                print_error(sentence_of(interrupt))
+            raise typer.Exit(exit_code_of(interrupt)) from None
+        except EOFError as error:
+            # Of this one, click would say no more than "Aborted".
+            raise RuntimeError("a file ended too early") from error
         except Exception as error:
             from parrot_data.errors import UserError
 
@@ -29,6 +38,33 @@ class Commands(TyperGroup):
                 raise
             print_error(str(error))
             raise typer.Exit(1) from None
+
+
+class _Notes(logging.Handler):
+    """Prints what a stage has to say, a line each, on the stderr of the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            typer.echo(record.getMessage(), err=True)
+
+
+@contextmanager
+def notes_on_stderr() -> Iterator[None]:
+    """Show what stages say beside their progress: from where they go on, what they set aside."""
+    loggers = [logging.getLogger(name) for name in ("parrot_data", "parrot_models")]
+    before = [(logger, logger.level, logger.propagate) for logger in loggers]
+    notes = _Notes()
+    for logger in loggers:
+        logger.addHandler(notes)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, level, propagates in before:
+            logger.removeHandler(notes)
+            logger.setLevel(level)
+            logger.propagate = propagates
 
 
 def print_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ processor (see `arithmetic` for what that leaves out).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -23,12 +24,15 @@ from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
 from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
-from parrot_data.stores.publish import open_work, publish, sha256_sources
+from parrot_data.stores.publish import open_work, publish
+from parrot_data.stores.sources import code_of
 from parrot_data.workers import Work, share_out
 from parrot_data.worlds.tabletop.env import MAX_OBJECTS
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_data.worlds.tabletop.tasks import TASKS, Family
+
+_log = logging.getLogger(__name__)
 
 
 class GenerateParams(BaseModel):
@@ -114,11 +118,12 @@ def generate(
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}.")
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
-    code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {"params": plain, "code": code})
+    work = open_work(out, {"params": plain, "code": code_of(__name__)})
     blocks = blocks_of(params.num_episodes, params.episodes_per_file)
     missing = [block for block in blocks if not block.is_complete(work)]
     done = params.num_episodes - sum(block.stop - block.start for block in missing)
+    if done:
+        _log.info("goes on from %s of %s episodes", f"{done:,}", f"{params.num_episodes:,}")
 
     def tick() -> None:
         nonlocal done

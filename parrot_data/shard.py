@@ -18,9 +18,10 @@ from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
 from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
 from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
-from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_sources
+from parrot_data.stores.publish import open_work, publish
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.selection import Selection, select
+from parrot_data.stores.sources import code_of
 from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
 
 ZARR = "episodes.zarr"
@@ -71,14 +72,15 @@ def shard(
     """
     selection = select(episodes, kept)
     source, sources = selection.manifest, selection.sources
-    code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {"params": params.model_dump(), **sources.model_dump(), "code": code})
+    made_from = {"params": params.model_dump(), **sources.model_dump()}
+    work = open_work(out, {**made_from, "code": code_of(__name__)})
     # It takes minutes at most: simpler to begin anew than to resume.
     for leftover in (work / ZARR, work / TAR_FOLDER):
         shutil.rmtree(leftover, ignore_errors=True)
     _write_tars(selection, work / TAR_FOLDER, params.episodes_per_tar, progress)
     statistics, num_transitions = _write_zarr(selection, work / ZARR, params, progress)
-    files = sorted(p for p in work.rglob("*") if p.is_file() and p.name != FINGERPRINT)
+    stores = (work / TAR_FOLDER, work / ZARR)
+    files = sorted(p for store in stores for p in store.rglob("*") if p.is_file())
     write_entries(work / ENTRIES, selection.entries())
     manifest = ShardsManifest(
         params={**source.params, "filter": selection.decision.params, "shard": params.model_dump()},

@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar, cast
 
 from parrot_data.errors import UserError
+from parrot_data.interruption import ENDING
 
 _Item = TypeVar("_Item")
 
@@ -78,11 +79,13 @@ def hire(crew: Crew, labour: Callable[..., None], *arguments: Any) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_live, args=(labour, theirs, *arguments), daemon=True)
-    # Ctrl-C goes to the whole process group; a worker starts with it blocked, so that only this
-    # process answers it. The tracker's own start would lift the block, hence it comes first.
-    resource_tracker.ensure_running()
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # What asks to end often goes to the whole process group (Ctrl-C, a hang-up, `timeout`): a
+    # worker starts with it blocked, so that only this process answers. The tracker's own start
+    # lifts the block of all but the hang-up, hence a second one.
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         process.start()
         crew[ours] = process
     finally:

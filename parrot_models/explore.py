@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.proof import DamagedError, read_sealed, write_sealed
 from parrot_data.stores.publish import (
     open_work,
     publish,
     read_json,
     sha256_file,
-    sha256_sources,
     write_json,
 )
+from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.judging.exploration_measures import measures
@@ -26,6 +28,8 @@ from parrot_models.judging.exploration_policies import make_policies
 from parrot_models.judging.exploration_trace import MakePolicy, trace_episode
 from parrot_models.judging.rollouts import unseen_scenes
 from parrot_models.prior.behavioral_prior import BehavioralPrior
+
+_log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 FAMILIES = ("pick", "place")
@@ -94,15 +98,18 @@ def explore(
         "prior_sha256": _sha256_of(prior),
         "clone_sha256": _sha256_of(clone) if clone else {},
     }
-    work = open_work(out, {**lineage, "code": sha256_sources(Path(__file__).parent)})
+    work = open_work(out, {**lineage, "code": code_of(__name__)})
     rows: Rows = []
     cells = [(family, name) for family in FAMILIES for name in policies]
+    is_whole = [_is_whole(work / f"{number}.piece") for number in range(len(cells))]
+    if any(is_whole):
+        _log.info("goes on with %d of %d measurements done", sum(is_whole), len(cells))
     for done, (family, name) in enumerate(cells):
         progress(done, len(cells), f"{family}, {name}")
         piece = work / f"{done}.piece"
-        if not piece.exists():
-            write_json(piece, _row(params, environment, family, name, policies[name]))
-        rows.append(read_json(piece))
+        if not is_whole[done]:
+            write_sealed(piece, _row(params, environment, family, name, policies[name]))
+        rows.append(read_sealed(piece))
     write_json(work / "metrics.json", {"rows": rows})
     write_json(work / CONFIG, lineage)
     (work / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
@@ -111,6 +118,17 @@ def explore(
     publish(work, out)
     progress(len(cells), len(cells), "")
     return rows
+
+
+def _is_whole(piece: Path) -> bool:
+    if not piece.exists():
+        return False
+    try:
+        read_sealed(piece)
+    except DamagedError as error:
+        _log.warning("%s %s: what it held is measured again.", piece, error)
+        return False
+    return True
 
 
 def _row(

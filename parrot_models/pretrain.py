@@ -100,6 +100,7 @@ def pretrain(
         data=data,
         out=out,
         made_from={"method": method, "params": made_from},
+        stage=__name__,
         seed=of_method.seed,
         held_out_fraction=of_method.held_out_fraction,
         progress=progress,

@@ -77,6 +77,7 @@ def train_prior(
                 "environment": environment.model_dump(),
             }
         },
+        stage=__name__,
         seed=params.seed,
         held_out_fraction=params.held_out_fraction,
         device=device,

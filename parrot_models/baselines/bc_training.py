@@ -48,9 +48,8 @@ def fit_policy(
     policy.init_from_data(some.images)
     backdrop = backdrop_of(some.images)
     logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM))
-    log = likelihood_log(
-        policy, logged, batches, params.batch_size, params.precision, work / "history.csv"
-    )
+    curve = work / "history.csv"
+    log = likelihood_log(policy, logged, batches, params.batch_size, params.precision, curve)
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_generator(params.seed, step, FIT_STREAM)
@@ -65,7 +64,8 @@ def fit_policy(
             log(step + 1)
 
     checkpoint = work / "policy.checkpoint"
-    fit(policy, list(policy.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(policy.parameters())
+    fit(policy, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
 
 
 def judge_policy(

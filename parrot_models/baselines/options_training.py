@@ -87,7 +87,8 @@ def fit_options(
         of_unseen = [unseen[n] for n in ("bound_per_dim", "log_prob_per_dim")]
         return [seen["bound_per_dim"], *of_unseen, unseen["options_per_episode"]]
 
-    log = curve_log(work / "history.csv", COLUMNS, measure)
+    curve = work / "history.csv"
+    log = curve_log(curve, COLUMNS, measure)
 
     def after_step(step: int, loss: float) -> None:
         progress(step + 1, params.steps, f"options, bound {-loss:.3f} a dimension")
@@ -98,7 +99,8 @@ def fit_options(
         return _loss_at(params, model, episodes, backdrop, step)
 
     checkpoint = work / "options.checkpoint"
-    fit(model, list(model.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(model.parameters())
+    fit(model, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
 
 
 def _loss_at(

@@ -78,7 +78,8 @@ def fit_model(
         validated = bound_metrics(model, held_out, params.seed, params.precision)
         return [trained["elbo_per_dim"], validated["elbo_per_dim"], validated["kl"]]
 
-    log = curve_log(work / "history.csv", COLUMNS, measured)
+    curve = work / "history.csv"
+    log = curve_log(curve, COLUMNS, measured)
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_generator(params.seed, step, FIT_STREAM)
@@ -96,7 +97,8 @@ def fit_model(
             log(step + 1)
 
     checkpoint = work / "trajectories.checkpoint"
-    fit(model, list(model.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(model.parameters())
+    fit(model, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
 
 
 def judge_model(

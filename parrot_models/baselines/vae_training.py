@@ -63,7 +63,8 @@ def fit_vae(
     """Maximise E log p(picture | z) - beta KL; both go to `work / history.csv`."""
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     vae.init_from_data(batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM)).images)
-    log = _bound_log(params, vae, batches, work / "history.csv")
+    curve = work / "history.csv"
+    log = _bound_log(params, vae, batches, curve)
 
     def loss_at(step: int) -> Tensor:
         rng = step_generator(params.seed, step, FIT_STREAM)
@@ -81,7 +82,7 @@ def fit_vae(
             log(step + 1)
 
     weights = list(vae.parameters())
-    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step)
+    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step, curve)
 
 
 def judge_vae(

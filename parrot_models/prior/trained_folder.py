@@ -16,9 +16,9 @@ from parrot_data.stores.publish import (
     publish,
     read_json,
     sha256_file,
-    sha256_sources,
     write_json,
 )
+from parrot_data.stores.sources import code_of
 from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
 
@@ -43,6 +43,7 @@ def write_trained(
     out: Path,
     made_from: Mapping[str, Any],
     *,
+    stage: str,
     seed: int,
     held_out_fraction: float,
     device: torch.device = CPU,
@@ -62,6 +63,7 @@ def write_trained(
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
         made_from: the lineage, but for the data: params and all else that determines the result.
+        stage: name of the stage's module: its code decides whether unfinished work is gone on with.
         seed: of the weights, which torch's own initialisers draw.
         held_out_fraction: share of the episodes kept for validation.
         device: where `fit` trains; another one changes the last bits of what is learned.
@@ -75,8 +77,7 @@ def write_trained(
     """
     read_json(data / MANIFEST)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
-    code = sha256_sources(Path(__file__).parents[1])
-    work = open_work(out, {**lineage, "code": code, "device": device.type})
+    work = open_work(out, {**lineage, "code": code_of(stage), "device": device.type})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, held_out_fraction, progress)
     torch.manual_seed(seed)

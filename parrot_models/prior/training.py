@@ -61,8 +61,9 @@ def fit_flow(
 
     num_logged = min(NUM_LOGGED, NUM_LOGGED_OF_MATCHED) if is_matched else NUM_LOGGED
     logged = batches.sample(num_logged, step_generator(params.seed, 2, INIT_STREAM))
+    curve = work / "history.csv"
     log = likelihood_log(
-        prior, logged, batches, params.batch_size, params.precision, work / "history.csv",
+        prior, logged, batches, params.batch_size, params.precision, curve,
         num_held_out=num_logged if is_matched else None,
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ def fit_flow(
 
     trained = [p for p in prior.parameters() if p.requires_grad]
     schedule = _schedule(params, params.steps, params.learning_rate)
-    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step)
+    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve)
     if is_matched:
         _fit_one_step(params, prior, draw, work, progress)
 

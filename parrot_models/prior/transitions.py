@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,10 +18,19 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
-from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.proof import (
+    DamagedError,
+    check_digests,
+    digests_of,
+    read_sealed,
+    write_sealed,
+)
+from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.records import check_file
 from parrot_data.stores.tar_shards import decode_sample
 from parrot_models.networks.device import to_device
+
+_log = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
 
@@ -73,19 +83,37 @@ class Transitions:
 def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Transitions:
     """Map the decoded transitions of a dataset, decoding them into `cache` unless they lie there.
 
+    What lies there is read through and held against its digests; what is damaged is decoded again,
+    which is said in one sentence.
+
     Raises:
         UserError: a shard or the manifest is missing, truncated or altered.
     """
-    wanted = {"manifest_sha256": sha256_file(data / MANIFEST)}
-    complete = cache / _COMPLETE
-    if not complete.exists() or read_json(complete) != wanted:
-        complete.unlink(missing_ok=True)
+    manifest_sha256 = sha256_file(data / MANIFEST)
+    if not _is_whole(cache, manifest_sha256):
+        (cache / _COMPLETE).unlink(missing_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
         _decode(data, cache, progress)
-        write_json(complete, wanted)
+        digests = digests_of(cache, [_file(cache, f.name).name for f in fields(Transitions)])
+        write_sealed(cache / _COMPLETE, {"manifest_sha256": manifest_sha256, "files": digests})
     return Transitions(
         **{f.name: np.load(_file(cache, f.name), mmap_mode="r") for f in fields(Transitions)}
     )
+
+
+def _is_whole(cache: Path, manifest_sha256: str) -> bool:
+    """Whether a dataset's transitions lie there, every byte as it was decoded."""
+    if not (cache / _COMPLETE).exists():
+        return False
+    try:
+        complete = read_sealed(cache / _COMPLETE)
+        if complete["manifest_sha256"] != manifest_sha256:
+            return False
+        check_digests(cache, complete["files"])
+    except DamagedError as error:
+        _log.warning("the cache %s %s: the shards are decoded again.", cache, error)
+        return False
+    return True
 
 
 def _file(cache: Path, name: str) -> Path:

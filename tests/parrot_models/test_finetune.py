@@ -3,12 +3,14 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import signal
 
 import pytest
 import rl_fakes as fakes
 from pydantic import ValidationError
 
 from parrot_data.errors import UserError
+from parrot_data.interruption import ENDING, Interrupted
 from parrot_data.worlds.tabletop import tasks
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import Task
@@ -195,6 +197,91 @@ def test_an_interrupted_run_of_two_environments_ends_as_if_never_interrupted(
     run(prior, tmp_path / "b" / "run", params, method, progress=lambda *call: calls.append(call))
     assert calls[0][0] == 30  # a multiple of 15 was passed in that round of ten steps
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+@pytest.fixture
+def answered():
+    """A shell that runs the tests in the background has them ignore Ctrl-C."""
+    before = {signum: signal.signal(signum, signal.default_int_handler) for signum in ENDING}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def stopped_by(signum, step):
+    def progress(done, _total, _note):
+        if done == step:
+            signal.raise_signal(signum)
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("signum", "step", "num_envs"),
+    [
+        (signal.SIGINT, 0, 1),
+        (signal.SIGTERM, 5, 1),
+        (signal.SIGHUP, 35, 1),
+        (signal.SIGINT, 50, 1),
+        (signal.SIGTERM, 40, 2),
+    ],
+)
+@pytest.mark.usefixtures("answered")
+def test_a_signal_is_saved_at_the_next_round(prior, tmp_path, caplog, signum, step, num_envs):
+    params = make_params(num_envs=num_envs, checkpoint_every_steps=1000)
+    run(prior, tmp_path / "a" / "run", params)
+    with pytest.raises(Interrupted) as raised:
+        run(prior, tmp_path / "b" / "run", params, progress=stopped_by(signum, step))
+    saved = step + 5 * num_envs
+    assert raised.value.args == (signum, f"step {saved} of 60")
+    assert not multiprocessing.active_children()
+    calls = []
+    with caplog.at_level("INFO"):
+        run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    assert calls[0][0] == saved
+    assert f"learning goes on from step {saved} of 60" in caplog.messages
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+def test_what_was_learned_is_saved_before_it_is_judged(prior, tmp_path, monkeypatch):
+    params = make_params(checkpoint_every_steps=1000)
+    run(prior, tmp_path / "a" / "run", params)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("parrot_models.finetune.write_results", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(prior, tmp_path / "b" / "run", params)
+    calls = []
+    run(prior, tmp_path / "b" / "run", params, progress=lambda *call: calls.append(call))
+    assert calls == [(60, 60, "")]
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+@pytest.mark.parametrize("harm", ["empty", "truncated", "flipped"])
+def test_a_damaged_checkpoint_is_set_aside_and_learning_starts_anew(prior, tmp_path, caplog, harm):
+    run(prior, tmp_path / "a" / "run")
+
+    def interrupt(done, _total, _note):
+        if done >= 40:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "b" / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(prior, out, progress=interrupt)
+    checkpoint = out.with_name("run.partial") / "checkpoint.pt"
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    harmed = {"empty": b"", "truncated": bytes(content[:999]), "flipped": bytes(content)}[harm]
+    checkpoint.write_bytes(harmed)
+    calls = []
+    run(prior, out, progress=lambda *call: calls.append(call))
+    assert calls[0][0] == 0
+    assert len([message for message in caplog.messages if "set aside" in message]) == 1
+    assert (out.with_name("run.damaged.partial") / "checkpoint.pt").read_bytes() == harmed
+    assert files_of(tmp_path / "a" / "run") == files_of(out)
 
 
 def test_environments_need_room_in_the_replay_buffer():

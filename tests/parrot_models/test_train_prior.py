@@ -182,6 +182,29 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     assert files_of(tmp_path / "prior") == files_of(whole)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("flow.checkpoint", "set aside"),
+        ("keypoints.checkpoint", "set aside"),
+        ("cache/actions.npy", "decoded again"),
+        ("history.csv", ""),
+    ],
+)
+def test_a_flipped_byte_of_unfinished_training_shows_in_no_weights(
+    data: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, says: str
+) -> None:
+    with pytest.raises(KilledError):
+        train(data, tmp_path / "prior", killed_at_call(FIRST_FLOW_CALL + 5))
+    path = tmp_path / "prior.partial" / name
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    train(data, tmp_path / "prior")
+    assert files_of(tmp_path / "prior") == files_of(whole)
+    assert [says for message in caplog.messages if says in message] == [says] * bool(says)
+
+
 def test_a_resumed_training_does_not_begin_anew(data: Path, tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         train(data, tmp_path / "prior", killed_at_call(FIRST_FLOW_CALL + 5))

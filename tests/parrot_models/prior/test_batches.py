@@ -161,6 +161,23 @@ def test_a_decoding_cut_short_starts_anew(data, tmp_path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["images", "proprioception", "actions", "episodes", "complete"])
+@pytest.mark.parametrize("harm", ["flip", "empty", "remove"])
+def test_a_damaged_cache_is_decoded_again_and_says_so(data, tmp_path, caplog, name, harm) -> None:
+    cache = tmp_path / "cache"
+    decoded(data, cache)
+    whole = {path.name: path.read_bytes() for path in cache.iterdir()}
+    path = cache / ("complete.json" if name == "complete" else f"{name}.npy")
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if harm == "empty" else whole[path.name][:-9] + b"x" * 9)
+    assert decoded(data, cache) == list(range(1, NUM_EPISODES + 1))
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == whole
+    said = 0 if (name, harm) == ("complete", "remove") else 1
+    assert len([r for r in caplog.records if "decoded again" in r.getMessage()]) == said
+
+
 def remove(shard: Path) -> None:
     shard.unlink()
 
