@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.flows.matching import FlowMatching
 from parrot_models.judging.probe import encoded, probe_errors_cm
 from parrot_models.judging.rollouts import random_policy, rollout_metrics, sampling_policy
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import log_prob_per_dim
@@ -50,10 +51,11 @@ def validate(
     }
     if isinstance(prior.flow, FlowMatching):
         metrics |= distillation_metrics(prior, held_out[:NUM_DISTILLED], seed)
-    generator = torch.Generator(prior.device)
     policies = {
-        "rollout": lambda: sampling_policy(prior, generator.manual_seed(seed)),
-        "random": lambda: random_policy(np.random.default_rng(seed)),
+        "rollout": lambda: sampling_policy(
+            prior, torch_generator(seed, "prior: rollouts", device=prior.device)
+        ),
+        "random": lambda: random_policy(generator(seed, "prior: random rollouts")),
     }
     metrics |= rollout_metrics(
         environment, policies, seed, num_episodes,

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from parrot_data.errors import UserError
 from parrot_models.networks.device import on_host
+from parrot_models.networks.finite import check_values, check_weights
 
 WARMUP_FRACTION = 0.05
 
@@ -62,7 +62,8 @@ def fit(
         after_step: told each step's number and loss; sees the module after the step.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: loss, gradient or weights are not finite. What is not never gets into a
+            checkpoint, and no such gradient into the weights.
     """
     optimizer = torch.optim.AdamW(
         parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
@@ -72,19 +73,18 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate_at(step)
         loss = loss_at(step)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise UserError(
-                f"the loss became {value} at step {step} of training ({checkpoint.stem}); lower "
-                "its learning rate or gradient_clip in params.yaml and run again"
-            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
+        # Both in one copy, before the step: it is all that a training waits for a GPU for.
+        value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
+        where = f"at step {step} of training ({checkpoint.stem})"
+        check_values({"loss": value, "norm of the gradient": size}, where)
         optimizer.step()
         after_step(step, value)
         is_last = step + 1 == schedule.steps
         if is_last or (step + 1) % schedule.checkpoint_every == 0:
+            check_weights(module.state_dict(), f"training ({checkpoint.stem}) by step {step}")
             _save(module, optimizer, step + 1, checkpoint)
 
 

@@ -19,6 +19,7 @@ from parrot_data.stores.publish import (
     sha256_sources,
     write_json,
 )
+from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
 
@@ -79,7 +80,7 @@ def write_trained(
     work = open_work(out, {**lineage, "code": code, "device": device.type})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, held_out_fraction, progress)
-    torch.manual_seed(seed)
+    torch.manual_seed(torch_seed(seed, "training on shards: weights"))
     model = make()
     fit(model, batches, work)
     model.eval()

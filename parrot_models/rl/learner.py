@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.lockstep import Envs, Outcome
+from parrot_data.streams import generator, seed_sequence
 from parrot_models.networks.device import on_host
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.demo_replay import DemoReplay
@@ -84,9 +85,8 @@ class Learner:
         self._num_updates = 0
         self._info: Info = {}
         # Spread, so that no training scene is an evaluation scene because two small seeds agree.
-        scenes, draws = np.random.SeedSequence(seed).spawn(2)
-        self._env_seed = int(scenes.generate_state(1)[0])
-        self._rng = np.random.default_rng(draws)
+        self._env_seed = int(seed_sequence(seed, "finetune: scenes").generate_state(1)[0])
+        self._rng = generator(seed, "finetune: draws")
 
     def run_round(self) -> list[EpisodeSummary]:
         """Live through one episode in each environment, learning once the warm-up is over."""

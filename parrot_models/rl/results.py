@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from parrot_data.stores.publish import write_json
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import RunConfig, save_agent
 from parrot_models.rl.batch import Observation
@@ -82,7 +81,7 @@ def _untrained_success_rate(env: ViewedEnv, evaluation: EvaluateParams) -> float
     For a method that acts through the prior it is the prior's own success on the task; the chance
     is the evaluation's, so that runs of several seeds start from one number.
     """
-    rng = np.random.default_rng(evaluation.seed)
+    rng = generator(evaluation.seed, "finetune: untrained")
 
     def policy(_observation: Observation) -> Any:
         return env.sample_warmup_action(rng)
