@@ -81,7 +81,11 @@ def judge_policy(
     held_out = batches.held_out(params.batch_size)
     rollouts = rollout_metrics(
         environment,
-        {"rollout": lambda: sampling_policy(policy, torch_generator(params.rollout_seed, "bc: rollouts"))},
+        {
+            "rollout": lambda: sampling_policy(
+                policy, torch_generator(params.rollout_seed, "bc: rollouts")
+            )
+        },
         params.rollout_seed,
         params.rollout_episodes,
         lambda part, family: progress(part, 2, f"rollouts, {family}"),

@@ -18,6 +18,7 @@ from parrot_models.baselines.option_rollouts import random_options_policy, repro
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
 from parrot_models.baselines.pretraining import ContextParams, Pretraining
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import backdrop_of
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit

@@ -127,7 +127,11 @@ def judge_model(
         )
     rollouts = rollout_metrics(
         environment,
-        {"rollout": lambda: random_trajectories(model, torch_generator(seed, "trajectories: rollouts"))},
+        {
+            "rollout": lambda: random_trajectories(
+                model, torch_generator(seed, "trajectories: rollouts")
+            )
+        },
         seed,
         params.rollout_episodes,
         lambda part, family: progress(part + 3, 5, f"rollouts, {family}"),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_data.errors import UserError
+
+REMEDY = "lower its learning rate in params.yaml and run again"
 
 
 def check_weights(weights: Mapping[str, Tensor], what: str) -> None:
@@ -15,17 +20,14 @@ def check_weights(weights: Mapping[str, Tensor], what: str) -> None:
 
     Args:
         weights: a state dict.
-        what: they are and when, the sentence's subject.
+        what: they are of, "the agent" or "training (flow) by step 3".
 
     Raises:
         UserError: naming the first that is not.
     """
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise UserError(
-                f"{what} diverged: {name} holds numbers that are not finite; lower its "
-                "learning_rate in params.yaml and run again"
-            )
+            raise UserError(f"{what} diverged: its weights {name} are not all finite; {REMEDY}")
 
 
 def check_values(values: Mapping[str, float], where: str) -> None:
@@ -40,7 +42,18 @@ def check_values(values: Mapping[str, float], where: str) -> None:
     """
     for name, value in values.items():
         if not math.isfinite(value):
-            raise UserError(
-                f"the {name.replace('_', ' ')} became {value} {where}; lower its learning_rate or "
-                "gradient_clip in params.yaml and run again"
-            )
+            raise UserError(f"{name.replace('_', ' ')} became {value} {where}; {REMEDY}")
+
+
+def check_actions(actions: NDArray[Any], where: str) -> None:
+    """Refuse actions of a policy that are not finite.
+
+    Args:
+        actions: (..., A).
+        where: as for `check_values`.
+
+    Raises:
+        UserError: some are not.
+    """
+    if not np.isfinite(actions).all():
+        raise UserError(f"the agent's actions are not all finite {where}; {REMEDY}")

@@ -54,8 +54,14 @@ def make_flow(a: PriorArchitecture) -> Flow:
         return RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
     if a.flow == "spline":
         return SplineFlow(
-            ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale, a.num_bins,
-            a.bound, a.min_slope,
+            ACTION_DIM,
+            a.context_dim,
+            a.num_layers,
+            a.hidden,
+            a.max_log_scale,
+            a.num_bins,
+            a.bound,
+            a.min_slope,
         )
     if a.flow == "matching":
         return FlowMatching(ACTION_DIM, a.context_dim, a.velocity_hidden, a.num_steps)

@@ -12,6 +12,7 @@ from parrot_data.stores.publish import write_json
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import RunConfig, save_agent
+from parrot_models.networks.finite import check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
@@ -49,7 +50,11 @@ def write_results(
 
     Returns:
         The metrics, as in metrics.json.
+
+    Raises:
+        UserError: its weights or its actions are not finite.
     """
+    check_weights(agent.weights(), "the agent")
     policy = partial(agent.act, deterministic=True)
     num_episodes = evaluation.num_episodes
     result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=num_episodes)

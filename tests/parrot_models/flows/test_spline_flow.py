@@ -32,8 +32,11 @@ def elementwise_of_zuko(coupling: SplineCoupling, term: Tensor, kept: Tensor) ->
     shift, scale = x[:, :size], coupling.norm_log_scale + 1.5 * x[:, size : 2 * size].tanh()
     knots = x[:, 2 * size :].reshape(len(x), size, 3 * num - 1)
     spline = MonotonicRQSTransform(
-        knots[..., :num], knots[..., num : 2 * num], knots[..., 2 * num :],
-        bound=coupling.bound, slope=MIN_SLOPE,
+        knots[..., :num],
+        knots[..., num : 2 * num],
+        knots[..., 2 * num :],
+        bound=coupling.bound,
+        slope=MIN_SLOPE,
     )
     both = ComposedTransform(spline, AffineTransform(shift, scale.exp()))
     return DependentTransform(both, 1)
