@@ -27,7 +27,7 @@ from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
-from parrot_models.rl.params import FinetuneParams
+from parrot_models.rl.params import FinetuneParams, check_actor_learns
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
 from parrot_models.rl.results import write_results
 from parrot_models.rl.sac import SAC
@@ -77,7 +77,8 @@ def finetune(
         The metrics, as in metrics.json.
 
     Raises:
-        UserError: no such task or method, or what it was pre-trained as is missing or broken.
+        UserError: no such task or method, what it was pre-trained as is missing or broken, its
+            actor would never be updated, or learning diverged; nothing is published then.
         Interrupted: a signal asked for it; the state after the last round was saved before.
     """
     of_method = named_method(method)
@@ -93,6 +94,7 @@ def finetune(
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
     )
+    check_actor_learns(params, _schedule(params, of_method), environment.episode_steps)
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done

@@ -9,6 +9,7 @@ import torch
 
 from parrot_data.progress import Progress, silent
 from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.flows.spline_coupling import MIN_SLOPE
 from parrot_models.judging.prior import validate
 from parrot_models.networks.device import CPU
 from parrot_models.prior.architecture import PriorArchitecture
@@ -104,6 +105,7 @@ def prior_architecture(
         flow=params.flow,
         num_bins=params.spline.num_bins,
         bound=params.spline.bound,
+        min_slope=MIN_SLOPE,
         velocity_hidden=params.matching.hidden,
         num_steps=params.matching.num_steps,
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.episodes import EpisodeBatches, augment_episodes
 from parrot_models.baselines.option_bound import bound_parts, option_loss
@@ -17,14 +18,14 @@ from parrot_models.baselines.option_rollouts import random_options_policy, repro
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
 from parrot_models.baselines.pretraining import ContextParams, Pretraining
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # transitions that initialise the mean picture and the posterior's scales
 NUM_LOGGED = 256  # training episodes, for the curve
-FIT_STREAM, INIT_STREAM = 0, 1
 KL_WARMUP_FRACTION = 0.5  # a policy that learned to act without z first would never need it
 COLUMNS = (
     "train_bound_per_dim", "validation_bound_per_dim", "validation_log_prob_per_dim",
@@ -73,11 +74,11 @@ def fit_options(
     """Raise the bound of `options`; its curve goes to `work / history.csv`."""
     episodes = EpisodeBatches(batches)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(params.seed, "options: first batch"))
     model.init_from_data(some.images)
     model.posterior.init_from_data(some.proprioception, some.actions)
     backdrop = backdrop_of(some.images)
-    rng = step_generator(params.seed, 1, INIT_STREAM)
+    rng = generator(params.seed, "options: logged")
     logged = episodes.sample(NUM_LOGGED, params.pictures_per_episode, rng)
 
     def measure() -> list[float]:
@@ -106,7 +107,7 @@ def fit_options(
 def _loss_at(
     params: OptionParams, model: OptionModel, episodes: EpisodeBatches, backdrop: Tensor, step: int
 ) -> Tensor:
-    rng = step_generator(params.seed, step, FIT_STREAM)
+    rng = generator(params.seed, "options: step", step)
     batch = episodes.sample(params.batch_size, params.pictures_per_episode, rng)
     if params.augment:
         batch = augment_episodes(batch, rng, backdrop)
@@ -143,8 +144,8 @@ def judge_options(
         metrics |= {f"{family}_{name}": value for name, value in found.items()}
 
     def make_policy() -> Any:
-        generator = torch.Generator().manual_seed(params.rollout_seed)
-        return random_options_policy(model, environment.episode_steps, generator)
+        chance = torch_generator(params.rollout_seed, "options: rollouts")
+        return random_options_policy(model, environment.episode_steps, chance)
 
     return metrics | rollout_metrics(
         environment,

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.beta_vae_judging import sight_metrics
 from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
@@ -23,13 +24,12 @@ from parrot_models.baselines.vae_model import (
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # transitions that make the mean picture
 NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics
-FIT_STREAM, INIT_STREAM, LOG_STREAM = 5, 6, 7  # those of the other trainings are 0 to 4
 
 
 class BetaVAEParams(PretrainingParams):
@@ -62,12 +62,13 @@ def fit_vae(
 ) -> None:
     """Maximise E log p(picture | z) - beta KL; both go to `work / history.csv`."""
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    vae.init_from_data(batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM)).images)
+    some = batches.sample(NUM_INIT, generator(params.seed, "vae: first batch"))
+    vae.init_from_data(some.images)
     curve = work / "history.csv"
     log = _bound_log(params, vae, batches, curve)
 
     def loss_at(step: int) -> Tensor:
-        rng = step_generator(params.seed, step, FIT_STREAM)
+        rng = generator(params.seed, "vae: step", step)
         batch = batches.sample(params.batch_size, rng)
         images = augment(batch, rng).images if params.augment else batch.images
         noise = _noise(rng, len(images), vae)
@@ -107,7 +108,7 @@ def _mean_bound(
     params: BetaVAEParams, vae: BetaVAE, images: Tensor, precision: str
 ) -> tuple[float, float]:
     """Mean log-likelihood at one z a picture, always the same noise, and mean KL; nats."""
-    noise = _noise(step_generator(params.seed, 0, LOG_STREAM), len(images), vae)
+    noise = _noise(generator(params.seed, "vae: bound"), len(images), vae)
     with layers_in(precision, CPU):
         bound = evidence_bound(vae, images, noise, params.foreground_weight)
     return float(bound.log_likelihood.mean()), float(bound.kl.mean())
@@ -117,7 +118,7 @@ def _bound_log(
     params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, path: Path
 ) -> Callable[[int], None]:
     """Log both parts of the bound on training and held-out pictures; see `curve_log`."""
-    train = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM)).images
+    train = batches.sample(NUM_LOGGED, generator(params.seed, "vae: logged")).images
     held_out = next(batches.held_out(NUM_LOGGED)).images
     parts = ("log_likelihood", "kl")
     columns = [f"{name}_{part}" for name in ("train", "validation") for part in parts]

@@ -22,6 +22,7 @@ from parrot_data.worlds.tabletop.env import make_task_env
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.methods.table import named_method
 from parrot_models.networks.device import CPU
+from parrot_models.networks.finite import check_weights
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.compose import make_agent
 from parrot_models.rl.latent_env import ViewedEnv
@@ -91,9 +92,14 @@ def training_envs(config: RunConfig, env: ViewedEnv, num_envs: int) -> Iterator[
 
 
 def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
-    """Write config.json and agent.safetensors."""
-    write_json(folder / CONFIG, config.model_dump())
+    """Write config.json and agent.safetensors.
+
+    Raises:
+        UserError: weights are not finite.
+    """
     weights = {name: tensor.contiguous() for name, tensor in agent.weights().items()}
+    check_weights(weights, "the agent")
+    write_json(folder / CONFIG, config.model_dump())
     (folder / AGENT).write_bytes(save(weights))
 
 
@@ -126,6 +132,7 @@ def load_run(
             f"{folder / AGENT} does not hold the agent of {CONFIG} beside it "
             f"({str(error).splitlines()[0]}): run `dvc checkout`, or fine-tune again"
         ) from error
+    check_weights(agent.weights(), f"the agent in {folder}")
     return config, env, agent
 
 

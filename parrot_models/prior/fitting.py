@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from parrot_data.errors import UserError
 from parrot_data.interruption import held_back
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
+from parrot_models.networks.finite import check_values, check_weights
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def fit(
         curve: file that `after_step` writes, kept in the checkpoint: resuming brings it back.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: loss, gradient or weights are not finite. What is not never gets into a
+            checkpoint, and no such gradient into the weights.
         Interrupted: a signal asked for it; a checkpoint of the last step was saved before.
     """
     optimizer = torch.optim.AdamW(
@@ -86,6 +87,7 @@ def fit(
             done = step + 1
             is_due = done % schedule.checkpoint_every == 0 or done == schedule.steps
             if is_due or signals:
+                check_weights(module.state_dict(), f"training ({checkpoint.stem}) by step {step}")
                 _save(module, optimizer, done, checkpoint, curve)
                 signals.release(f"step {done:,} of {schedule.steps:,} ({checkpoint.stem})")
 
@@ -103,15 +105,13 @@ def _descend(
     for group in optimizer.param_groups:
         group["lr"] = schedule.learning_rate_at(step)
     loss = loss_at(step)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise UserError(
-            f"the loss became {value} at step {step} of training ({checkpoint.stem}); lower "
-            "its learning rate or gradient_clip in params.yaml and run again"
-        )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
+    norm = nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
+    # Both in one copy, before the step: it is all that a training waits for a GPU for.
+    value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
+    where = f"at step {step} of training ({checkpoint.stem})"
+    check_values({"loss": value, "norm of the gradient": size}, where)
     optimizer.step()
     after_step(step, value)
 

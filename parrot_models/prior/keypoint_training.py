@@ -9,17 +9,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_models.networks.device import CPU, to_device
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import Schedule, fit
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture
-FIT_STREAM, INIT_STREAM = 0, 2
 
 
 class KeypointParams(BaseModel):
@@ -91,13 +91,13 @@ def fit_keypoints(
         params.width,
         params.foreground_weight,
     )
-    some = batches.sample(NUM_INIT, step_generator(beside.seed, 0, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(beside.seed, "keypoints: first batch"))
     mean_picture = scale_images(some.images).mean(0, keepdim=True)
     autoencoder.encoder.mean_picture.copy_(mean_picture)
     autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(beside.seed, step, FIT_STREAM)
+        rng = generator(beside.seed, "keypoints: step", step)
         batch = batches.sample(params.batch_size, rng)
         images = augment(batch, rng).images if beside.augment else batch.images
         with layers_in(beside.precision, device):

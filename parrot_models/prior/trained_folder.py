@@ -14,19 +14,22 @@ from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import (
     open_work,
     publish,
-    read_json,
     sha256_file,
     write_json,
 )
 from parrot_data.stores.sources import code_of
+from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
+from parrot_models.networks.finite import check_weights
 from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
 
 
 class Trainable(Protocol):
     """A module that writes itself; `save` makes config.json and the weights."""
 
     def eval(self) -> Any: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
     def requires_grad_(self, requires_grad: bool = ..., /) -> Any: ...  # noqa: D102
     def save(self, folder: Path, lineage: dict[str, Any], /) -> None: ...  # noqa: D102
 
@@ -73,20 +76,24 @@ def write_trained(
         The metrics.
 
     Raises:
-        UserError: a shard is missing or damaged, or training diverged.
+        UserError: a shard is missing or damaged, a dimension of the actions is constant, or
+            training diverged.
     """
-    read_json(data / MANIFEST)
+    check_deviations(data)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
     work = open_work(out, {**lineage, "code": code_of(stage), "device": device.type})
     cache = work / "cache"
     batches = TransitionBatches(data, cache, held_out_fraction, progress)
-    torch.manual_seed(seed)
+    check_variety(batches, data)
+    torch.manual_seed(torch_seed(seed, "training on shards: weights"))
     model = make()
     fit(model, batches, work)
     model.eval()
     model.requires_grad_(False)
+    check_weights(model.state_dict(), "training")
     model.save(work, lineage)
     metrics = judge(model, batches, work)
+    check_metrics(metrics)
     write_json(work / "metrics.json", metrics)
     (work / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
     del batches  # unmaps the cache

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from parrot_data.errors import UserError
 from parrot_models.rl.agent_params import AgentParams
+from parrot_models.rl.schedule import Schedule
 
 
 class FinetuneParams(BaseModel):
@@ -67,3 +69,26 @@ class FinetuneParams(BaseModel):
         if capacity < 2 * num_envs:
             raise ValueError(f"{num_envs} environments need at least {2 * num_envs}")
         return capacity
+
+
+def check_actor_learns(params: FinetuneParams, schedule: Schedule, episode_steps: int) -> None:
+    """Refuse a run that would end before the first update of its actor.
+
+    Args:
+        params: of the run.
+        schedule: that these params make.
+        episode_steps: of an episode, at most.
+
+    Raises:
+        UserError: naming the keys whose values leave no update for it.
+    """
+    a_round = params.num_envs * episode_steps
+    last_step = -(-params.env_steps // a_round) * a_round
+    num_updates = schedule.updates_by(last_step)
+    if num_updates <= params.critic_only_updates:
+        raise UserError(
+            f"finetune.env_steps = {params.env_steps} ends before the actor learns: after "
+            f"warmup_steps = {params.warmup_steps}, utd = {params.utd:g} makes {num_updates} "
+            f"updates, and the first critic_only_updates = {params.critic_only_updates} leave the "
+            "actor as it is; raise env_steps, or lower these"
+        )

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from parrot_data.stores.publish import write_json
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import RunConfig, save_agent
+from parrot_models.networks.finite import check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
 from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
@@ -50,7 +50,11 @@ def write_results(
 
     Returns:
         The metrics, as in metrics.json.
+
+    Raises:
+        UserError: its weights or its actions are not finite.
     """
+    check_weights(agent.weights(), "the agent")
     policy = partial(agent.act, deterministic=True)
     num_episodes = evaluation.num_episodes
     result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=num_episodes)
@@ -82,7 +86,7 @@ def _untrained_success_rate(env: ViewedEnv, evaluation: EvaluateParams) -> float
     For a method that acts through the prior it is the prior's own success on the task; the chance
     is the evaluation's, so that runs of several seeds start from one number.
     """
-    rng = np.random.default_rng(evaluation.seed)
+    rng = generator(evaluation.seed, "finetune: untrained")
 
     def policy(_observation: Observation) -> Any:
         return env.sample_warmup_action(rng)

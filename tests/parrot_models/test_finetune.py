@@ -7,7 +7,9 @@ import signal
 
 import pytest
 import rl_fakes as fakes
+import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
@@ -23,7 +25,9 @@ from parrot_models.methods import runs as run_folder
 from parrot_models.methods import traj_rl as trajectories
 from parrot_models.methods import vae_features
 from parrot_models.methods.table import METHODS
+from parrot_models.networks.checkpoint import load_checkpoint
 from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.learner import Learner
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
 DATA_MANIFEST = "d" * 64
@@ -436,3 +440,64 @@ def test_mistakes_are_told_before_any_work(prior, tmp_path):
     with pytest.raises(UserError, match="holds no prior"):
         run(tmp_path / "nowhere", tmp_path / "run")
     assert not (tmp_path / "run.partial").exists()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("num_envs", [1, 2])
+def test_a_learning_rate_that_diverges_publishes_nothing(prior, tmp_path, method, num_envs):
+    params = make_params(num_envs=num_envs, agent={"learning_rate": 1e30})
+    with pytest.raises(UserError, match=r"env step \d+ of fine-tuning"):
+        run(prior, tmp_path / "run", params, method)
+    assert not (tmp_path / "run").exists()
+    checkpoint = tmp_path / "run.partial" / "checkpoint.pt"
+    if checkpoint.exists():
+        weights = load_checkpoint(checkpoint)["learner"]["agent"]["weights"]
+        assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_divergence_in_the_very_last_update_publishes_nothing(prior, tmp_path, monkeypatch):
+    learn = Learner.run_round
+
+    def spoil(learner):
+        episodes = learn(learner)
+        if learner.env_steps == 60:
+            learner.agent.actor.layers[0].weight.data[0, 0] = torch.nan
+        return episodes
+
+    monkeypatch.setattr(Learner, "run_round", spoil)
+    with pytest.raises(UserError, match=r"diverged: its weights actor\.layers\.0\.weight"):
+        run(prior, tmp_path / "run", make_params(checkpoint_every_steps=1000))
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_refuses_weights_that_are_not_finite(prior, tmp_path):
+    run(prior, tmp_path / "run")
+    path = tmp_path / "run" / "agent.safetensors"
+    weights = load_file(path)
+    weights["actor.layers.0.weight"][0, 0] = torch.nan
+    save_file(weights, path)
+    with pytest.raises(UserError, match=r"diverged: its weights actor\.layers\.0\.weight"):
+        evaluate(EVALUATION, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env_steps": 20},  # ends with the warm-up
+        {"env_steps": 10},
+        {"env_steps": 26},  # 5 updates by its last episode's end, all of them for the critics
+        {"critic_only_updates": 20},
+        {"utd": 0.0},
+        {"num_envs": 2, "critic_only_updates": 20},
+    ],
+)
+def test_a_run_that_ends_before_its_actor_learns_is_refused(prior, tmp_path, changes):
+    params = make_params(**{"critic_only_updates": 5} | changes)
+    with pytest.raises(UserError, match=r"env_steps = \d+ ends before the actor learns") as raised:
+        run(prior, tmp_path / "run", params)
+    assert "critic_only_updates" in str(raised.value)
+    assert not (tmp_path / "run.partial").exists()
+
+
+def test_a_run_may_end_with_the_first_update_of_its_actor(prior, tmp_path):
+    run(prior, tmp_path / "run", make_params(env_steps=31, critic_only_updates=6))

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_shards import write_shards
@@ -231,7 +232,7 @@ def test_probes_judge_what_an_agent_sees_and_either_half(cloned: Path) -> None:
 
 def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -> None:
     batches = TransitionBatches(data, tmp_path / "cache", 0.34)
-    batch = batches.sample(64, cloning.step_generator(0, 0))
+    batch = batches.sample(64, np.random.default_rng(0))
 
     def likelihood(steps: int) -> float:
         out = tmp_path / str(steps)

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
+from parrot_models.networks.checkpoint import load_checkpoint
 from parrot_models.prior.fitting import Schedule, fit
 from parrot_models.prior.history import curve_log
 
@@ -137,6 +139,53 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence(tmp_path: Path) -> None
             module, list(module.parameters()), lambda _step: module.weight.sum() * nan,
             SCHEDULE, tmp_path / "x.checkpoint", lambda _s, _l: None,
         )  # fmt: skip
+
+
+class BrokenBackwards(torch.autograd.Function):
+    """The identity, whose gradient is infinite."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient * torch.inf
+
+
+def test_a_gradient_that_is_not_finite_reaches_neither_weights_nor_checkpoint(
+    tmp_path: Path,
+) -> None:
+    module, checkpoint = nn.Linear(3, 1), tmp_path / "flow.checkpoint"
+    states = []
+
+    def loss_at(step: int) -> Tensor:
+        loss: Tensor = module(torch.ones(1, 3)).square().sum()
+        return BrokenBackwards.apply(loss) if step == 10 else loss
+
+    def note(_step: int, _loss: float) -> None:
+        states.append({name: value.clone() for name, value in module.state_dict().items()})
+
+    with pytest.raises(UserError, match=r"norm of the gradient became .* at step 10 .*\(flow\)"):
+        fit(module, list(module.parameters()), loss_at, SCHEDULE, checkpoint, note)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, states[-1][name])
+    saved = load_checkpoint(checkpoint)
+    assert saved["step"] == 8
+    assert torch.equal(saved["module"]["weight"], states[7]["weight"])
+
+
+def test_weights_that_overflow_in_the_last_step_get_into_no_checkpoint(tmp_path: Path) -> None:
+    module, checkpoint = nn.Linear(3, 1), tmp_path / "flow.checkpoint"
+    schedule = Schedule(1, 3e38, 1.0, 0.0, 1)
+    nn.init.constant_(module.weight, -3e38)
+
+    def loss_at(_step: int) -> Tensor:
+        return (module.weight * 1e-30).sum()
+
+    with pytest.raises(UserError, match="diverged: its weights weight are not all finite"):
+        fit(module, list(module.parameters()), loss_at, schedule, checkpoint, lambda _s, _l: None)
+    assert not checkpoint.exists()
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
