@@ -9,7 +9,7 @@ from pathlib import Path
 from parrot_data.errors import UserError
 from parrot_data.stores import tar_shards
 from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.kept import KEPT, KeptEpisodes, load_kept
+from parrot_data.stores.kept import KEPT, KeptEpisodes, check_decision, load_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
 from parrot_data.stores.publish import sha256_file
 
@@ -62,7 +62,7 @@ def select(episodes: Path, kept: Path) -> Selection:
 
     Raises:
         UserError: one is missing or damaged, the decision was made for other episodes, or it names
-            no episodes, unknown ones, or one twice.
+            no episodes, unknown ones, or one twice; see `check_decision`.
     """
     manifest, decision = load_manifest(episodes, "episodes"), load_kept(kept)
     manifest_sha256 = sha256_file(episodes / MANIFEST)
@@ -75,9 +75,5 @@ def select(episodes: Path, kept: Path) -> Selection:
         episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT)
     )
     selection = Selection(episodes, manifest, decision, sources)
-    if not decision.kept or [entry.index for entry in selection.entries()] != decision.kept:
-        raise UserError(
-            f"{kept / KEPT}: its key kept must list indices of the episodes, ascending and each "
-            "once: run `parrot filter` again."
-        )
+    check_decision(decision, manifest.entries(episodes), kept / KEPT)
     return selection
