@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,12 @@ def read_json(path: Path) -> Any:
             too deeply, or with a number that is not finite.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_JSON_BYTES + 1)
-        return _parse_json(text)
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is no plain file")
+        if state.st_size > MAX_JSON_BYTES:
+            raise ValueError(f"it has more than {MAX_JSON_BYTES} bytes")
+        return _parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: run the stage that writes it, or `dvc checkout`."
@@ -95,8 +99,6 @@ def read_json(path: Path) -> Any:
 
 
 def _parse_json(text: bytes) -> Any:
-    if len(text) > MAX_JSON_BYTES:
-        raise ValueError(f"it has more than {MAX_JSON_BYTES} bytes")
     try:
         value = json.loads(text.decode("utf-8"))
     except RecursionError:
