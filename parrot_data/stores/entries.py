@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
@@ -33,7 +34,7 @@ class EpisodeEntry:
     container: str
     success: bool
     failure: str
-    content_hash: str
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 _ENTRY = TypeAdapter(EpisodeEntry)

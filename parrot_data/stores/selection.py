@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores import tar_shards
-from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.entries import EpisodeEntry, entry_of
 from parrot_data.stores.kept import KEPT, KeptEpisodes, check_decision, load_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
 from parrot_data.stores.publish import sha256_file
@@ -55,6 +56,21 @@ class Selection:
                 f"{self.folder} lacks episode {entry.index} of its manifest, or has it in another "
                 "place: run `parrot generate` again, or `dvc checkout`."
             )
+
+    def episodes(self) -> Iterator[Episode]:
+        """The episodes themselves, each held against its entry.
+
+        Raises:
+            UserError: as `samples`, or one is not what its entry says.
+        """
+        for entry, sample in self.samples():
+            episode = tar_shards.decode_sample(sample)
+            if entry_of(episode) != entry:
+                raise UserError(
+                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
+                    "describes: run `parrot generate` again, or `dvc checkout`."
+                )
+            yield episode
 
 
 def select(episodes: Path, kept: Path) -> Selection:
