@@ -30,6 +30,7 @@ UNFIT: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError,
     TypeError, ValueError,
 )  # fmt: skip
+_UNDESCRIBED: tuple[type[Exception], ...] = (UserError, *UNFIT)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -84,7 +85,7 @@ def load_model(
         fits = sketched(make, config, declared) == declared
     except TooLargeError:
         fits = False
-    except UNFIT as error:
+    except _UNDESCRIBED as error:
         raise UserError(
             f"{folder / CONFIG} does not describe {name} ({first_line(error)}): train it again "
             f"with `{command}`"

@@ -349,3 +349,14 @@ def test_mistakes_are_told_before_any_work(prior, tmp_path):
     with pytest.raises(UserError, match="holds no prior"):
         run(tmp_path / "nowhere", tmp_path / "run")
     assert not (tmp_path / "run.partial").exists()
+
+
+@pytest.mark.parametrize("hidden", [[10**9], [10**30], [32], [-1], [0], [1] * 10**4, [16, 16]])
+def test_an_agent_of_other_sizes_than_its_weights_is_refused(tmp_path, prior, hidden):
+    run(prior, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config["agent"]["hidden"] = hidden
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"agent\.safetensors does not hold the agent"):
+        run_folder.load_run(tmp_path / "run")

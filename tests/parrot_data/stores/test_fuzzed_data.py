@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_dataset import reseal, write_datasets
+from hostile import reseal
+from small_dataset import write_datasets
 from synthetic import hashes_of
 
 from parrot_data.errors import UserError

@@ -20,15 +20,8 @@ import google_crc32c
 import numpy as np
 import pytest
 import zstandard
-from small_dataset import (
-    Members,
-    first_tar,
-    member,
-    replace_member,
-    reseal,
-    rewrite_tar,
-    write_datasets,
-)
+from hostile import Members, first_tar, member, replace_member, reseal, rewrite_tar
+from small_dataset import write_datasets
 from synthetic import shard_params
 
 from parrot_data.errors import UserError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import first_tar, member, reseal, rewrite_tar
 from small_shards import write_shards
 
-sys.path.append(str(Path(__file__).parents[2] / "parrot_data" / "stores"))
-sys.path.append(str(Path(__file__).parents[2] / "parrot_data"))
-
-from small_dataset import first_tar, member, reseal, rewrite_tar
-from synthetic import synthetic_episodes
-
+from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST
 from parrot_models.prior.transitions import load_transitions
@@ -28,9 +23,26 @@ from parrot_models.prior.transitions import load_transitions
 LITTLE = 3_000_000  # bytes
 
 
+def episode(index: int) -> Episode:
+    rng = np.random.default_rng(index)
+    return Episode(
+        index=index,
+        task="pick",
+        objects=("block",),
+        container="",
+        success=True,
+        failure="",
+        images=rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8),
+        proprioception=rng.normal(size=(6, 8)).astype(np.float32),
+        actions=rng.uniform(-1, 1, (5, 7)).astype(np.float32),
+        rewards=np.ones(5, dtype=np.float32),
+        object_positions=np.zeros((6, 3, 3), dtype=np.float32),
+    )
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return write_shards(tmp_path / "shards", synthetic_episodes(6))
+    return write_shards(tmp_path / "shards", [episode(index) for index in range(6)])
 
 
 def room_for(cache: Path) -> int:
