@@ -13,10 +13,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from parrot_data.episodes.episode import Episode
-from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
-from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
+from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
 from parrot_data.stores.publish import open_work, publish
 from parrot_data.stores.records import file_entry
@@ -129,13 +128,7 @@ def _write_zarr(
 
     def episodes() -> Iterator[Episode]:
         nonlocal num_transitions
-        for done, (entry, sample) in enumerate(selection.samples(), start=1):
-            episode = tar_shards.decode_sample(sample)
-            if entry_of(episode) != entry:
-                raise UserError(
-                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
-                    "describes: run `parrot generate` again, or `dvc checkout`."
-                )
+        for done, episode in enumerate(selection.episodes(), start=1):
             running.add(episode)
             num_transitions += episode.num_steps
             yield episode

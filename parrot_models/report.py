@@ -124,7 +124,7 @@ def _pictures(
         what: (metrics[f"rollout_{kind}_rate"], metrics[f"random_{kind}_rate"])
         for what, kind in (("touches an object", "touch"), ("succeeds", "success"))
     }
-    episodes = ZarrEpisodes(data / manifest.zarr)
+    episodes = ZarrEpisodes(data / manifest.zarr, manifest.num_episodes)
     tasks = [entry.task for entry in manifest.entries(data)]
     chosen = _spread(tasks, params.contact_sheet_episodes)
     return {

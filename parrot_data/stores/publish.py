@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from parrot_data.errors import UserError
 
 FINGERPRINT = "fingerprint.json"
 _READ_BYTES = 1 << 20
+MAX_JSON_BYTES = 1 << 26  # of a file, at most: what stages write of half a million episodes
+MAX_JSON_DEPTH = 64
 
 
 def open_work(out: Path, fingerprint: Mapping[str, Any]) -> Path:
@@ -74,10 +78,16 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or holds no JSON.
+        UserError: the file is missing, holds no JSON, or such as no stage writes: too large, nested
+            too deeply, or with a number that is not finite.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is no plain file")
+        if state.st_size > MAX_JSON_BYTES:
+            raise ValueError(f"it has more than {MAX_JSON_BYTES} bytes")
+        return _parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: run the stage that writes it, or `dvc checkout`."
@@ -86,6 +96,27 @@ def read_json(path: Path) -> Any:
         raise UserError(
             f"{path} is not readable as JSON ({error}): restore or remake it."
         ) from None
+
+
+def _parse_json(text: bytes) -> Any:
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [part for outer in level for part in _parts_of(outer)]
+        if not level:
+            return value
+    raise ValueError("it is nested too deeply")
+
+
+def _parts_of(value: object) -> Iterable[object]:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number of JSON")
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def sha256_file(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,10 @@ from parrot_data.stores.publish import read_json, write_json
 from parrot_data.worlds.tabletop.env import make_task_env
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.methods.table import named_method
+from parrot_models.networks.declared import Forms, declared_in, forms_of, no_larger_than
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
+from parrot_models.networks.stored import UNFIT, first_line
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.compose import make_agent
 from parrot_models.rl.latent_env import ViewedEnv
@@ -32,6 +34,7 @@ from parrot_models.rl.sac import SAC
 AGENT = "agent.safetensors"
 CONFIG = "config.json"
 SCHEMA_VERSION = 1
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, SafetensorError, *UNFIT)
 
 
 class RunConfig(BaseModel):
@@ -64,17 +67,27 @@ class RunConfig(BaseModel):
     data_manifest_sha256: str
 
 
-def make_run(config: RunConfig, folder: Path, device: torch.device = CPU) -> tuple[ViewedEnv, SAC]:
+def make_run(
+    config: RunConfig, folder: Path, device: torch.device = CPU, weights: Forms | None = None
+) -> tuple[ViewedEnv, SAC]:
     """The env and an untrained agent of a run, over what was pre-trained into a folder.
 
+    Args:
+        config: of the run.
+        folder: what was pre-trained.
+        device: of the agent.
+        weights: what the agent will be given, if it is; one that is much larger is not made.
+
     Raises:
+        TooLargeError: the agent is.
         UserError: there is no such task or method, or nothing pre-trained for this environment.
     """
     method = named_method(config.method)
     part = load_part(method.part, folder, config.environment, config.agent.precision, device)
     env: gymnasium.Env[Any, Any] = make_task_env(config.task, config.environment)
     seen = ViewedEnv(env, method.make_view(env, part, config.agent))
-    return seen, make_agent(method, config.agent, seen, part, config.seed)
+    with nullcontext() if weights is None else no_larger_than(weights):
+        return seen, make_agent(method, config.agent, seen, part, config.seed)
 
 
 @contextmanager
@@ -124,13 +137,16 @@ def load_run(
             f"{prior_folder} is not the {part.name} that {folder} was fine-tuned on: name that "
             "one, run `dvc checkout`, or fine-tune again"
         )
-    env, agent = make_run(config, prior_folder, device)
     try:
+        weights = declared_in(folder / AGENT)
+        env, agent = make_run(config, prior_folder, device, weights)
+        if forms_of(agent.weights()) != weights:
+            raise ValueError("its weights have other names, shapes or types")
         agent.load_weights(load_file(folder / AGENT))
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{folder / AGENT} does not hold the agent of {CONFIG} beside it "
-            f"({str(error).splitlines()[0]}): run `dvc checkout`, or fine-tune again"
+            f"({first_line(error)}): run `dvc checkout`, or fine-tune again"
         ) from error
     check_weights(agent.weights(), f"the agent in {folder}")
     return config, env, agent

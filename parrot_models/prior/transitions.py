@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
 from parrot_data.stores.proof import (
     DamagedError,
@@ -27,7 +28,7 @@ from parrot_data.stores.proof import (
 )
 from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.records import check_file
-from parrot_data.stores.tar_shards import decode_sample
+from parrot_data.stores.tar_shards import decode_sample, num_steps_of, read_samples
 from parrot_models.networks.device import to_device
 
 _log = logging.getLogger(__name__)
@@ -128,6 +129,11 @@ def _decode(data: Path, cache: Path, progress: Progress) -> None:
         steps = _steps_of(episode, place)
         if not arrays:
             arrays = _create(cache, steps, manifest.num_transitions)
+        if arrays["images"].shape[1:] != episode.images.shape[1:]:
+            raise UserError(
+                f"{data}: episode {episode.index} has images of another size than those before "
+                "it: run `parrot shard` again, or `dvc checkout`."
+            )
         for name, values in steps.items():
             arrays[name][row : row + episode.num_steps] = values
         row += episode.num_steps
@@ -137,33 +143,33 @@ def _decode(data: Path, cache: Path, progress: Progress) -> None:
 
 
 def _stream(data: Path, manifest: ShardsManifest) -> Iterator[Episode]:
-    """Read every shard with webdataset, in order, and hold each episode against the manifest."""
+    """Read every shard in order, and hold each episode against the manifest."""
     # A tar cut short at a member's end reads as a shorter tar, so sizes and hashes come first.
     shards = set(manifest.tar_shards)
     for file in manifest.files:
         if file.name in shards:
             check_file(data, file)
-    samples = group_by_keys(tar_file_expander(_open_shards(manifest.tar_paths(data))))
-    for entry in manifest.entries(data):
-        sample = next(samples, None)
+    _check_count(data, manifest)
+    samples = read_samples(manifest.tar_paths(data))
+    for entry, sample in zip_longest(manifest.entries(data), samples):
         episode = None if sample is None else decode_sample(sample)
-        if episode is None or episode.index != entry.index:
+        if episode is None or entry is None or entry_of(episode) != entry:
+            place = "the end" if entry is None else f"episode {entry.index}"
             raise UserError(
-                f"{data / MANIFEST} does not describe the shards beside it, from episode "
-                f"{entry.index} on: run `parrot shard` again, or `dvc checkout`."
+                f"{data / MANIFEST} does not describe the shards beside it, from {place} on: "
+                "run `parrot shard` again, or `dvc checkout`."
             )
         yield episode
 
 
-def _open_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Open the shards one by one, for webdataset's tar reader.
-
-    Not by `WebDataset(urls)`: it never closes a local file, cuts a path at "#" or "?", and splits
-    shards over the processes of a job, where every process needs a whole cache.
-    """
-    for path in paths:
-        with path.open("rb") as stream:
-            yield {"url": str(path), "stream": stream}
+def _check_count(data: Path, manifest: ShardsManifest) -> None:
+    """Count the transitions, before room is made for as many as the manifest says."""
+    found = sum(map(num_steps_of, read_samples(manifest.tar_paths(data))))
+    if found != manifest.num_transitions:
+        raise UserError(
+            f"{data / MANIFEST} says num_transitions {manifest.num_transitions}, but the shards "
+            f"beside it hold {found}: run `parrot shard` again, or `dvc checkout`."
+        )
 
 
 def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,1 @@
+"""Its place lets the tests below it import what lies beside it."""
