@@ -147,7 +147,7 @@ def check_out(folder: Path, more: Sequence[str] = ()) -> Pipeline:
     """Copy the pipeline, and what else is named, with tiny values in its params.yaml."""
     for name in (*CHECKOUT, *more):
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.lock", *LARGE)
+            ignored = shutil.ignore_patterns("__pycache__", "*.lock", ".dvcignore", *LARGE)
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         else:
             folder.mkdir(parents=True, exist_ok=True)
