@@ -12,6 +12,7 @@ import torch
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import (
+    FINGERPRINT,
     open_work,
     publish,
     read_json,
@@ -19,8 +20,12 @@ from parrot_data.stores.publish import (
     sha256_sources,
     write_json,
 )
+from parrot_data.stores.seal import seal
 from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
+
+# What is sealed: results, not what resuming needs
+RESULTS = ("*.safetensors", "*.json", "*.csv", "*.md", "*.png")
 
 
 class Trainable(Protocol):
@@ -51,8 +56,8 @@ def write_trained(
     """Train a model on the shards and write it with its metrics and its card.
 
     Written: what the model's `save` writes, what `fit` and `judge` leave in the work folder but
-    checkpoints, metrics.json and README.md (the model card). An interrupted run resumes from
-    `<out>.partial`, if code, data and params are what they were.
+    checkpoints, metrics.json, README.md (the model card) and the seal. An interrupted run resumes
+    from `<out>.partial`, if code, data and params are what they were.
 
     Args:
         make: the model with freshly drawn weights.
@@ -92,5 +97,6 @@ def write_trained(
     shutil.rmtree(cache)
     for checkpoint in work.glob("*.checkpoint"):
         checkpoint.unlink()
+    seal(work, {path.name for kind in RESULTS for path in work.glob(kind)} - {FINGERPRINT})
     publish(work, out)
     return metrics
