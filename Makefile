@@ -89,6 +89,9 @@ study-dataset-size study-mismatch study-exploration:
 	@$(ACTIVATE) && dvc repro studies/$(subst -,_,$(@:study-%=%))/dvc.yaml
 	@echo && cat results/$(subst -,_,$(@:study-%=%))/table.txt
 
+prune: install ## drop what dvc.lock holds of stages that are no more, name runs left over
+	@$(ACTIVATE) && parrot prune
+
 test: install ## run the tests
 	@$(ACTIVATE) && pytest
 
