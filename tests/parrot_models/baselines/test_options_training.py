@@ -39,6 +39,7 @@ FILES = {
     "history.csv",
     "metrics.json",
     "README.md",
+    "SHA256SUMS",
 }
 
 
