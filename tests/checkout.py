@@ -117,6 +117,11 @@ class Pipeline:
             "OMP_NUM_THREADS": "1",
         }
 
+    def copy(self, folder: Path) -> Pipeline:
+        """The same in another folder, with all that was made, to be changed there."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Pipeline(folder)
+
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
