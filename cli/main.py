@@ -82,6 +82,7 @@ app.command()(studies.report_study)
 # Tools
 app.command()(tools.info)
 app.command()(tools.verify)
+app.command()(tools.prune)
 app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)
 app.command()(tools.tasks)

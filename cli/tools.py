@@ -33,6 +33,19 @@ def verify(
     typer.echo(f"{folder} is whole: every file and every episode is what the manifest says")
 
 
+def prune() -> None:
+    """Drop entries of dvc.lock whose stages are no more; name folders that no stage makes."""
+    from cli import prune as maintenance
+
+    pruned = maintenance.prune(Path())
+    for stage in pruned.stages:
+        typer.echo(f"dropped from dvc.lock: {stage}")
+    for path in pruned.left_over:
+        typer.echo(f"no stage makes {path}: remove it if nobody needs it")
+    if not pruned.stages and not pruned.left_over:
+        typer.echo("every entry of dvc.lock is that of a stage, and no run is left over")
+
+
 def measure_objects(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Table to write, as JSON.")],
     trials: Annotated[int, typer.Option(min=1, help="Lifts of each object.")] = 40,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import ShardsManifest, load_manifest
 from parrot_data.stores.publish import open_work, publish, read_json, write_json
+from parrot_data.stores.seal import check_seal
 from parrot_data.stores.zarr_store import ZarrEpisodes
 from parrot_models.report_page import figures, sections, tables
 from parrot_models.report_page.aggregate_tables import as_json
@@ -75,7 +76,8 @@ def report(
         The results as text tables.
 
     Raises:
-        UserError: an input is missing or unreadable, or a run lies there that nobody wants.
+        UserError: an input is missing, unreadable or was changed, or a run lies there that nobody
+            wants.
     """
     results = read_runs(runs, [RunKey(*key) for key in wanted])
     manifest = load_manifest(data, "shards")
@@ -106,6 +108,7 @@ def report(
 def _prior_metrics(prior: Path) -> dict[str, Any]:
     path = prior / "metrics.json"
     metrics: dict[str, Any] = read_json(path)
+    check_seal(prior, "parrot train-prior")
     missing = [name for name in PRIOR_NEEDED if name not in metrics]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}: run `parrot train-prior` again")

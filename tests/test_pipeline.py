@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 import torch
-from checkout import TASK, Pipeline, check_out
+from checkout import TASK, Pipeline
 from safetensors.torch import save_file
 
 from parrot_models.methods.table import METHODS
@@ -33,10 +33,8 @@ def stages_run(output: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    pipeline = check_out(tmp_path_factory.mktemp("pipeline") / "checkout", ["Makefile"])
-    pipeline.repro()
-    return pipeline
+def pipeline(ran: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return ran.copy(tmp_path_factory.mktemp("pipeline") / "checkout")
 
 
 def test_everything_comes_out_of_nothing(pipeline: Pipeline) -> None:

@@ -185,11 +185,19 @@ def test_studies_that_were_made_run_nothing(studies: Studies) -> None:
     assert not re.search(r"Running stage", output)
 
 
+def test_a_pipeline_that_nobody_ran_is_out_of_sight(studies: Studies) -> None:
+    """`dvc pull` would fail on outputs that were never made, `dvc status` tell of each."""
+    listed = studies.call("dvc", "stage", "list", "--all", "--name-only").stdout
+    pipelines = {line.rpartition(":")[0] for line in listed.splitlines()} - {""}
+    assert "profiles/paper/dvc.yaml" not in pipelines
+    assert pipelines == {f"{name}/dvc.yaml" for name in TINY}
+
+
 def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
     made = studies.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
     for root in ("profiles", "studies"):
         names = {Path(path).name for path in made if path.startswith(f"{root}/")}
-        assert names == {"dvc.yaml", "dvc.lock", "params.yaml"}
+        assert names == {"dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"}
     assert not [path for path in made if path.startswith("results/") and path.endswith(".html")]
 
 

@@ -18,6 +18,7 @@ from parrot_data.env_processes import EnvProcesses
 from parrot_data.errors import UserError
 from parrot_data.lockstep import Envs, OneEnv
 from parrot_data.stores.publish import read_json, write_json
+from parrot_data.stores.seal import check_seal, is_sealed
 from parrot_data.worlds.tabletop.env import make_task_env
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.methods.table import named_method
@@ -33,6 +34,7 @@ from parrot_models.rl.sac import SAC
 
 AGENT = "agent.safetensors"
 CONFIG = "config.json"
+COMMAND = "parrot finetune"
 SCHEMA_VERSION = 1
 _UNREADABLE: tuple[type[Exception], ...] = (OSError, SafetensorError, *UNFIT)
 
@@ -127,9 +129,11 @@ def load_run(
         device: of the agent.
 
     Raises:
-        UserError: a file is missing or broken, or the prior is not the one the agent learned on.
+        UserError: a file is missing, broken or was changed, or the prior is not the one the agent
+            learned on.
     """
     config = read_config(folder)
+    check_seal(folder, COMMAND)
     prior_folder = folder / config.prior if prior is None else prior
     part = named_method(config.method).part
     if part_sha256(part, prior_folder) != config.prior_sha256:
@@ -174,11 +178,17 @@ def is_run_of(folder: Path, config: RunConfig) -> bool:
     """Whether a finished run of the same task, method, seed, params and prior lies in a folder.
 
     Where the prior lies does not matter, and the code that made the run is not compared.
+
+    Raises:
+        UserError: it is that run, and its files were changed.
     """
-    if not (folder / CONFIG).exists():
+    if not (folder / CONFIG).exists() or not is_sealed(folder):
         return False
     try:
         found = read_config(folder)
     except UserError:  # a run of another version, to be made again
         return False
-    return found.model_dump(exclude={"prior"}) == config.model_dump(exclude={"prior"})
+    if found.model_dump(exclude={"prior"}) != config.model_dump(exclude={"prior"}):
+        return False
+    check_seal(folder, COMMAND)
+    return True

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
+from parrot_data.stores.seal import check_seal, is_sealed
 from parrot_models.networks.declared import TooLargeError, declared_in, sketched
 
 if TYPE_CHECKING:
@@ -71,8 +72,11 @@ def load_model(
         command: that makes it, for errors.
 
     Raises:
-        UserError: config or weights are missing, unreadable or do not fit each other.
+        UserError: config or weights are missing, unreadable or do not fit each other, or were
+            changed after their training.
     """
+    if is_sealed(folder):  # one that was saved by hand is not
+        check_seal(folder, command)
     config, path = read_json(folder / CONFIG), folder / weights
     try:
         declared = declared_in(path)

@@ -12,17 +12,22 @@ import torch
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import (
+    FINGERPRINT,
     open_work,
     publish,
     sha256_file,
     write_json,
 )
+from parrot_data.stores.seal import seal
 from parrot_data.stores.sources import code_of
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
+
+# What is sealed: results, not what resuming needs
+RESULTS = ("*.safetensors", "*.json", "*.csv", "*.md", "*.png")
 
 
 class Trainable(Protocol):
@@ -55,8 +60,8 @@ def write_trained(
     """Train a model on the shards and write it with its metrics and its card.
 
     Written: what the model's `save` writes, what `fit` and `judge` leave in the work folder but
-    checkpoints, metrics.json and README.md (the model card). An interrupted run resumes from
-    `<out>.partial`, if code, data and params are what they were.
+    checkpoints, metrics.json, README.md (the model card) and the seal. An interrupted run resumes
+    from `<out>.partial`, if code, data and params are what they were.
 
     Args:
         make: the model with freshly drawn weights.
@@ -100,5 +105,6 @@ def write_trained(
     shutil.rmtree(cache)
     for checkpoint in work.glob("*.checkpoint"):
         checkpoint.unlink()
+    seal(work, {path.name for kind in RESULTS for path in work.glob(kind)} - {FINGERPRINT})
     publish(work, out)
     return metrics

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from parrot_data.stores.publish import write_json
+from parrot_data.stores.seal import seal
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.methods.runs import RunConfig, save_agent
+from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, save_agent
 from parrot_models.networks.finite import check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
@@ -35,7 +36,7 @@ def write_results(
 ) -> dict[str, Any]:
     """Judge a trained agent and write all there is to say of its run.
 
-    Written: the agent, metrics.json, evaluation.json, curve.csv and video.gif.
+    Written: the agent, metrics.json, evaluation.json, curve.csv and video.gif, then the seal.
 
     Args:
         folder: of the run.
@@ -77,6 +78,7 @@ def write_results(
     write_curve(folder / "curve.csv", rows)
     filmed = range(min(num_filmed, num_episodes))
     record_gif(env, policy, seed=evaluation.seed, episode_indices=filmed, path=folder / "video.gif")
+    seal(folder, (AGENT, CONFIG, "metrics.json", "evaluation.json", "curve.csv", "video.gif"))
     return metrics
 
 

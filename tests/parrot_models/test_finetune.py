@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
+from parrot_data.stores.seal import seal
 from parrot_data.worlds.tabletop import tasks
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import Task
@@ -26,6 +27,8 @@ from parrot_models.methods import traj_rl as trajectories
 from parrot_models.methods import vae_features
 from parrot_models.methods.table import METHODS
 from parrot_models.networks.checkpoint import load_checkpoint
+from parrot_models.report_page.learning import RunKey
+from parrot_models.report_page.runs import read_runs
 from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.learner import Learner
 
@@ -33,6 +36,7 @@ ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_step
 DATA_MANIFEST = "d" * 64
 EVALUATION = EvaluateParams(seed=7, num_episodes=4)
 RESULTS = {
+    "SHA256SUMS",
     "agent.safetensors",
     "config.json",
     "curve.csv",
@@ -379,9 +383,10 @@ def test_evaluate_refuses_another_prior(prior, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("agent.safetensors", b"", "does not hold the agent"),
+        ("agent.safetensors", b"", "was changed after it was written"),
         ("config.json", b"{}", "no config of a run"),
         ("config.json", b"not json", "not readable as JSON"),
+        ("SHA256SUMS", b"not sums", "a hash and a name"),
     ],
 )
 def test_evaluate_names_a_broken_file(prior, tmp_path, name, content, message):
@@ -390,6 +395,43 @@ def test_evaluate_names_a_broken_file(prior, tmp_path, name, content, message):
     with pytest.raises(UserError, match=message) as raised:
         evaluate(EVALUATION, tmp_path / "run")
     assert name in str(raised.value)
+
+
+def test_evaluate_names_an_agent_of_another_run(prior, tmp_path):
+    run(prior, tmp_path / "run")
+    agent = tmp_path / "run" / "agent.safetensors"
+    save_file({"another.weight": torch.zeros(3)}, agent)
+    seal(tmp_path / "run", ["agent.safetensors"])
+    with pytest.raises(UserError, match="does not hold the agent"):
+        evaluate(EVALUATION, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS - {"SHA256SUMS"}))
+def test_a_flipped_byte_of_a_run_is_noticed(prior, tmp_path, name):
+    """By all that read a run: evaluate, report, and finetune where it skips what is done."""
+    out = tmp_path / "runs" / "point" / "parrot" / "0"
+    run(prior, out)
+    read_runs(tmp_path / "runs", [RunKey("point", "parrot", "0")])
+    content = bytearray((out / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (out / name).write_bytes(content)
+    with pytest.raises(UserError):
+        evaluate(EVALUATION, out)
+    with pytest.raises(UserError):
+        read_runs(tmp_path / "runs", [RunKey("point", "parrot", "0")])
+    if name != "config.json":  # then it is the run of other values, and made again
+        with pytest.raises(UserError, match=rf"{name} was changed .* `parrot finetune` again"):
+            run(prior, out, skip_done=True)
+
+
+def test_a_run_that_lost_its_hashes_is_refused_and_made_again(prior, tmp_path):
+    out = tmp_path / "run"
+    run(prior, out)
+    (out / "SHA256SUMS").unlink()
+    with pytest.raises(UserError, match="SHA256SUMS"):
+        evaluate(EVALUATION, out)
+    assert is_made_again(prior, out)
+    assert (out / "SHA256SUMS").exists()
 
 
 def change_config(prior, **changes):

@@ -36,7 +36,7 @@ KEYPOINTS = KeypointParams(
 )
 # The calls of the progress: decoding, for "bc" keypoints, then the model.
 FIRST_CALL, FIRST_OF_CLONE = NUM_EPISODES, NUM_EPISODES + KEYPOINTS.steps
-FILES = {"config.json", "history.csv", "metrics.json", "README.md"}
+FILES = {"config.json", "history.csv", "metrics.json", "README.md", "SHA256SUMS"}
 OF_METHOD_FILES = {
     "bc": {"policy.safetensors", "keypoints.safetensors"},
     "vae": {"vae.safetensors", "reconstructions.png"},
@@ -216,7 +216,8 @@ def test_a_part_without_keypoints_says_how_to_get_them(
 ) -> None:
     folder = tmp_path / "bc"
     shutil.copytree(cloned, folder)
-    (folder / "keypoints.safetensors").unlink()
+    for name in ("keypoints.safetensors", "SHA256SUMS"):
+        (folder / name).unlink()
     if harm == "older":
         config = json.loads((folder / "config.json").read_text())
         del config["params"]["keypoints"]

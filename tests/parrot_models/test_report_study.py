@@ -10,6 +10,7 @@ import pytest
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.seal import seal
 from parrot_models.report_page.compared import MEASURES
 from parrot_models.report_study import StudyParams, report_study
 
@@ -29,6 +30,7 @@ def write_run(folder: Path, rate: float) -> None:
     write_json(folder / "metrics.json", {**metrics, "steps_to_50": None, "steps_to_80": None})
     for name in ("config.json", "agent.safetensors"):
         (folder / name).write_text(f"{name} of {folder.name}")
+    seal(folder, [path.name for path in folder.iterdir()])
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def study(tmp_path: Path) -> Path:
         write_json(folder / "models" / name / "metrics.json", metrics)
         for file in ("config.json", "prior.safetensors"):
             (folder / "models" / name / file).write_text(name)
+        seal(folder / "models" / name, ["metrics.json", "config.json", "prior.safetensors"])
         for task, seed in itertools.product(TASKS, SEEDS):
             run = folder / "runs" / name / task / "parrot" / seed
             write_run(run, success(num_kept, seed))

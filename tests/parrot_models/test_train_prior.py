@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ from parrot_models.report import PRIOR_NEEDED
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, NUM_HELD_OUT = 6, 2
 KEYPOINT_STEPS, STEPS, DISTILLATION_STEPS = 5, 7, 5
-FILES = {"prior.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
+FILES = {
+    *("prior.safetensors", "config.json", "history.csv", "metrics.json", "README.md"),
+    "SHA256SUMS",
+}
 # The calls of the progress: decoding, keypoints, flow, then validation.
 FIRST_KEYPOINT_CALL = NUM_EPISODES
 FIRST_FLOW_CALL = FIRST_KEYPOINT_CALL + KEYPOINT_STEPS
@@ -139,6 +143,19 @@ def test_the_config_says_what_the_prior_was_made_from(whole: Path, data: Path) -
     assert config["params"]["train_prior"] == params().model_dump()
     assert config["params"]["keypoints"] == KEYPOINTS.model_dump()
     assert config["data_manifest_sha256"] in (whole / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {"SHA256SUMS"}))
+def test_a_prior_of_which_a_byte_was_flipped_is_refused(
+    whole: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "prior"
+    shutil.copytree(whole, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[-2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name} was changed .* `parrot train-prior` again"):
+        BehavioralPrior.load(folder)
 
 
 def test_the_curve_has_a_row_every_so_many_steps_and_a_last_one(whole: Path) -> None:

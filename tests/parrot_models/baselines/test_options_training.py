@@ -40,6 +40,7 @@ FILES = {
     "history.csv",
     "metrics.json",
     "README.md",
+    "SHA256SUMS",
 }
 
 

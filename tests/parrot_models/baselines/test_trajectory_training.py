@@ -36,6 +36,7 @@ FILES = {
     "history.csv",
     "metrics.json",
     "README.md",
+    "SHA256SUMS",
 }
 
 
