@@ -81,7 +81,7 @@ def finetune(
     from parrot_models import finetune as stage
     from parrot_models.methods.table import part_folder
     from parrot_models.networks.device import named_device
-    from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.params import EvaluateParams
 
     options.set_threads(threads)
     where = named_device(device)

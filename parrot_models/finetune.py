@@ -19,11 +19,10 @@ from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_
 from parrot_models.methods.table import Method, named_method
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
-from parrot_models.rl.evaluation import EvaluateParams
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
-from parrot_models.rl.params import FinetuneParams
+from parrot_models.rl.params import EvaluateParams, FinetuneParams
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
 from parrot_models.rl.results import write_results
 from parrot_models.rl.sac import SAC

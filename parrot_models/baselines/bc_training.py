@@ -10,7 +10,8 @@ import torch
 from parrot_data.progress import Progress
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import CloningParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import rollout_metrics, sampling_policy
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches, step_generator
@@ -24,10 +25,6 @@ from parrot_models.prior.likelihood import (
 NUM_INIT = 4096  # transitions that initialise the mean picture
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
 FIT_STREAM, INIT_STREAM = 3, 4  # those of the prior are 0 to 2
-
-
-class CloningParams(ContextParams):
-    """`pretrain.bc` of params.yaml: nothing beyond what others have too."""
 
 
 def make_policy(params: CloningParams, environment: EnvironmentParams) -> BehaviorCloning:
@@ -65,7 +62,7 @@ def fit_policy(
             log(step + 1)
 
     checkpoint = work / "policy.checkpoint"
-    fit(policy, list(policy.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    fit(policy, list(policy.parameters()), loss_at, schedule_of(params), checkpoint, after_step)
 
 
 def judge_policy(

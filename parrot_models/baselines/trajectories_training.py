@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 
 from parrot_data.progress import Progress
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.demonstrations import reproduced_rate
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import TrajectoryParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.baselines.trajectories_model import TrajectoryArchitecture, TrajectoryVAE
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.baselines.trajectory_bound import bound_metrics, bound_of, error_metrics
@@ -28,23 +28,6 @@ NUM_INIT = 4096  # trajectories whose pictures initialise the mean picture
 NUM_LOGGED = 1024  # of the training trajectories, for the curve
 FIT_STREAM, INIT_STREAM = 7, 8  # those of the prior and of other baselines are 0 to 6
 COLUMNS = ("train_elbo_per_dim", "validation_elbo_per_dim", "validation_kl")
-
-
-class TrajectoryParams(ContextParams):
-    """`pretrain.trajectories` of params.yaml.
-
-    Attributes:
-        chunk_steps: actions a trajectory, T in `trajectory_vae`; a divisor of the episode's steps,
-            all of them for one decision an episode.
-        latent_dim: see `TrajectoryArchitecture`.
-        kl_weight: of the divergence in the bound, w in `trajectory_vae`.
-        demonstrations: to reproduce in such scenes, per family.
-    """
-
-    chunk_steps: int = Field(ge=1)
-    latent_dim: int = Field(ge=1)
-    kl_weight: float = Field(gt=0)
-    demonstrations: int = Field(ge=1)
 
 
 def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> TrajectoryVAE:
@@ -96,7 +79,7 @@ def fit_model(
             log(step + 1)
 
     checkpoint = work / "trajectories.checkpoint"
-    fit(model, list(model.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    fit(model, list(model.parameters()), loss_at, schedule_of(params), checkpoint, after_step)
 
 
 def judge_model(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from parrot_data.section import Count, NotNegative, Section, Seed, Share
 from parrot_models.rl.agent_params import AgentParams
 
 
-class FinetuneParams(BaseModel):
+class FinetuneParams(Section):
     """Section `finetune` of params.yaml.
 
     Attributes:
@@ -35,29 +36,27 @@ class FinetuneParams(BaseModel):
         agent: see `AgentParams`.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     tasks: list[str]
     methods: list[str]
     seeds: list[str]
     parts: list[str]
     flows: list[str]
-    env_steps: int = Field(ge=1)
-    num_envs: int = Field(ge=1)
-    warmup_steps: int = Field(ge=1)
-    critic_only_updates: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    utd: float = Field(ge=0)
-    final_rate: float = Field(ge=0, le=1)
-    n_step: int = Field(ge=1)
-    discount: float = Field(ge=0, le=1)
-    replay_capacity: int = Field(ge=2)
-    checkpoint_every_steps: int = Field(ge=1)
-    curve_window_episodes: int = Field(ge=1)
-    curve_every_episodes: int = Field(ge=1)
-    explore_share: float = Field(ge=0, le=1)
-    demo_episodes: int = Field(ge=1)
-    video_episodes: int = Field(ge=1)
+    env_steps: Count
+    num_envs: Count
+    warmup_steps: Count
+    critic_only_updates: Count = Field(ge=0)
+    batch_size: Count
+    utd: NotNegative
+    final_rate: Share
+    n_step: Count
+    discount: Share
+    replay_capacity: Count = Field(ge=2)
+    checkpoint_every_steps: Count
+    curve_window_episodes: Count
+    curve_every_episodes: Count
+    explore_share: Share
+    demo_episodes: Count
+    video_episodes: Count
     agent: AgentParams
 
     @field_validator("replay_capacity")
@@ -67,3 +66,15 @@ class FinetuneParams(BaseModel):
         if capacity < 2 * num_envs:
             raise ValueError(f"{num_envs} environments need at least {2 * num_envs}")
         return capacity
+
+
+class EvaluateParams(Section):
+    """Section `evaluate` of params.yaml.
+
+    Attributes:
+        seed: of the evaluation episodes; the same scenes for every agent of a task.
+        num_episodes: episodes 0, 1, ... of that seed.
+    """
+
+    seed: Seed
+    num_episodes: Count

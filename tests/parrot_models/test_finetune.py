@@ -21,7 +21,7 @@ from parrot_models.methods import runs as run_folder
 from parrot_models.methods import traj_rl as trajectories
 from parrot_models.methods import vae_features
 from parrot_models.methods.table import METHODS
-from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.params import EvaluateParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
 DATA_MANIFEST = "d" * 64

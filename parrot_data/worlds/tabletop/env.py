@@ -15,7 +15,7 @@ from parrot_data.worlds.tabletop.arm import FINGER_CLOSED, FINGER_OPEN
 from parrot_data.worlds.tabletop.layout import Layout, draw_layout
 from parrot_data.worlds.tabletop.motion import moved_pose
 from parrot_data.worlds.tabletop.objects import ObjectSpec, library
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import MAX_OBJECTS, EnvironmentParams
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, TIMESTEP_S, Scene
 from parrot_data.worlds.tabletop.success import is_lifted, is_placed, is_successful
 from parrot_data.worlds.tabletop.tasks import Task, named_task
@@ -23,7 +23,6 @@ from parrot_data.worlds.tabletop.tasks import Task, named_task
 ACTION_DIM = 7
 PROPRIOCEPTION_DIM = 8
 GRIPPER_THRESHOLD = 0.5
-MAX_OBJECTS = 3
 
 Observation = dict[str, NDArray[Any]]
 # Draws an episode's task from the episode's own generator.

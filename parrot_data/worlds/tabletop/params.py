@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from parrot_data.section import Section
+
+MAX_OBJECTS = 3  # in a scene
 
 
-class EnvironmentParams(BaseModel):
+class EnvironmentParams(Section):
     """Section `environment` of params.yaml, read by every stage that simulates.
 
     Attributes:
@@ -14,8 +18,6 @@ class EnvironmentParams(BaseModel):
             alone is the paper's setting.
         episode_steps: actions an episode, after which it is truncated (paper: 25).
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     image_size: int = Field(ge=16, le=256)
     proprioception: bool
