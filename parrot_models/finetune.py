@@ -19,11 +19,13 @@ from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_
 from parrot_models.methods.table import Method, named_method
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
+from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
 from parrot_models.rl.params import EvaluateParams, FinetuneParams
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.results import write_results
 from parrot_models.rl.sac import SAC
 from parrot_models.rl.schedule import Schedule
@@ -89,10 +91,12 @@ def finetune(
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
     env, agent = make_run(config, prior, device)
+    # Before anything is written: it may be larger than the machine's memory
+    memory = make_memory(params, of_method, env, environment.episode_steps)
     work = open_work(out, _fingerprint(config, device))
     with training_envs(config, env, params.num_envs) as envs:
         learner = _make_learner(
-            params, of_method, environment.episode_steps, env, envs, agent, seed
+            params, of_method, environment.episode_steps, env, envs, agent, memory, seed
         )
         history = _learn(params, learner, work / CHECKPOINT, progress)
     metrics = write_results(
@@ -133,13 +137,14 @@ def _make_learner(
     env: ViewedEnv,
     envs: Envs,
     agent: SAC,
+    memory: ReplayBuffer | DemoReplay,
     seed: int,
 ) -> Learner:
     return Learner(
         envs,
         env.view,
         agent,
-        make_memory(params, method, env, episode_steps),
+        memory,
         _schedule(params, method),
         seed=seed,
         stores_executed=method.executed is not None,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from parrot_data.section import BatchSize, Count, Positive, Section, Seed, Width, Widths
+from parrot_data.section import BatchSize, Count, Positive, Section, Seed, SomeCount, Width, Widths
 from parrot_models.networks.choices import Encoder, Precision
 
 
@@ -17,7 +17,7 @@ class SplineParams(Section):
         num_bins, bound: see `SplineCoupling`.
     """
 
-    num_bins: Count = Field(ge=2)
+    num_bins: int = Field(ge=2, le=1024)
     bound: Positive
 
 
@@ -33,8 +33,8 @@ class MatchingParams(Section):
     """
 
     hidden: Widths
-    num_steps: Count
-    draws: Count
+    num_steps: SomeCount
+    draws: SomeCount
     distillation_steps: Count
     distillation_learning_rate: Positive
 
@@ -69,7 +69,7 @@ class TrainPriorParams(Section):
     feature_dim: Width
     window_dim: int = Field(ge=0, le=2**16)
     context_dim: Width
-    num_layers: Count = Field(ge=2)
+    num_layers: int = Field(ge=2, le=64)
     hidden: Widths
     max_log_scale: Positive
     flow: Literal["affine", "spline", "matching"]

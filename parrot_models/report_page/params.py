@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from parrot_data.section import Section, Seed
+from parrot_data.section import Section, Seed, Seeds
+from parrot_data.worlds.tabletop.tasks import Tasks
 
 
 class ReportParams(Section):
@@ -36,5 +37,5 @@ class StudyParams(Section):
 
     episodes: str
     priors: list[str] = Field(min_length=1)
-    tasks: list[str] = Field(min_length=1)
-    seeds: list[str] = Field(min_length=1)
+    tasks: Tasks = Field(min_length=1)
+    seeds: Seeds = Field(min_length=1)
