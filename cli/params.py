@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from cli.params_check import check_together, models, together
-from cli.params_errors import describe, nearest
+from cli.params_errors import describe, explain, nearest, short
 from cli.params_yaml import check_plain, parse, read_yaml
 from parrot_data.errors import UserError
 
@@ -158,4 +158,4 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
     try:
         holder[last] = parse(text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {key}: the value {text!r} is not valid YAML") from error
+        raise UserError(f"--set {key}: the value {short(text)}{explain(error)}") from error

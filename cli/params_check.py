@@ -130,8 +130,12 @@ def _needs(sections: Together) -> Iterator[tuple[str, int, int]]:
     """Key, value and the least bytes of what is kept in memory at once."""
     image = 3 * sections.environment.image_size**2  # bytes, of one
     finetune, pretrain = sections.finetune, sections.pretrain
-    # A slot of the replay buffer: an action, a reward, a discount and what is observed
-    slot = 4 + 8 + 8 + (image if finetune.agent.observe == "image" else 4)
+    # A slot of the replay buffer: an action, a reward, a discount and what is observed, which is
+    # three numbers a keypoint at least
+    seen = 12 * sections.keypoints.num_keypoints
+    if "vae_features" in finetune.methods:
+        seen = min(seen, 4 * pretrain.vae.latent_dim)
+    slot = 4 + 8 + 8 + (image if finetune.agent.observe == "image" else seen)
     yield "finetune.replay_capacity", finetune.replay_capacity, finetune.replay_capacity * slot
     yield "finetune.batch_size", finetune.batch_size, finetune.batch_size * slot
     # A batch of pictures as floats

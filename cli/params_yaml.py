@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cli.params_errors import explain
+from cli.params_errors import explain, short
 from parrot_data.errors import UserError
 
 MOST_BYTES = 1_000_000  # of a file; ours have five thousand
@@ -38,9 +38,9 @@ class _StrictLoader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise _error(f"the key {_short(key)} is no name; put it in quotes", key_node)
+                raise _error(f"the key {short(key)} is no name; put it in quotes", key_node)
             if key in seen:
-                raise _error(f"the key {_short(key)} is written twice", key_node)
+                raise _error(f"the key {short(key)} is written twice", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -108,7 +108,7 @@ def read_yaml(path: Path) -> Any:
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in a name
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{_short(str(path))} cannot be read: {reason}; name another") from error
+        raise UserError(f"{short(str(path))} cannot be read: {reason}; name another") from error
     if len(content) > MOST_BYTES:
         raise UserError(
             f"{path} is larger than {MOST_BYTES:,} bytes, as no params file is: name another"
@@ -143,8 +143,3 @@ def check_plain(value: object, key: str) -> None:
             f"{key} is a {type(value).__name__} to YAML, which no value is: "
             "put it in quotes for a string, or correct it"
         )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

@@ -32,7 +32,7 @@ def check_names(names: Collection[str], known: Collection[str]) -> None:
     """
     for name in names:
         if name not in known:
-            raise ValueError(f"{name!r} is none of {', '.join(known)}")
+            raise ValueError(f"{name[:60]!r} is none of {', '.join(known)}")
     if len(set(names)) < len(names):
         raise ValueError("a name stands there twice")
 

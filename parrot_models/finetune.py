@@ -15,6 +15,7 @@ from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import json_text, open_work, publish, read_json, sha256_sources
 from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.methods.table import Method, named_method
 from parrot_models.networks.device import CPU
@@ -74,7 +75,7 @@ def finetune(
     Raises:
         UserError: no such task or method, or what it was pre-trained as is missing or broken.
     """
-    of_method = named_method(method)
+    of_method, _ = named_method(method), named_task(task)
     config = RunConfig(
         schema_version=1,
         task=task,

@@ -10,15 +10,15 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from parrot_data.progress import Progress
-from parrot_data.stores.manifest import MANIFEST
+from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.publish import (
     open_work,
     publish,
-    read_json,
     sha256_file,
     sha256_sources,
     write_json,
 )
+from parrot_data.worlds.tabletop.params import check_made_for
 from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
 
@@ -71,9 +71,12 @@ def write_trained(
         The metrics.
 
     Raises:
-        UserError: a shard is missing or damaged, or training diverged.
+        UserError: a shard is missing or damaged, the data show another world, or training diverged.
     """
-    read_json(data / MANIFEST)
+    manifest = load_manifest(data, "shards")
+    check_made_for(
+        data, manifest.params.get("environment", {}), made_from["params"].get("environment", {})
+    )
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
     code = sha256_sources(Path(__file__).parents[1])
     work = open_work(out, {**lineage, "code": code, "device": device.type})
