@@ -64,7 +64,9 @@ def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
     _check_sections(raw, path)
     if base is None:
         return dict(raw)
-    extended = _read(path.parent / str(base), extending | {path.resolve()})
+    if not isinstance(base, str):
+        raise UserError(f"{path}: {EXTENDS} should name a file, got {short(base)}; correct it")
+    extended = _read(path.parent / base, extending | {path.resolve()})
     for name, values in raw.items():
         extended[name] = _merged(extended.get(name, {}), values)
     return extended

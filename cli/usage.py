@@ -25,10 +25,11 @@ class Usage(Commands):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the options before the command; without any, typer shows the help."""
+        without_any = not args  # looked at now: the parser takes them off the list
         try:
             return list(super().parse_args(ctx, args))
         except _UsageError as error:
-            if not args:
+            if without_any:
                 raise
             raise _told(error) from None
 

@@ -202,6 +202,38 @@ def test_environments_need_room_in_the_replay_buffer():
         make_params(num_envs=21)
 
 
+@pytest.mark.parametrize(
+    ("method", "changes", "key"),
+    [
+        ("parrot", {"replay_capacity": 10**6}, "finetune.replay_capacity of 1000000"),
+        ("parrot_demo", {"demo_episodes": 10**6}, "finetune.demo_episodes of 1000000"),
+    ],
+)
+def test_a_memory_larger_than_the_machines_is_refused_at_the_start(
+    prior, tmp_path, monkeypatch, method, changes, key
+):
+    monkeypatch.setattr("parrot_data.machine.available_memory", lambda: 10**7)
+    with pytest.raises(UserError, match=rf"{key} needs at least [\d,]+ bytes"):
+        run(prior, tmp_path / "runs" / "run", make_params(**changes), method)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"env_steps": 25}, "the actor would never learn"),
+        ({"seeds": ["-1"]}, "seed"),
+        ({"methods": ["parrot", "parot"]}, "parot"),
+        ({"methods": ["hirl"]}, "hirl needs 'options'"),
+        ({"tasks": ["pick-nothing"]}, "pick-nothing"),
+        ({"agent": {"learning_rate": float("inf")}}, "finite"),
+    ],
+)
+def test_params_that_no_run_could_follow_are_refused(changes, words):
+    with pytest.raises(ValidationError, match=words):
+        make_params(**changes)
+
+
 def test_other_params_discard_the_checkpoint(prior, tmp_path):
     def interrupt(done, _total, _note):
         if done >= 40:
