@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from parrot_data.errors import UserError
+if TYPE_CHECKING:
+    from parrot_data.errors import UserError
 
 # Of a name, bytes: what file systems take, less what unfinished work adds (`.old.partial`).
 LONGEST_NAME = 255
@@ -22,7 +24,7 @@ def folder_to_write(path: Path) -> Path:
     """
     _check_names(path, LONGEST_NAME_TO_WRITE)
     if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file: name a folder to write, absent or empty")
+        raise _refused(f"{path} is a file: name a folder to write, absent or empty")
     return path
 
 
@@ -35,7 +37,7 @@ def folder_to_read(path: Path | None) -> Path | None:
     if path is not None:
         _check_names(path, LONGEST_NAME)
         if path.exists() and not path.is_dir():
-            raise UserError(f"{path} is a file: name the folder that a stage wrote")
+            raise _refused(f"{path} is a file: name the folder that a stage wrote")
     return path
 
 
@@ -57,9 +59,9 @@ def file_to_write(path: Path) -> Path:
     """
     _check_names(path, LONGEST_NAME_TO_WRITE)
     if not path.name or path.is_dir():
-        raise UserError(f"{path} is a folder: name a file to write")
+        raise _refused(f"{path} is a folder: name a file to write")
     if not path.parent.is_dir():
-        raise UserError(f"{path.parent} is no folder: make it first, or name another file to write")
+        raise _refused(f"{path.parent} is no folder: make it first, or name another file to write")
     return path
 
 
@@ -70,7 +72,7 @@ def picture_to_write(path: Path) -> Path:
         UserError: nobody knows the ending, or see `file_to_write`.
     """
     if path.suffix.lower() not in PICTURES:
-        raise UserError(f"{path} is no name of a picture: let it end in {', '.join(PICTURES)}")
+        raise _refused(f"{path} is no name of a picture: let it end in {', '.join(PICTURES)}")
     return file_to_write(path)
 
 
@@ -78,12 +80,18 @@ def _check_names(path: Path, longest: int) -> None:
     for name in path.parts:
         length = len(os.fsencode(name))
         if length > longest:
-            raise UserError(
+            raise _refused(
                 f"the name {name[:40]}... has {length} bytes, and {longest} are the most here: "
                 "name a shorter one"
             )
     if len(os.fsencode(path)) > LONGEST_PATH:
-        raise UserError(f"the path {str(path)[:40]}... is too long: name a shorter one")
+        raise _refused(f"the path {str(path)[:40]}... is too long: name a shorter one")
     for parent in path.parents:
         if parent.exists() and not parent.is_dir():
-            raise UserError(f"{parent} is a file, so there is no {path}: correct the path")
+            raise _refused(f"{parent} is a file, so there is no {path}: correct the path")
+
+
+def _refused(sentence: str) -> UserError:
+    from parrot_data.errors import UserError  # not above: --help must start fast
+
+    return UserError(sentence)
