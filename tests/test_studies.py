@@ -32,20 +32,20 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "filter": {"max_episodes": 16},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"tasks": [TASK], "env_steps": 50},
+        "finetune": {"tasks": [TASK], "env_steps": 75},
     },
     "studies/dataset_size": {
         "study": {"priors": ["12"], "tasks": [TASK]},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/mismatch": {
         "study": {"priors": ["both"], "tasks": [TASK]},
         "filter": {"max_episodes": 4},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/comparison": {
         "pretrain": {"trajectories": {"steps": 6}},
@@ -55,13 +55,13 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "seeds": ["0"],
             "parts": ["trajectories"],
             "flows": [],
-            "env_steps": 50,
+            "env_steps": 75,
         },
     },
     "studies/own_task": {
         "generate": {"num_episodes": 12},
         "pretrain": {"bc": {"steps": 6}},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
@@ -113,8 +113,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
 def test_paper_lite_reports_the_runs_of_its_matrix(studies: Studies) -> None:
     runs = studies.result("paper_lite")["runs"]
     assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
-        (TASK, "parrot", 0, 50),
-        (TASK, "sac", 0, 50),
+        (TASK, "parrot", 0, 75),
+        (TASK, "sac", 0, 75),
     ]
 
 
@@ -157,8 +157,8 @@ def test_exploration_compares_every_policy_in_both_families(studies: Studies) ->
 def test_the_comparison_runs_methods_from_parts_of_their_own(studies: Studies) -> None:
     runs = studies.result("comparison")["runs"]
     assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
-        (TASK, "parrot", 0, 50),
-        (TASK, "traj_rl", 0, 50),
+        (TASK, "parrot", 0, 75),
+        (TASK, "traj_rl", 0, 75),
     ]
 
 
