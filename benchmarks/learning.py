@@ -27,7 +27,7 @@ from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.workers import Work, share_out
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.params import EvaluateParams
 
 METHOD = "parrot"
 # What each variant changes in finetune.agent; "fast" must be what params.yaml says.

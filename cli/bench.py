@@ -9,6 +9,7 @@ import typer
 
 from cli.console import LEAST_WIDTH, print_error
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
+from cli.paths import folder_to_write
 from cli.progress import show_progress
 from cli.signals import exit_code_of
 
@@ -61,11 +62,16 @@ def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> N
 def bench_learning(
     prior: Prior,
     out: Out,
-    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder to keep runs in.")],
+    runs: Annotated[
+        Path,
+        typer.Option(
+            "--runs", metavar="DIR", help="Folder to keep runs in.", callback=folder_to_write
+        ),
+    ],
     task: Annotated[
         str | None, typer.Option(help="The first of finetune.tasks by default.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each variant.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each variant.")] = 3,
     variants: Annotated[str, typer.Option(metavar="NAME,...")] = "fast,plain,image",
     workers: Workers = None,
     params: Params = PARAMS,
@@ -74,7 +80,7 @@ def bench_learning(
     """Learn one task along the fast paths, the plain ones and from pictures, and compare curves."""
     from benchmarks.learning import Runs, measure_learning
     from cli.params import Sections
-    from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.params import EvaluateParams
 
     values = _values(params, overrides)
     evaluation = Sections(params, overrides)("evaluate", EvaluateParams)

@@ -14,11 +14,13 @@ import typer
 
 from cli import data, options, studies, tools, training
 from cli.bench import bench, bench_learning, profile
-from cli.console import Commands, print_version
+from cli.console import print_version
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.paths import folder_to_read
+from cli.usage import Usage
 
 app = typer.Typer(
-    cls=Commands,
+    cls=Usage,
     help="PARROT behavioural priors for robot RL: from scripted episodes to a fine-tuned agent.",
     no_args_is_help=True,
     add_completion=False,
@@ -51,7 +53,9 @@ def report(
     data: options.Data = Path("data/shards"),
     kept: options.Kept = Path("data/kept"),
     prior: options.Prior = Path("models/prior"),
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Runs of finetune.")] = Path("runs"),
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Runs of finetune.", callback=folder_to_read)
+    ] = Path("runs"),
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:

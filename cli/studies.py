@@ -10,14 +10,18 @@ import typer
 
 from cli import options
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.paths import file_to_write, folder_to_read
 from cli.progress import show_progress
 
 
 def parts(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON file to write.")],
-    models: Annotated[Path, typer.Option(metavar="DIR", help="Folder the parts lie in.")] = Path(
-        "models"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="JSON file to write.", callback=file_to_write),
+    ],
+    models: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder the parts lie in.", callback=folder_to_read)
+    ] = Path("models"),
 ) -> None:
     """Write a hash of what each method was pre-trained as: a run depends on its method's alone."""
     from parrot_models import parts as stage
@@ -28,9 +32,9 @@ def parts(
 
 
 def matrix(
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder the runs lie in.")] = Path(
-        "runs"
-    ),
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder the runs lie in.", callback=folder_to_read)
+    ] = Path("runs"),
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -50,7 +54,12 @@ def explore(
     out: Out,
     clone: Annotated[
         Path | None,
-        typer.Option("--bc", metavar="DIR", help="Output of pretrain --method bc, to compare."),
+        typer.Option(
+            "--bc",
+            metavar="DIR",
+            help="Output of pretrain --method bc, to compare.",
+            callback=folder_to_read,
+        ),
     ] = None,
     threads: options.Threads = 1,
     params: Params = PARAMS,
@@ -76,7 +85,12 @@ def report_study(
     ],
     out: Out,
     study: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the study, with models and runs.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the study, with models and runs.",
+            callback=folder_to_read,
+        ),
     ] = Path(),
     params: Params = PARAMS,
     overrides: Overrides = None,

@@ -9,11 +9,14 @@ import typer
 
 from cli.console import LEAST_WIDTH, print_summary
 from cli.options import Data, Workers, available_cores
+from cli.paths import file_to_write, folder_to_read, path_to_read, picture_to_write
 from cli.progress import show_progress
 
 
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Any output of any stage.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Any output of any stage.", callback=path_to_read)
+    ],
     data: Data = Path("data/shards"),
 ) -> None:
     """Say what an artefact is: its kind, numbers, params and hashes, and what it was made from."""
@@ -23,7 +26,10 @@ def info(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output of generate or shard.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Output of generate or shard.", callback=folder_to_read),
+    ],
 ) -> None:
     """Check every file and every episode of a dataset against its manifest."""
     from parrot_data.stores import verify as stores
@@ -47,8 +53,10 @@ def prune() -> None:
 
 
 def measure_objects(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Table to write, as JSON.")],
-    trials: Annotated[int, typer.Option(min=1, help="Lifts of each object.")] = 40,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Table to write, as JSON.", callback=file_to_write)
+    ],
+    trials: Annotated[int, typer.Option(min=1, max=10**6, help="Lifts of each object.")] = 40,
     only: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Measure this one, keep the others.")
     ] = None,
@@ -65,7 +73,12 @@ def measure_objects(
 
 
 def contact_sheet(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Picture to write, such as a PNG.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="Picture to write, such as a PNG.", callback=picture_to_write
+        ),
+    ],
 ) -> None:
     """Draw every object, container and drawer, close by and as the agent sees it."""
     from parrot_data.worlds.tabletop.library import draw_library as maintenance
@@ -76,7 +89,7 @@ def contact_sheet(
 
 
 def tasks(
-    episodes: Annotated[int, typer.Option(min=1, help="Scenes of each task.")] = 100,
+    episodes: Annotated[int, typer.Option(min=1, max=10**6, help="Scenes of each task.")] = 100,
     workers: Workers = None,
 ) -> None:
     """List the tasks to fine-tune on, with the success rate of a script told the target."""

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.section import CountOrNone, Section
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.kept import KEPT, DroppedEpisode, KeptEpisodes
 from parrot_data.stores.manifest import MANIFEST, load_manifest
@@ -22,7 +23,7 @@ from parrot_data.stores.publish import open_work, publish, sha256_file, write_js
 SUMMARY = "summary.json"
 
 
-class FilterParams(BaseModel):
+class FilterParams(Section):
     """Section `filter` of params.yaml.
 
     Attributes:
@@ -32,11 +33,9 @@ class FilterParams(BaseModel):
             and makes a smaller dataset part of a larger one; 0 for all.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     families: list[str] = Field(min_length=1)
-    max_episodes_per_family: int = Field(ge=0)
-    max_episodes: int = Field(ge=0)
+    max_episodes_per_family: CountOrNone
+    max_episodes: CountOrNone
 
 
 @dataclass

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, get_args
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Protocol
 
 from parrot_data.arithmetic import plain_arithmetic
 from parrot_data.episodes.episode import Episode
@@ -27,52 +25,13 @@ from parrot_data.stores.manifest import EpisodesManifest, save_manifest
 from parrot_data.stores.publish import open_work, publish
 from parrot_data.stores.sources import code_of
 from parrot_data.workers import Work, share_out
-from parrot_data.worlds.tabletop.env import MAX_OBJECTS
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector
-from parrot_data.worlds.tabletop.tasks import TASKS, Family
+from parrot_data.worlds.tabletop.scripts.params import GenerateParams
 
 _log = logging.getLogger(__name__)
 
-
-class GenerateParams(BaseModel):
-    """Section `generate` of params.yaml.
-
-    Attributes:
-        seed: with an episode's index it determines the episode.
-        num_episodes: how many to simulate, successes and failures.
-        episodes_per_file: indices a tar; the unit of resuming and of sharing out.
-        families: relative frequency of each family of scripted tasks. A fine-tuning task may be
-            named as well: demonstrations of that very task, with objects of the test split.
-        action_noise: standard deviation of the Gaussian noise on every action dimension.
-        num_objects: least and greatest number of objects in a scene; a drawer is one of them. A
-            fine-tuning task has its own.
-        zstd_level: compression of the tars; the shards' tars inherit it.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
-    num_episodes: int = Field(ge=1)
-    episodes_per_file: int = Field(ge=1)
-    families: dict[str, float] = Field(min_length=1)
-    action_noise: float = Field(ge=0.0)
-    num_objects: list[int] = Field(min_length=2, max_length=2)
-    zstd_level: int = Field(ge=1, le=22)
-
-    @model_validator(mode="after")
-    def _check(self) -> GenerateParams:
-        unknown = set(self.families) - set(get_args(Family)) - TASKS.keys()
-        if unknown:
-            known = ", ".join((*get_args(Family), *TASKS))
-            raise ValueError(f"families: {min(unknown)!r} is none of {known}")
-        if min(self.families.values()) < 0.0 or sum(self.families.values()) <= 0.0:
-            raise ValueError("families: no weight may be negative, and one must be positive")
-        if not 1 <= self.num_objects[0] <= self.num_objects[1] <= MAX_OBJECTS:
-            raise ValueError(
-                f"num_objects: [least, greatest] with 1 <= least <= greatest <= {MAX_OBJECTS}"
-            )
-        return self
+__all__ = ["GenerateParams", "generate"]
 
 
 class EpisodeCollector(Protocol):

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 from parrot_data.episodes.episode import Episode
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
@@ -20,35 +18,14 @@ from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
 from parrot_data.stores.publish import open_work, publish
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.selection import Selection, select
+from parrot_data.stores.shard_params import ShardParams
 from parrot_data.stores.sources import code_of
 from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
 
+__all__ = ["ShardParams", "shard"]
+
 ZARR = "episodes.zarr"
 TAR_FOLDER = "tar"
-
-
-class ShardParams(BaseModel):
-    """Section `shard` of params.yaml.
-
-    Attributes:
-        episodes_per_chunk: episodes that Zarr reads at once.
-        episodes_per_shard: episodes a Zarr file, a multiple of `episodes_per_chunk`.
-        episodes_per_tar: episodes a tar; have at least as many tars as loader processes.
-        zstd_level: compression of the Zarr store; the tars copy what `generate` compressed.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    episodes_per_chunk: int = Field(ge=1)
-    episodes_per_shard: int = Field(ge=1)
-    episodes_per_tar: int = Field(ge=1)
-    zstd_level: int = Field(ge=1, le=22)
-
-    @model_validator(mode="after")
-    def _check(self) -> ShardParams:
-        if self.episodes_per_shard % self.episodes_per_chunk:
-            raise ValueError("episodes_per_shard must be a multiple of episodes_per_chunk")
-        return self
 
 
 def shard(

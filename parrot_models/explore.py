@@ -8,8 +8,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.proof import DamagedError, read_sealed, write_sealed
@@ -26,37 +24,17 @@ from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.judging.exploration_measures import measures
 from parrot_models.judging.exploration_policies import make_policies
 from parrot_models.judging.exploration_trace import MakePolicy, trace_episode
+from parrot_models.judging.params import ExploreParams
 from parrot_models.judging.rollouts import unseen_scenes
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 
 _log = logging.getLogger(__name__)
+__all__ = ["ExploreParams", "explore"]
 
 CONFIG = "config.json"
 FAMILIES = ("pick", "place")
 WHAT = ("policy", "family", "num_episodes")
 Rows = list[dict[str, Any]]
-
-
-class ExploreParams(BaseModel):
-    """Section `explore` of params.yaml.
-
-    Attributes:
-        seed: of scenes and policies; the same scenes for every policy.
-        num_episodes: of each policy in each family of scenes.
-        num_objects: objects in a scene, all of the test split.
-        latent_bounds: bounds of |z| to sample the prior within, beside no bound.
-        cell_m: side of the cells that visited positions are counted in, m.
-        opening_cell_m: the same for the gripper's opening.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
-    num_episodes: int = Field(ge=1)
-    num_objects: int = Field(ge=1, le=3)
-    latent_bounds: list[float]
-    cell_m: float = Field(gt=0)
-    opening_cell_m: float = Field(gt=0)
 
 
 def explore(

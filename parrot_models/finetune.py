@@ -18,17 +18,19 @@ from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import json_text, open_work, publish, read_json
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
 from parrot_models.methods.table import METHODS, Method, named_method
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
-from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
-from parrot_models.rl.params import FinetuneParams, check_actor_learns
+from parrot_models.rl.params import EvaluateParams, FinetuneParams
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.results import write_results
 from parrot_models.rl.sac import SAC
 from parrot_models.rl.schedule import Schedule
@@ -77,11 +79,11 @@ def finetune(
         The metrics, as in metrics.json.
 
     Raises:
-        UserError: no such task or method, what it was pre-trained as is missing or broken, its
-            actor would never be updated, or learning diverged; nothing is published then.
+        UserError: no such task or method, what it was pre-trained as is missing or broken, or
+            learning diverged; nothing is published then.
         Interrupted: a signal asked for it; the state after the last round was saved before.
     """
-    of_method = named_method(method)
+    of_method, _ = named_method(method), named_task(task)
     config = RunConfig(
         schema_version=1,
         task=task,
@@ -94,15 +96,16 @@ def finetune(
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
     )
-    check_actor_learns(params, _schedule(params, of_method), environment.episode_steps)
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
     env, agent = make_run(config, prior, device)
+    # Before anything is written: it may be larger than the machine's memory
+    memory = make_memory(params, of_method, env, environment.episode_steps)
     work = open_work(out, _fingerprint(config, of_method, device))
     with training_envs(config, env, params.num_envs) as envs:
         learner = _make_learner(
-            params, of_method, environment.episode_steps, env, envs, agent, seed
+            params, of_method, environment.episode_steps, env, envs, agent, memory, seed
         )
         history = _learn(params, learner, work / CHECKPOINT, progress)
     metrics = write_results(
@@ -155,13 +158,14 @@ def _make_learner(
     env: ViewedEnv,
     envs: Envs,
     agent: SAC,
+    memory: ReplayBuffer | DemoReplay,
     seed: int,
 ) -> Learner:
     return Learner(
         envs,
         env.view,
         agent,
-        make_memory(params, method, env, episode_steps),
+        memory,
         _schedule(params, method),
         seed=seed,
         stores_executed=method.executed is not None,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import ShardsManifest, load_manifest
@@ -22,32 +21,16 @@ from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregat
 from parrot_models.report_page.headlines import prior_sentence, tiles
 from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
+from parrot_models.report_page.params import ReportParams
 from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
 
+__all__ = ["ReportParams", "report"]
+
 HISTORY = ("step", "train_log_prob_per_dim", "validation_log_prob_per_dim")
 PRIOR_SUMMARY = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
 PRIOR_NEEDED = (*PRIOR_SUMMARY, "rollout_touch_rate", "random_touch_rate")
-
-
-class ReportParams(BaseModel):
-    """Section `report` of params.yaml.
-
-    Attributes:
-        contact_sheet_episodes: kept episodes pictured, spread evenly over the tasks.
-        contact_sheet_frames: images of each, from the first to the last.
-        contact_sheet_columns: episodes side by side.
-        bootstrap_draws, bootstrap_seed: of the intervals over tasks and seeds.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    contact_sheet_episodes: int = Field(ge=1, le=200)
-    contact_sheet_frames: int = Field(ge=2, le=26)
-    contact_sheet_columns: int = Field(ge=1, le=4)
-    bootstrap_draws: int = Field(ge=100, le=100_000)
-    bootstrap_seed: int = Field(ge=0)
 
 
 def report(

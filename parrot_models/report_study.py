@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
 from parrot_models.report_page.compared import dataset_size, mismatch
 from parrot_models.report_page.explored import exploration
+from parrot_models.report_page.params import StudyParams
 from parrot_models.report_page.study_page import Study, render_study
 from parrot_models.report_page.tables import as_text
 
+__all__ = ["StudyParams", "report_study"]
+
 COMPARISONS = {"dataset-size": dataset_size, "mismatch": mismatch}
 KINDS = (*COMPARISONS, "exploration")
-
-
-class StudyParams(BaseModel):
-    """Section `study` of a study's params.yaml.
-
-    Attributes:
-        episodes: where the episodes lie that all priors are trained on; read by dvc.yaml.
-        priors: names of the priors compared: numbers of kept episodes, or families of data.
-        tasks: what agents learn with each.
-        seeds: of the agents.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    episodes: str
-    priors: list[str] = Field(min_length=1)
-    tasks: list[str] = Field(min_length=1)
-    seeds: list[str] = Field(min_length=1)
 
 
 def report_study(kind: str, params: StudyParams | None, folder: Path, out: Path) -> str:

@@ -15,7 +15,8 @@ from parrot_models.networks.device import CPU
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
+from parrot_models.prior.keypoint_params import KeypointParams
+from parrot_models.prior.keypoint_training import fit_keypoints
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.trained_folder import write_trained

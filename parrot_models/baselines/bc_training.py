@@ -11,7 +11,8 @@ from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import CloningParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import rollout_metrics, sampling_policy
 from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import augment, backdrop_of
@@ -25,10 +26,6 @@ from parrot_models.prior.likelihood import (
 
 NUM_INIT = 4096  # transitions that initialise the mean picture
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
-
-
-class CloningParams(ContextParams):
-    """`pretrain.bc` of params.yaml: nothing beyond what others have too."""
 
 
 def make_policy(params: CloningParams, environment: EnvironmentParams) -> BehaviorCloning:
@@ -66,7 +63,7 @@ def fit_policy(
 
     checkpoint = work / "policy.checkpoint"
     weights = list(policy.parameters())
-    fit(policy, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
+    fit(policy, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def judge_policy(

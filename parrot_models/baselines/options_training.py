@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
@@ -16,7 +15,8 @@ from parrot_models.baselines.episodes import EpisodeBatches, augment_episodes
 from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.option_rollouts import random_options_policy, reproduction
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import OptionParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
 from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import backdrop_of
@@ -31,27 +31,6 @@ COLUMNS = (
     "train_bound_per_dim", "validation_bound_per_dim", "validation_log_prob_per_dim",
     "validation_options_per_episode",
 )  # fmt: skip
-
-
-class OptionParams(ContextParams):
-    """`pretrain.options` of params.yaml; its `batch_size` counts episodes.
-
-    Attributes:
-        latent_dim, posterior_width: see `OptionArchitecture`.
-        pictures_per_episode: steps of each episode of a batch, drawn anew, whose pictures are
-            encoded; at these the low-level policy learns, while the posterior reads all steps.
-        option_steps: steps that an option is to last in the mean, K in `options`.
-        kl_weight: of the divergence of z in the bound, w in `options`; it grows from zero over the
-            first half of the training.
-        demonstrations: scripted ones to encode and reproduce, per family.
-    """
-
-    latent_dim: int = Field(ge=1)
-    posterior_width: int = Field(ge=1)
-    pictures_per_episode: int = Field(ge=1)
-    option_steps: float = Field(gt=1)
-    kl_weight: float = Field(gt=0)
-    demonstrations: int = Field(ge=1)
 
 
 def make_options(params: OptionParams, environment: EnvironmentParams) -> OptionModel:
@@ -101,7 +80,7 @@ def fit_options(
 
     checkpoint = work / "options.checkpoint"
     weights = list(model.parameters())
-    fit(model, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
+    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def _loss_at(

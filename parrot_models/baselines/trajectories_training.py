@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 
 from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.demonstrations import reproduced_rate
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import TrajectoryParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.baselines.trajectories_model import TrajectoryArchitecture, TrajectoryVAE
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.baselines.trajectory_bound import bound_metrics, bound_of, error_metrics
@@ -29,23 +29,6 @@ from parrot_models.prior.history import curve_log
 NUM_INIT = 4096  # trajectories whose pictures initialise the mean picture
 NUM_LOGGED = 1024  # of the training trajectories, for the curve
 COLUMNS = ("train_elbo_per_dim", "validation_elbo_per_dim", "validation_kl")
-
-
-class TrajectoryParams(ContextParams):
-    """`pretrain.trajectories` of params.yaml.
-
-    Attributes:
-        chunk_steps: actions a trajectory, T in `trajectory_vae`; a divisor of the episode's steps,
-            all of them for one decision an episode.
-        latent_dim: see `TrajectoryArchitecture`.
-        kl_weight: of the divergence in the bound, w in `trajectory_vae`.
-        demonstrations: to reproduce in such scenes, per family.
-    """
-
-    chunk_steps: int = Field(ge=1)
-    latent_dim: int = Field(ge=1)
-    kl_weight: float = Field(gt=0)
-    demonstrations: int = Field(ge=1)
 
 
 def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> TrajectoryVAE:
@@ -99,7 +82,7 @@ def fit_model(
 
     checkpoint = work / "trajectories.checkpoint"
     weights = list(model.parameters())
-    fit(model, weights, loss_at, params.schedule(), checkpoint, after_step, curve)
+    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def judge_model(

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.beta_vae_judging import sight_metrics
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.params import BetaVAEParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.baselines.vae_model import (
     BetaVAE,
     VAEArchitecture,
@@ -30,25 +30,6 @@ from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # transitions that make the mean picture
 NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics
-
-
-class BetaVAEParams(PretrainingParams):
-    """`pretrain.vae` of params.yaml.
-
-    Attributes:
-        latent_dim, width, hidden: see `VAEArchitecture`.
-        beta: weight of the KL against the log-likelihood, both in nats.
-        foreground_weight: precision of the pixels of objects, against 1.
-        probe_seed, probe_scenes: of the linear probe, scenes a task.
-    """
-
-    latent_dim: int = Field(ge=1)
-    width: int = Field(ge=1)
-    hidden: int = Field(ge=1)
-    beta: float = Field(ge=0)
-    foreground_weight: float = Field(ge=1)
-    probe_seed: int = Field(ge=0)
-    probe_scenes: int = Field(ge=5)
 
 
 def make_vae(params: BetaVAEParams, environment: EnvironmentParams) -> BetaVAE:
@@ -83,7 +64,7 @@ def fit_vae(
             log(step + 1)
 
     weights = list(vae.parameters())
-    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step, curve)
+    fit(vae, weights, loss_at, schedule_of(params), work / "vae.checkpoint", after_step, curve)
 
 
 def judge_vae(

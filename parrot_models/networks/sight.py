@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.joint_encoder import JointEncoder
 from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.networks.precision import Precision
 
 
 class Encoding(NamedTuple):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress
 from parrot_data.streams import generator
@@ -17,27 +16,10 @@ from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import Schedule, fit
+from parrot_models.prior.keypoint_params import KeypointParams
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture
-
-
-class KeypointParams(BaseModel):
-    """Section `keypoints` of params.yaml: of a prior's, and of those of the baselines.
-
-    Attributes:
-        num_keypoints, width, foreground_weight: see `KeypointAutoencoder`.
-        steps, batch_size, learning_rate: how it is trained.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    num_keypoints: int = Field(ge=1)
-    width: int = Field(ge=1)
-    foreground_weight: float = Field(ge=1)
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
 
 
 class Beside(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from parrot_data.progress import Progress
-from parrot_data.stores.manifest import MANIFEST
+from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.publish import (
     FINGERPRINT,
     open_work,
@@ -20,6 +20,7 @@ from parrot_data.stores.publish import (
 )
 from parrot_data.stores.seal import seal
 from parrot_data.stores.sources import code_of
+from parrot_data.worlds.tabletop.params import check_made_for
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
@@ -81,9 +82,13 @@ def write_trained(
         The metrics.
 
     Raises:
-        UserError: a shard is missing or damaged, a dimension of the actions is constant, or
-            training diverged.
+        UserError: a shard is missing or damaged, the data show another world, a dimension of the
+            actions is constant, or training diverged.
     """
+    manifest = load_manifest(data, "shards")
+    check_made_for(
+        data, manifest.params.get("environment", {}), made_from["params"].get("environment", {})
+    )
     check_deviations(data)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
     work = open_work(out, {**lineage, "code": code_of(stage), "device": device.type})

@@ -11,7 +11,6 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress, silent
 from parrot_models.networks.finite import check_actions
@@ -21,20 +20,6 @@ Policy = Callable[[Observation], NDArray[np.float32]]
 
 MILLISECONDS_A_FRAME = 120
 NUM_COLORS = 64
-
-
-class EvaluateParams(BaseModel):
-    """Section `evaluate` of params.yaml.
-
-    Attributes:
-        seed: of the evaluation episodes; the same scenes for every agent of a task.
-        num_episodes: episodes 0, 1, ... of that seed.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
-    num_episodes: int = Field(ge=1)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, save_agent
 from parrot_models.networks.finite import check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
-from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
+from parrot_models.rl.evaluation import evaluate_agent, record_gif
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary
+from parrot_models.rl.params import EvaluateParams
 from parrot_models.rl.sac import SAC
 
 

@@ -26,7 +26,7 @@ from parrot_models.networks.device import CPU
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.prior.keypoint_params import KeypointParams
 from parrot_models.rl.part_folder import part_sha256
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)

@@ -89,7 +89,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of real episodes, successful or not."""
     collector = Collector(ENVIRONMENT, {"pick": 0.5, "place": 0.5}, [2, 3], 0.1, seed=0)
     episodes: list[Episode] = [collector.collect(index) for index in range(NUM_EPISODES)]
-    return write_shards(tmp_path_factory.mktemp("data") / "shards", episodes)
+    made_with = {"environment": ENVIRONMENT.model_dump()}
+    return write_shards(tmp_path_factory.mktemp("data") / "shards", episodes, made_with)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -262,6 +263,17 @@ def test_a_divergence_is_told_in_one_sentence(
     with pytest.raises(UserError, match=r"nan at step 0 of training \(flow\)"):
         train(data, tmp_path / "prior")
     assert not (tmp_path / "prior").exists()
+
+
+@pytest.mark.parametrize("changes", [{"image_size": 64}, {"episode_steps": 9}])
+def test_data_of_another_world_are_told_in_one_sentence(
+    data: Path, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    world = ENVIRONMENT.model_copy(update=changes)
+    (key,) = changes
+    with pytest.raises(UserError, match=rf"environment\.{key} is {changes[key]}, but .*shards"):
+        stage.train_prior(params(), KEYPOINTS, world, data, tmp_path / "prior")
+    assert not list(tmp_path.iterdir())
 
 
 def test_held_out_episodes_are_never_learned_from(

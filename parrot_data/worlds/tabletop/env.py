@@ -17,7 +17,7 @@ from parrot_data.worlds.tabletop.arm import FINGER_CLOSED, FINGER_OPEN
 from parrot_data.worlds.tabletop.layout import Layout, draw_layout
 from parrot_data.worlds.tabletop.motion import moved_pose
 from parrot_data.worlds.tabletop.objects import ObjectSpec, library
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import MAX_OBJECTS, EnvironmentParams
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, TIMESTEP_S, Scene
 from parrot_data.worlds.tabletop.success import is_lifted, is_placed, is_successful
 from parrot_data.worlds.tabletop.tasks import Task, named_task
@@ -26,7 +26,6 @@ ACTION_NAMES = ("x", "y", "z", "turn about x", "turn about y", "turn about z", "
 ACTION_DIM = len(ACTION_NAMES)
 PROPRIOCEPTION_DIM = 8
 GRIPPER_THRESHOLD = 0.5
-MAX_OBJECTS = 3
 SEEDS = 2**63  # what an environment without a seed draws its own from
 
 Observation = dict[str, NDArray[Any]]

@@ -23,7 +23,7 @@ from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.augment import augment, backdrop_of
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.prior.keypoint_params import KeypointParams
 from parrot_models.prior.transitions import Batch
 
 EPISODE_STEPS = 8
