@@ -6,7 +6,7 @@ indices: the same bytes come out of any number of workers, interrupted or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,18 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
+from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
-from parrot_data.stores.publish import open_work, publish, sha256_sources
-from parrot_data.workers import Work, share_out
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import sha256_sources
+from parrot_data.workers import Start, Work, share_out
 from parrot_data.worlds.tabletop.env import MAX_OBJECTS
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_data.worlds.tabletop.tasks import TASKS, Family
+
+OUTPUT = dataset_output("generate", "episodes", scratch=("episodes-*.json", "episodes-*.jsonl"))
 
 
 class GenerateParams(BaseModel):
@@ -106,42 +110,50 @@ def generate(
         num_episodes, num_successes and success_rate.
 
     Raises:
-        UserError: `workers` is below 1, or a worker was killed.
+        UserError: `workers` is below 1, a worker was killed, or `open_work` refuses `out`.
     """
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}.")
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
     code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {"params": plain, "code": code})
-    blocks = blocks_of(params.num_episodes, params.episodes_per_file)
-    missing = [block for block in blocks if not block.is_complete(work)]
-    done = params.num_episodes - sum(block.stop - block.start for block in missing)
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress(done, params.num_episodes, "episodes")
-
-    progress(done, params.num_episodes, "episodes")
     make_collector = make_collector or partial(_scripted_collector, params, environment)
-    start = partial(_block_writer, make_collector, work, params.zstd_level)
-    share_out(start, missing, workers, tick)
-    files, entries = gather(work, blocks)
-    manifest = EpisodesManifest(
-        params=plain,
-        seed=params.seed,
-        num_episodes=params.num_episodes,
-        files=files,
-        episodes=entries,
-    )
-    save_manifest(work, manifest)
-    num_successes = sum(entry.success for entry in manifest.entries(work))
-    publish(work, out)
+    with open_work(out, OUTPUT, {"params": plain, "code": code}) as work:
+        start = partial(_block_writer, make_collector, work.folder, params.zstd_level)
+        blocks = blocks_of(params.num_episodes, params.episodes_per_file)
+        _write_blocks(start, work.folder, blocks, workers, progress)
+        files, entries = gather(work.folder, blocks)
+        manifest = EpisodesManifest(
+            params=plain,
+            seed=params.seed,
+            num_episodes=params.num_episodes,
+            files=files,
+            episodes=entries,
+        )
+        save_manifest(work.folder, manifest)
+        num_successes = sum(entry.success for entry in manifest.entries(work.folder))
+        work.publish()
     return {
         "num_episodes": params.num_episodes,
         "num_successes": num_successes,
         "success_rate": num_successes / params.num_episodes,
     }
+
+
+def _write_blocks(
+    start: Start[Block], work: Path, blocks: Sequence[Block], workers: int, progress: Progress
+) -> None:
+    """Simulate the blocks that an earlier call has not left complete."""
+    total = blocks[-1].stop
+    missing = [block for block in blocks if not block.is_complete(work)]
+    done = total - sum(block.stop - block.start for block in missing)
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total, "episodes")
+
+    progress(done, total, "episodes")
+    share_out(start, missing, workers, tick)
 
 
 def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) -> EpisodeCollector:

@@ -13,9 +13,11 @@ import torch
 
 from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import json_text, open_work, publish, read_json, sha256_sources
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import json_text, read_json, sha256_sources
 from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
+from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, is_run_of, make_run, training_envs
 from parrot_models.methods.table import Method, named_method
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
@@ -32,6 +34,11 @@ from parrot_models.rl.schedule import Schedule
 __all__ = ["FinetuneParams", "finetune"]
 
 CHECKPOINT = "checkpoint.pt"
+OUTPUT = output_of(
+    "finetune", CONFIG, keys=("task", "method", "seed", "agent", "prior_sha256"),
+    files=(AGENT, "metrics.json", "evaluation.json", "curve.csv", "video.gif"),
+    scratch=(CHECKPOINT,),
+)  # fmt: skip
 
 
 def finetune(
@@ -81,7 +88,7 @@ def finetune(
         seed=seed,
         agent=params.agent,
         environment=environment,
-        prior=Path(os.path.relpath(prior, out)).as_posix(),
+        prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
@@ -89,21 +96,28 @@ def finetune(
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
-    env, agent = make_run(config, prior, device)
-    work = open_work(out, _fingerprint(config, device))
-    with training_envs(config, env, params.num_envs) as envs:
-        learner = _make_learner(
-            params, of_method, environment.episode_steps, env, envs, agent, seed
-        )
-        history = _learn(params, learner, work / CHECKPOINT, progress)
-    metrics = write_results(
-        work, config, env, agent, history, evaluation=evaluation,
-        curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
-        num_filmed=params.video_episodes,
-    )  # fmt: skip
-    (work / CHECKPOINT).unlink(missing_ok=True)
-    publish(work, out)
+    with open_work(out, OUTPUT, _fingerprint(config, device), [prior]) as work:
+        env, agent = make_run(config, prior, device)
+        with training_envs(config, env, params.num_envs) as envs:
+            learner = _make_learner(
+                params, of_method, environment.episode_steps, env, envs, agent, seed
+            )
+            history = _learn(params, learner, work.folder / CHECKPOINT, progress)
+        metrics = write_results(
+            work.folder, config, env, agent, history, evaluation=evaluation,
+            curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
+            num_filmed=params.video_episodes,
+        )  # fmt: skip
+        work.publish()
     return metrics
+
+
+def _path_from(out: Path, prior: Path) -> str:
+    """Path of the prior relative to the run, as found from where a link to the run leads."""
+    target = os.path.realpath(out)
+    if target != os.path.abspath(out):  # noqa: PTH100 - links stay as they are
+        out, prior = Path(target), Path(os.path.realpath(prior))
+    return Path(os.path.relpath(prior, out)).as_posix()
 
 
 def _params_sha256(

@@ -18,6 +18,7 @@ import zstandard
 
 from parrot_data.episodes.episode import ARRAY_FIELDS, Episode, episode_from
 from parrot_data.errors import UserError
+from parrot_data.stores.publish import replace_synced
 
 # A sample as webdataset spells it: "__key__", "__url__", and the members by extension.
 Sample = dict[str, Any]
@@ -41,7 +42,7 @@ def write_samples(path: Path, samples: Iterable[Mapping[str, Any]]) -> None:
                 member = tarfile.TarInfo(f"{sample['__key__']}.{extension}")
                 member.size = len(sample[extension])
                 tar.addfile(member, io.BytesIO(sample[extension]))
-    temporary.replace(path)
+    replace_synced(temporary, path)
 
 
 def read_episodes(source: Path | Iterable[Path]) -> Iterator[Episode]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,16 +10,14 @@ import torch
 
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    sha256_sources,
-    write_json,
-)
+from parrot_data.stores.outputs.layout import Output
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import read_json, sha256_file, sha256_sources, write_json
 from parrot_models.networks.device import CPU
 from parrot_models.prior.batches import TransitionBatches
+
+SCRATCH = ("cache", "*.checkpoint")
+WRITTEN = ("metrics.json", "README.md", "history.csv")
 
 
 class Trainable(Protocol):
@@ -41,6 +38,7 @@ def write_trained(
     card: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
     data: Path,
     out: Path,
+    output: Output,
     made_from: Mapping[str, Any],
     *,
     seed: int,
@@ -61,6 +59,7 @@ def write_trained(
         card: the model card, of lineage and metrics.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
+        output: what it looks like, with SCRATCH.
         made_from: the lineage, but for the data: params and all else that determines the result.
         seed: of the weights, which torch's own initialisers draw.
         held_out_fraction: share of the episodes kept for validation.
@@ -76,21 +75,19 @@ def write_trained(
     read_json(data / MANIFEST)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
     code = sha256_sources(Path(__file__).parents[1])
-    work = open_work(out, {**lineage, "code": code, "device": device.type})
-    cache = work / "cache"
-    batches = TransitionBatches(data, cache, held_out_fraction, progress)
-    torch.manual_seed(seed)
-    model = make()
-    fit(model, batches, work)
-    model.eval()
-    model.requires_grad_(False)
-    model.save(work, lineage)
-    metrics = judge(model, batches, work)
-    write_json(work / "metrics.json", metrics)
-    (work / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
-    del batches  # unmaps the cache
-    shutil.rmtree(cache)
-    for checkpoint in work.glob("*.checkpoint"):
-        checkpoint.unlink()
-    publish(work, out)
+    fingerprint = {**lineage, "code": code, "device": device.type}
+    with open_work(out, output, fingerprint, [data]) as work:
+        folder = work.folder
+        batches = TransitionBatches(data, folder / "cache", held_out_fraction, progress)
+        torch.manual_seed(seed)
+        model = make()
+        fit(model, batches, folder)
+        model.eval()
+        model.requires_grad_(False)
+        model.save(folder, lineage)
+        metrics = judge(model, batches, folder)
+        write_json(folder / "metrics.json", metrics)
+        (folder / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
+        del batches  # unmaps the cache
+        work.publish()
     return metrics
