@@ -17,7 +17,7 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
-from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.publish import allocate, read_json, sha256_file, write_json
 from parrot_data.stores.records import check_file
 from parrot_data.stores.tar_shards import decode_sample
 from parrot_models.networks.device import to_device
@@ -151,7 +151,7 @@ def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:
 def _create(
     cache: Path, steps: dict[str, NDArray[Any]], num_transitions: int
 ) -> dict[str, NDArray[Any]]:
-    return {
+    arrays: dict[str, NDArray[Any]] = {
         name: np.lib.format.open_memmap(
             _file(cache, name),
             mode="w+",
@@ -160,3 +160,6 @@ def _create(
         )
         for name, values in steps.items()
     }
+    for name in arrays:
+        allocate(_file(cache, name))
+    return arrays
