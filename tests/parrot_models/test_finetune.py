@@ -9,6 +9,7 @@ import rl_fakes as fakes
 from pydantic import ValidationError
 
 from parrot_data.errors import UserError
+from parrot_data.stores.publish import read_json, write_json
 from parrot_data.worlds.tabletop import tasks
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import Task
@@ -250,7 +251,7 @@ def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
     if change == "prior":
         (prior / "prior.safetensors").write_bytes(b"other weights")
     if change == "version":
-        (out / "config.json").write_text('{"schema_version": 0}')
+        write_json(out / "config.json", read_json(out / "config.json") | {"schema_version": 0})
     others = {"params": {"params": make_params(utd=0.25)}, "method": {"method": "sac"}}
     assert is_made_again(prior, out, **others.get(change, {}))
 
