@@ -13,6 +13,7 @@ from parrot_data.stores.publish import read_json, write_json
 from parrot_data.worlds.tabletop import tasks
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import Task
+from parrot_models import finetune as finetune_stage
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
 from parrot_models.methods import bc_sac as cloned
@@ -350,3 +351,12 @@ def test_mistakes_are_told_before_any_work(prior, tmp_path):
     with pytest.raises(UserError, match="holds no prior"):
         run(tmp_path / "nowhere", tmp_path / "run")
     assert not (tmp_path / "run.partial").exists()
+
+
+def test_a_run_that_is_written_through_a_link_finds_its_prior(tmp_path):
+    (tmp_path / "disk" / "deep").mkdir(parents=True)
+    link = tmp_path / "run"
+    link.symlink_to(tmp_path / "disk" / "deep")
+    prior = tmp_path / "prior"
+    prior.mkdir()
+    assert (link / finetune_stage._path_from(link, prior)).samefile(prior)
