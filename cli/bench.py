@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import LEAST_WIDTH, print_error
+from cli.console import LEAST_WIDTH, print_error, print_if_read
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
 from cli.paths import folder_to_write
 from cli.progress import show_progress
@@ -45,7 +45,7 @@ def bench(
         print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
         raise typer.Exit(exit_code_of(interrupt)) from None
     _print(results)
-    typer.echo(f"\n{out / 'results.md'} has a note on every row.")
+    print_if_read(f"\n{out / 'results.md'} has a note on every row.")
 
 
 def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
@@ -56,7 +56,7 @@ def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> N
     values = _values(params, overrides)
     with show_progress("profile") as progress:
         path = write_profile(values, params.resolve().parent, out, progress=progress)
-    typer.echo(f"wrote {path}")
+    print_if_read(f"wrote {path}")
 
 
 def bench_learning(
@@ -90,7 +90,7 @@ def bench_learning(
         measure_learning(
             what, names, seeds, workers or available_cores(), out, checkout, progress=progress
         )
-    typer.echo((out / "learning.md").read_text(encoding="utf-8"))
+    print_if_read((out / "learning.md").read_text(encoding="utf-8"))
 
 
 def _values(params: Path, overrides: list[str] | None) -> Values:
@@ -123,7 +123,9 @@ def _print(results: Sequence[Result]) -> None:
 
     console = Console()
     console.width = max(console.width, LEAST_WIDTH)
-    console.print(rich_table(results))
+    with console.capture() as shown:
+        console.print(rich_table(results))
+    print_if_read(shown.get())
     for result in results:
         if result.trouble:
-            typer.echo(f"{result.row.name}: {result.trouble}")
+            print_if_read(f"{result.row.name}: {result.trouble}")

@@ -14,7 +14,7 @@ import typer
 
 from cli import data, options, studies, tools, training
 from cli.bench import bench, bench_learning, profile
-from cli.console import print_version
+from cli.console import print_if_read, print_version
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.usage import Usage
@@ -73,7 +73,7 @@ def report(
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
     parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
     table = stage.report(values, wanted, data, kept, prior, parts, runs, out)
-    typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
+    print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 
 app.command()(studies.parts)

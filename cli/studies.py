@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.console import print_if_read
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import file_to_write, folder_to_read
 from cli.progress import show_progress
@@ -28,7 +29,7 @@ def parts(
 
     hashes = stage.parts(models, out)
     trained = [name for name, value in hashes.items() if value is not None]
-    typer.echo(f"methods that can begin: {', '.join(trained) or 'none'}")
+    print_if_read(f"methods that can begin: {', '.join(trained) or 'none'}")
 
 
 def matrix(
@@ -76,7 +77,7 @@ def explore(
     environment = read("environment", EnvironmentParams)
     with show_progress("explore") as progress:
         stage.explore(values, environment, prior, clone, out, progress=progress)
-    typer.echo(f"explored; the numbers are in {out / 'exploration.csv'}")
+    print_if_read(f"explored; the numbers are in {out / 'exploration.csv'}")
 
 
 def report_study(
@@ -102,4 +103,4 @@ def report_study(
     read = Sections(params, overrides)
     values = None if kind == "exploration" else read("study", stage.StudyParams)
     table = stage.report_study(kind, values, study, out)
-    typer.echo(f"{table}\n\nPage: {out / 'index.html'}")
+    print_if_read(f"{table}\n\nPage: {out / 'index.html'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import LEAST_WIDTH, print_summary
+from cli.console import LEAST_WIDTH, print_if_read, print_summary
 from cli.options import Data, Workers, available_cores
 from cli.paths import file_to_write, folder_to_read, path_to_read, picture_to_write
 from cli.progress import show_progress
@@ -22,7 +22,7 @@ def info(
     """Say what an artefact is: its kind, numbers, params and hashes, and what it was made from."""
     from cli.info import describe
 
-    print_summary(*describe(path, data))
+    print_summary(*describe(path, data), is_product=True)
 
 
 def verify(
@@ -69,7 +69,7 @@ def measure_objects(
         kept = maintenance.measure_objects(
             out, trials, workers or available_cores(), only or (), progress
         )
-    typer.echo(f"{kept} objects in {out}")
+    print_if_read(f"{kept} objects in {out}")
 
 
 def contact_sheet(
@@ -85,7 +85,7 @@ def contact_sheet(
 
     with show_progress("contact-sheet") as progress:
         count = maintenance.draw_library(out, progress)
-    typer.echo(f"{count} things in {out}")
+    print_if_read(f"{count} things in {out}")
 
 
 def tasks(

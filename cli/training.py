@@ -122,4 +122,4 @@ def evaluate(
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
     with show_progress("evaluate") as progress:
         summary = stage.evaluate(values, run, prior=prior, device=where, progress=progress)
-    print_summary(f"evaluated {run}", summary)
+    print_summary(f"evaluated {run}", summary, is_product=True)

@@ -17,10 +17,15 @@ from parrot_data.progress import Progress, silent
 from parrot_data.section import CountOrNone, Section
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.kept import KEPT, DroppedEpisode, KeptEpisodes
-from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
+from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, load_manifest
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import sha256_file, write_json
 
 SUMMARY = "summary.json"
+OUTPUT = output_of(
+    "filter", KEPT, keys=("kept", "dropped", "episodes_manifest_sha256"), files=(SUMMARY,)
+)
 
 
 class FilterParams(Section):
@@ -89,7 +94,24 @@ def filter_episodes(
     """
     manifest = load_manifest(episodes, "episodes")
     manifest_sha256 = sha256_file(episodes / MANIFEST)
-    _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+    fingerprint = {"params": params.model_dump(), "episodes": manifest_sha256}
+    with open_work(out, OUTPUT, fingerprint, [episodes]) as work:
+        _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+        decision, summary = _decide(params, manifest, episodes, manifest_sha256, progress)
+        write_json(work.folder / KEPT, decision.model_dump())
+        write_json(work.folder / SUMMARY, summary)
+        work.publish()
+    return summary
+
+
+def _decide(
+    params: FilterParams,
+    manifest: EpisodesManifest,
+    episodes: Path,
+    manifest_sha256: str,
+    progress: Progress,
+) -> tuple[KeptEpisodes, dict[str, object]]:
+    """The decision on every episode, and its summary."""
     kept: list[int] = []
     dropped: list[DroppedEpisode] = []
     tallies: dict[str, _Tally] = {}
@@ -113,12 +135,7 @@ def filter_episodes(
         dropped=dropped,
         episodes_manifest_sha256=manifest_sha256,
     )
-    summary = _summary(tallies)
-    work = open_work(out, {"params": decision.params, "episodes": manifest_sha256})
-    write_json(work / KEPT, decision.model_dump())
-    write_json(work / SUMMARY, summary)
-    publish(work, out)
-    return summary
+    return decision, _summary(tallies)
 
 
 def _check_families(params: FilterParams, known: set[str], episodes: Path) -> None:

@@ -8,7 +8,7 @@ processor (see `arithmetic` for what that leaves out).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,16 +20,19 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
+from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
-from parrot_data.stores.publish import open_work, publish
+from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.sources import code_of
-from parrot_data.workers import Work, share_out
+from parrot_data.workers import Start, Work, share_out
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_data.worlds.tabletop.scripts.params import GenerateParams
 
 _log = logging.getLogger(__name__)
+OUTPUT = dataset_output("generate", "episodes", scratch=("episodes-*.json", "episodes-*.jsonl"))
+
 
 __all__ = ["GenerateParams", "generate"]
 
@@ -72,45 +75,59 @@ def generate(
         num_episodes, num_successes and success_rate.
 
     Raises:
-        UserError: `workers` is below 1, or a worker was killed.
+        UserError: `workers` is below 1, a worker was killed, or `open_work` refuses `out`.
     """
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}.")
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
-    work = open_work(out, {"params": plain, "code": code_of(__name__)})
-    blocks = blocks_of(params.num_episodes, params.episodes_per_file)
-    missing = [block for block in blocks if not block.is_complete(work)]
-    done = params.num_episodes - sum(block.stop - block.start for block in missing)
-    if done:
-        _log.info("goes on from %s of %s episodes", f"{done:,}", f"{params.num_episodes:,}")
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress(done, params.num_episodes, "episodes")
-
-    progress(done, params.num_episodes, "episodes")
     simulates = make_collector is None  # then in processes alone: this one has started already
     make_collector = make_collector or partial(_scripted_collector, params, environment)
-    start = partial(_block_writer, make_collector, work, params.zstd_level)
-    with plain_arithmetic():
-        share_out(start, missing, workers, tick, apart=simulates)
-    files, entries = gather(work, blocks)
-    manifest = EpisodesManifest(
-        params=plain,
-        seed=params.seed,
-        num_episodes=params.num_episodes,
-        files=files,
-        episodes=entries,
-    )
-    save_manifest(work, manifest)
-    num_successes = sum(entry.success for entry in manifest.entries(work))
-    publish(work, out)
+    with open_work(out, OUTPUT, {"params": plain, "code": code_of(__name__)}) as work:
+        start = partial(_block_writer, make_collector, work.folder, params.zstd_level)
+        blocks = blocks_of(params.num_episodes, params.episodes_per_file)
+        _write_blocks(start, work.folder, blocks, workers, progress, simulates=simulates)
+        files, entries = gather(work.folder, blocks)
+        manifest = EpisodesManifest(
+            params=plain,
+            seed=params.seed,
+            num_episodes=params.num_episodes,
+            files=files,
+            episodes=entries,
+        )
+        save_manifest(work.folder, manifest)
+        num_successes = sum(entry.success for entry in manifest.entries(work.folder))
+        work.publish()
     return {
         "num_episodes": params.num_episodes,
         "num_successes": num_successes,
         "success_rate": num_successes / params.num_episodes,
     }
+
+
+def _write_blocks(
+    start: Start[Block],
+    work: Path,
+    blocks: Sequence[Block],
+    workers: int,
+    progress: Progress,
+    *,
+    simulates: bool,
+) -> None:
+    """Simulate the blocks that an earlier call has not left complete."""
+    total = blocks[-1].stop
+    missing = [block for block in blocks if not block.is_complete(work)]
+    done = total - sum(block.stop - block.start for block in missing)
+    if done:
+        _log.info("goes on from %s of %s episodes", f"{done:,}", f"{total:,}")
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total, "episodes")
+
+    progress(done, total, "episodes")
+    with plain_arithmetic():
+        share_out(start, missing, workers, tick, apart=simulates)
 
 
 def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) -> EpisodeCollector:

@@ -13,9 +13,10 @@ from pathlib import Path
 from parrot_data.episodes.episode import Episode
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
+from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
-from parrot_data.stores.publish import open_work, publish
+from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.selection import Selection, select
 from parrot_data.stores.shard_params import ShardParams
@@ -26,6 +27,7 @@ __all__ = ["ShardParams", "shard"]
 
 ZARR = "episodes.zarr"
 TAR_FOLDER = "tar"
+OUTPUT = dataset_output("shard", "shards")
 
 
 def shard(
@@ -49,29 +51,33 @@ def shard(
     selection = select(episodes, kept)
     source, sources = selection.manifest, selection.sources
     made_from = {"params": params.model_dump(), **sources.model_dump()}
-    work = open_work(out, {**made_from, "code": code_of(__name__)})
-    # It takes minutes at most: simpler to begin anew than to resume.
-    for leftover in (work / ZARR, work / TAR_FOLDER):
-        shutil.rmtree(leftover, ignore_errors=True)
-    _write_tars(selection, work / TAR_FOLDER, params.episodes_per_tar, progress)
-    statistics, num_transitions = _write_zarr(selection, work / ZARR, params, progress)
-    stores = (work / TAR_FOLDER, work / ZARR)
-    files = sorted(p for store in stores for p in store.rglob("*") if p.is_file())
-    write_entries(work / ENTRIES, selection.entries())
-    manifest = ShardsManifest(
-        params={**source.params, "filter": selection.decision.params, "shard": params.model_dump()},
-        seed=source.seed,
-        num_episodes=len(selection),
-        num_transitions=num_transitions,
-        statistics=statistics,
-        files=[file_entry(work, path) for path in files],
-        tar_shards=[p.relative_to(work).as_posix() for p in files if p.suffix == ".tar"],
-        zarr=ZARR,
-        episodes=file_entry(work, work / ENTRIES),
-        sources=sources,
-    )
-    save_manifest(work, manifest)
-    publish(work, out)
+    fingerprint = {**made_from, "code": code_of(__name__)}
+    with open_work(out, OUTPUT, fingerprint, [episodes, kept]) as work:
+        folder = work.folder
+        # It takes minutes at most: simpler to begin anew than to resume.
+        for leftover in (folder / ZARR, folder / TAR_FOLDER):
+            shutil.rmtree(leftover, ignore_errors=True)
+        _write_tars(selection, folder / TAR_FOLDER, params.episodes_per_tar, progress)
+        statistics, num_transitions = _write_zarr(selection, folder / ZARR, params, progress)
+        write_entries(folder / ENTRIES, selection.entries())
+        stores = (folder / ZARR, folder / TAR_FOLDER)
+        files = sorted(p for store in stores for p in store.rglob("*") if p.is_file())
+        manifest = ShardsManifest(
+            params={
+                **source.params, "filter": selection.decision.params, "shard": params.model_dump(),
+            },
+            seed=source.seed,
+            num_episodes=len(selection),
+            num_transitions=num_transitions,
+            statistics=statistics,
+            files=[file_entry(folder, path) for path in files],
+            tar_shards=[p.relative_to(folder).as_posix() for p in files if p.suffix == ".tar"],
+            zarr=ZARR,
+            episodes=file_entry(folder, folder / ENTRIES),
+            sources=sources,
+        )  # fmt: skip
+        save_manifest(folder, manifest)
+        work.publish()
     return {
         "num_episodes": manifest.num_episodes,
         "num_transitions": manifest.num_transitions,

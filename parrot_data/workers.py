@@ -50,6 +50,7 @@ def share_out(
 
     Raises:
         UserError: a worker raised it, or a worker was killed from outside.
+        OSError: a worker raised it: its disk is full, say.
         RuntimeError: a worker raised anything else; it holds the worker's traceback.
     """
     if not items:
@@ -119,6 +120,7 @@ def hear(pipe: Connection, crew: Crew) -> str:
 
     Raises:
         UserError: it raised one, or it was killed.
+        OSError: it raised one.
         RuntimeError: it raised anything else.
     """
     try:
@@ -127,6 +129,8 @@ def hear(pipe: Connection, crew: Crew) -> str:
         raise _death(crew[pipe]) from None
     if kind == "user_error":
         raise UserError(text)
+    if kind == "system":
+        raise OSError(*text)
     if kind == "defect":
         raise RuntimeError(f"a worker failed:\n{text}")
     return str(text)
@@ -172,6 +176,8 @@ def _live(labour: Callable[..., None], pipe: Connection, *arguments: Any) -> Non
         return
     except UserError as error:
         pipe.send(("user_error", str(error)))
+    except OSError as error:
+        pipe.send(("system", (error.errno, error.strerror, error.filename)))
     except Exception:  # noqa: BLE001 - whatever it is, it is raised again in the parent
         pipe.send(("defect", traceback.format_exc()))
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.proof import DamagedError, read_sealed, write_sealed
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    write_json,
-)
+from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning
@@ -33,6 +30,10 @@ __all__ = ["ExploreParams", "explore"]
 
 CONFIG = "config.json"
 FAMILIES = ("pick", "place")
+OUTPUT = output_of(
+    "explore", CONFIG, keys=("params.explore", "prior_sha256", "clone_sha256"),
+    files=("metrics.json", "exploration.csv"), scratch=("*.piece",),
+)  # fmt: skip
 WHAT = ("policy", "family", "num_episodes")
 Rows = list[dict[str, Any]]
 
@@ -64,19 +65,36 @@ def explore(
     Raises:
         UserError: prior or clone is missing or broken, or was trained for another environment.
     """
-    for folder in filter(None, (prior, clone)):
+    folders = [folder for folder in (prior, clone) if folder]
+    for folder in folders:
         _check_environment(folder, environment)
-    policies = make_policies(
-        BehavioralPrior.load(prior),
-        BehaviorCloning.load(clone) if clone else None,
-        params.latent_bounds,
-    )
     lineage = {
         "params": {"explore": params.model_dump(), "environment": environment.model_dump()},
         "prior_sha256": _sha256_of(prior),
         "clone_sha256": _sha256_of(clone) if clone else {},
     }
-    work = open_work(out, {**lineage, "code": code_of(__name__)})
+    with open_work(out, OUTPUT, {**lineage, "code": code_of(__name__)}, folders) as work:
+        policies = make_policies(
+            BehavioralPrior.load(prior),
+            BehaviorCloning.load(clone) if clone else None,
+            params.latent_bounds,
+        )
+        rows = _measure(params, environment, policies, work.folder, progress)
+        write_json(work.folder / "metrics.json", {"rows": rows})
+        write_json(work.folder / CONFIG, lineage)
+        (work.folder / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
+        work.publish()
+    return rows
+
+
+def _measure(
+    params: ExploreParams,
+    environment: EnvironmentParams,
+    policies: Mapping[str, MakePolicy],
+    work: Path,
+    progress: Progress,
+) -> Rows:
+    """A row for each policy in each family; what lies in the work folder is not measured again."""
     rows: Rows = []
     cells = [(family, name) for family in FAMILIES for name in policies]
     is_whole = [_is_whole(work / f"{number}.piece") for number in range(len(cells))]
@@ -88,12 +106,6 @@ def explore(
         if not is_whole[done]:
             write_sealed(piece, _row(params, environment, family, name, policies[name]))
         rows.append(read_sealed(piece))
-    write_json(work / "metrics.json", {"rows": rows})
-    write_json(work / CONFIG, lineage)
-    (work / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
-    for piece in work.glob("*.piece"):
-        piece.unlink()
-    publish(work, out)
     progress(len(cells), len(cells), "")
     return rows
 

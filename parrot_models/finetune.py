@@ -15,11 +15,14 @@ import torch
 from parrot_data.interruption import held_back
 from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import json_text, open_work, publish, read_json
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import json_text, read_json
+from parrot_data.stores.seal import SEAL
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
+from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, is_run_of, make_run, training_envs
 from parrot_models.methods.table import METHODS, Method, named_method
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
@@ -40,6 +43,11 @@ __all__ = ["FinetuneParams", "finetune"]
 _log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
+OUTPUT = output_of(
+    "finetune", CONFIG, keys=("task", "method", "seed", "agent", "prior_sha256"),
+    files=(AGENT, SEAL, "metrics.json", "evaluation.json", "curve.csv", "video.gif"),
+    scratch=(CHECKPOINT,),
+)  # fmt: skip
 
 
 def finetune(
@@ -91,7 +99,7 @@ def finetune(
         seed=seed,
         agent=params.agent,
         environment=environment,
-        prior=Path(os.path.relpath(prior, out)).as_posix(),
+        prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
@@ -99,23 +107,30 @@ def finetune(
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
-    env, agent = make_run(config, prior, device)
-    # Before anything is written: it may be larger than the machine's memory
-    memory = make_memory(params, of_method, env, environment.episode_steps)
-    work = open_work(out, _fingerprint(config, of_method, device))
-    with training_envs(config, env, params.num_envs) as envs:
-        learner = _make_learner(
-            params, of_method, environment.episode_steps, env, envs, agent, memory, seed
-        )
-        history = _learn(params, learner, work / CHECKPOINT, progress)
-    metrics = write_results(
-        work, config, env, agent, history, evaluation=evaluation,
-        curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
-        num_filmed=params.video_episodes,
-    )  # fmt: skip
-    (work / CHECKPOINT).unlink(missing_ok=True)
-    publish(work, out)
+    with open_work(out, OUTPUT, _fingerprint(config, of_method, device), [prior]) as work:
+        env, agent = make_run(config, prior, device)
+        # Before anything is learned: it may be larger than the machine's memory
+        memory = make_memory(params, of_method, env, environment.episode_steps)
+        with training_envs(config, env, params.num_envs) as envs:
+            learner = _make_learner(
+                params, of_method, environment.episode_steps, env, envs, agent, memory, seed
+            )
+            history = _learn(params, learner, work.folder / CHECKPOINT, progress)
+        metrics = write_results(
+            work.folder, config, env, agent, history, evaluation=evaluation,
+            curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
+            num_filmed=params.video_episodes,
+        )  # fmt: skip
+        work.publish()
     return metrics
+
+
+def _path_from(out: Path, prior: Path) -> str:
+    """Path of the prior relative to the run, as found from where a link to the run leads."""
+    target = os.path.realpath(out)
+    if target != os.path.abspath(out):  # noqa: PTH100 - links stay as they are
+        out, prior = Path(target), Path(os.path.realpath(prior))
+    return Path(os.path.relpath(prior, out)).as_posix()
 
 
 def _params_sha256(

@@ -8,6 +8,7 @@ from typing import Any
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.layout import output_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_training import BEHAVIOR_CLONING
 from parrot_models.baselines.keypoint_pretraining import with_keypoints
@@ -16,9 +17,10 @@ from parrot_models.baselines.params import ContextParams, PretrainingParams, Pre
 from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.baselines.trajectories_training import TRAJECTORIES
 from parrot_models.baselines.vae_training import BETA_VAE
+from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.card_page import card_page, keypoints_fact
 from parrot_models.prior.keypoint_params import KeypointParams
-from parrot_models.prior.trained_folder import write_trained
+from parrot_models.prior.trained_folder import SCRATCH, WRITTEN, write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
@@ -27,6 +29,11 @@ METHODS: dict[str, Pretraining[Any, Any]] = {
     "options": OPTIONS,
 }
 
+
+OUTPUT = output_of(
+    "pretrain", CONFIG, keys=("architecture", "method", "params.pretrain"),
+    files=("*.safetensors", "reconstructions.png", *WRITTEN), scratch=SCRATCH,
+)  # fmt: skip
 
 __all__ = ["METHODS", "KeypointParams", "PretrainParams", "pretrain"]
 
@@ -80,6 +87,7 @@ def pretrain(
         card=lambda lineage, metrics: _model_card(of_method, pretraining.card, lineage, metrics),
         data=data,
         out=out,
+        output=OUTPUT,
         made_from={"method": method, "params": made_from},
         stage=__name__,
         seed=of_method.seed,

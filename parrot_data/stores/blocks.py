@@ -88,13 +88,10 @@ def complete(block: Block, work: Path) -> None:
 
 
 def gather(work: Path, blocks: Sequence[Block]) -> tuple[list[BlockEntry], FileEntry]:
-    """The tars of complete blocks, and the one file of their entries; takes their records away."""
+    """The tars of complete blocks, and the one file of their entries."""
     files = [block.read_record(work).file for block in blocks]
     with (work / ENTRIES).open("wb") as whole:
         for block in blocks:
             with block.entries(work).open("rb") as part:
                 shutil.copyfileobj(part, whole)
-    for block in blocks:
-        block.record(work).unlink()
-        block.entries(work).unlink()
     return files, file_entry(work, work / ENTRIES)

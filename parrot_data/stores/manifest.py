@@ -17,7 +17,7 @@ from pydantic import model_validator
 from parrot_data.episodes.episode import MAX_STEPS
 from parrot_data.errors import UserError
 from parrot_data.stores.entries import EpisodeEntry, count_entries, read_entries
-from parrot_data.stores.publish import json_text, read_json
+from parrot_data.stores.publish import json_text, read_json, replace_synced
 from parrot_data.stores.records import Count, FileEntry, FileName, Record, parse_record, path_in
 from parrot_data.stores.statistics import DatasetStatistics
 
@@ -130,7 +130,7 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, sealed by a digest of its own content, whole or not at all."""
     temporary = folder / f"{MANIFEST}.tmp"
     temporary.write_text(_sealed_text(manifest), encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
+    replace_synced(temporary, folder / MANIFEST)
 
 
 @overload

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from parrot_data.episodes.episode import ARRAY_FIELDS, METADATA_BYTES, Episode, episode_from
 from parrot_data.errors import UserError
 from parrot_data.stores.packed import max_packed_bytes, pack_array, unpack_array
+from parrot_data.stores.publish import replace_synced
 
 # A sample as webdataset spells it: "__key__", "__url__", and the members by extension.
 Sample = dict[str, Any]
@@ -53,7 +54,7 @@ def write_samples(path: Path, samples: Iterable[Mapping[str, Any]]) -> None:
                 member = tarfile.TarInfo(f"{sample['__key__']}.{extension}")
                 member.size = len(sample[extension])
                 tar.addfile(member, io.BytesIO(sample[extension]))
-    temporary.replace(path)
+    replace_synced(temporary, path)
 
 
 def read_episodes(source: Path | Iterable[Path]) -> Iterator[Episode]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,14 +10,10 @@ import torch
 
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_data.stores.publish import (
-    FINGERPRINT,
-    open_work,
-    publish,
-    sha256_file,
-    write_json,
-)
-from parrot_data.stores.seal import seal
+from parrot_data.stores.outputs.layout import Output
+from parrot_data.stores.outputs.work import FINGERPRINT, open_work
+from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import check_made_for
 from parrot_models.networks.chance import torch_seed
@@ -29,6 +24,9 @@ from parrot_models.prior.sanity import check_deviations, check_metrics, check_va
 
 # What is sealed: results, not what resuming needs
 RESULTS = ("*.safetensors", "*.json", "*.csv", "*.md", "*.png")
+
+SCRATCH = ("cache", "*.checkpoint")
+WRITTEN = ("metrics.json", "README.md", "history.csv", SEAL)
 
 
 class Trainable(Protocol):
@@ -50,6 +48,7 @@ def write_trained(
     card: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
     data: Path,
     out: Path,
+    output: Output,
     made_from: Mapping[str, Any],
     *,
     stage: str,
@@ -71,6 +70,7 @@ def write_trained(
         card: the model card, of lineage and metrics.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
+        output: what it looks like, with SCRATCH.
         made_from: the lineage, but for the data: params and all else that determines the result.
         stage: name of the stage's module: its code decides whether unfinished work is gone on with.
         seed: of the weights, which torch's own initialisers draw.
@@ -91,25 +91,24 @@ def write_trained(
     )
     check_deviations(data)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
-    work = open_work(out, {**lineage, "code": code_of(stage), "device": device.type})
-    cache = work / "cache"
-    batches = TransitionBatches(data, cache, held_out_fraction, progress)
-    check_variety(batches, data)
-    torch.manual_seed(torch_seed(seed, "training on shards: weights"))
-    model = make()
-    fit(model, batches, work)
-    model.eval()
-    model.requires_grad_(False)
-    check_weights(model.state_dict(), "training")
-    model.save(work, lineage)
-    metrics = judge(model, batches, work)
-    check_metrics(metrics)
-    write_json(work / "metrics.json", metrics)
-    (work / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
-    del batches  # unmaps the cache
-    shutil.rmtree(cache)
-    for checkpoint in work.glob("*.checkpoint"):
-        checkpoint.unlink()
-    seal(work, {path.name for kind in RESULTS for path in work.glob(kind)} - {FINGERPRINT})
-    publish(work, out)
+    fingerprint = {**lineage, "code": code_of(stage), "device": device.type}
+    with open_work(out, output, fingerprint, [data]) as work:
+        folder = work.folder
+        batches = TransitionBatches(data, folder / "cache", held_out_fraction, progress)
+        check_variety(batches, data)
+        torch.manual_seed(torch_seed(seed, "training on shards: weights"))
+        model = make()
+        fit(model, batches, folder)
+        model.eval()
+        model.requires_grad_(False)
+        check_weights(model.state_dict(), "training")
+        model.save(folder, lineage)
+        metrics = judge(model, batches, folder)
+        check_metrics(metrics)
+        write_json(folder / "metrics.json", metrics)
+        (folder / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
+        del batches  # unmaps the cache
+        found = {path.name for kind in RESULTS for path in folder.glob(kind)}
+        seal(folder, found - {FINGERPRINT})
+        work.publish()
     return metrics

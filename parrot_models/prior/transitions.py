@@ -26,7 +26,7 @@ from parrot_data.stores.proof import (
     read_sealed,
     write_sealed,
 )
-from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.publish import allocate, sha256_file
 from parrot_data.stores.records import check_file
 from parrot_data.stores.tar_shards import decode_sample, num_steps_of, read_samples
 from parrot_models.networks.device import to_device
@@ -185,7 +185,7 @@ def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:
 def _create(
     cache: Path, steps: dict[str, NDArray[Any]], num_transitions: int
 ) -> dict[str, NDArray[Any]]:
-    return {
+    arrays: dict[str, NDArray[Any]] = {
         name: np.lib.format.open_memmap(
             _file(cache, name),
             mode="w+",
@@ -194,3 +194,6 @@ def _create(
         )
         for name, values in steps.items()
     }
+    for name in arrays:
+        allocate(_file(cache, name))
+    return arrays

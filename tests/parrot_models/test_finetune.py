@@ -13,10 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
+from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.seal import seal
 from parrot_data.worlds.tabletop import tasks
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.tasks import Task
+from parrot_models import finetune as finetune_stage
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
 from parrot_models.methods import bc_sac as cloned
@@ -377,7 +379,7 @@ def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
     if change == "prior":
         (prior / "prior.safetensors").write_bytes(b"other weights")
     if change == "version":
-        (out / "config.json").write_text('{"schema_version": 0}')
+        write_json(out / "config.json", read_json(out / "config.json") | {"schema_version": 0})
     others = {"params": {"params": make_params(utd=0.25)}, "method": {"method": "sac"}}
     assert is_made_again(prior, out, **others.get(change, {}))
 
@@ -565,7 +567,7 @@ def test_evaluate_refuses_weights_that_are_not_finite(prior, tmp_path):
     ],
 )
 def test_a_run_that_ends_before_its_actor_learns_is_refused(changes):
-    with pytest.raises(ValidationError, match="critic_only_updates, so the actor would never learn"):
+    with pytest.raises(ValidationError, match="the actor would never learn"):
         make_params(**{"critic_only_updates": 5} | changes)
 
 
@@ -582,3 +584,12 @@ def test_an_agent_of_other_sizes_than_its_weights_is_refused(tmp_path, prior, hi
     path.write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"agent\.safetensors does not hold the agent"):
         run_folder.load_run(tmp_path / "run")
+
+
+def test_a_run_that_is_written_through_a_link_finds_its_prior(tmp_path):
+    (tmp_path / "disk" / "deep").mkdir(parents=True)
+    link = tmp_path / "run"
+    link.symlink_to(tmp_path / "disk" / "deep")
+    prior = tmp_path / "prior"
+    prior.mkdir()
+    assert (link / finetune_stage._path_from(link, prior)).samefile(prior)
