@@ -16,6 +16,7 @@ from cli import data, options, studies, tools, training
 from cli.bench import bench, bench_learning, profile
 from cli.console import Commands, print_version
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.torture import torture
 
 app = typer.Typer(
     cls=Commands,
@@ -88,3 +89,4 @@ app.command()(tools.tasks)
 app.command()(bench)
 app.command()(profile)
 app.command()(bench_learning)
+app.command()(torture)

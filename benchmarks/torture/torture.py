@@ -1,0 +1,115 @@
+"""Make every attack of a plan, in a mixed order, as long as time lasts; write what came of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmarks.torture import disks, flips, foreign, inputs, kills, races, signals
+from benchmarks.torture.page import reliability_page
+from benchmarks.torture.testbed import Testbed
+from benchmarks.torture.trial import Outcome, Plan, Trial
+from benchmarks.torture.verdicts import Beaten
+from parrot_data.errors import UserError
+from parrot_data.progress import Progress, silent
+
+KINDS = (kills, signals, races, disks, flips, foreign, inputs)
+PAGE = "reliability.md"
+
+
+def torture(
+    params: Mapping[str, Any],
+    out: Path,
+    plan: Plan,
+    kinds: Sequence[str] | None = None,
+    *,
+    minutes: float,
+    seed: int,
+    command: str,
+    progress: Progress = silent,
+) -> list[Outcome]:
+    """Attack the stages of a plan; write `reliability.md`.
+
+    Args:
+        params: all sections of params.yaml.
+        out: folder to write the page in.
+        plan: what to attack, and how often.
+        kinds: which kinds of attack, None for all.
+        minutes: no trial begins after this time.
+        seed: of all moments and places.
+        command: that the page says it was made by.
+        progress: told of every trial.
+
+    Returns:
+        What came of each trial, in the order of the kinds.
+
+    Raises:
+        UserError: a kind has no such name, or a stage fails though nothing disturbs it.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    wanted = planned(plan, kinds)
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="parrot-torture-") as scratch:
+        testbed = Testbed(Path(scratch), params, plan.stages)
+        testbed.prepare(progress)
+        for done, trial in enumerate(mixed(wanted)):
+            if time.monotonic() > deadline:
+                break
+            failed = sum(not outcome.survived for outcome in outcomes)
+            note = f"{trial.kind}: {trial.attack}, {trial.target}; not survived: {failed}"
+            progress(done, len(wanted), note)
+            outcomes.append(made(trial, testbed, seed))
+    progress(len(outcomes), len(outcomes), "done")
+    place = {id(trial): index for index, trial in enumerate(wanted)}
+    outcomes.sort(key=lambda outcome: place[id(outcome.trial)])
+    survived = {kind.KIND: kind.SURVIVED for kind in KINDS if not kinds or kind.KIND in kinds}
+    out.mkdir(parents=True, exist_ok=True)
+    page = reliability_page(outcomes, survived, command, len(wanted) - len(outcomes))
+    temporary = out / f"{PAGE}.tmp"
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(out / PAGE)
+    return outcomes
+
+
+def planned(plan: Plan, kinds: Sequence[str] | None = None) -> list[Trial]:
+    """All trials of a plan, kind by kind and attack by attack.
+
+    Raises:
+        UserError: a kind has no such name.
+    """
+    for kind in kinds or ():
+        if kind not in {module.KIND for module in KINDS}:
+            known = ", ".join(module.KIND for module in KINDS)
+            raise UserError(f"no attacks are called {kind!r}; choose some of {known}")
+    chosen = [module for module in KINDS if not kinds or module.KIND in kinds]
+    groups: dict[tuple[str, str], list[Trial]] = {}
+    for module in chosen:
+        for trial in module.trials(plan):
+            groups.setdefault((trial.kind, trial.attack), []).append(trial)
+    wanted: list[Trial] = []
+    for number, group in enumerate(groups.values()):
+        # Another one of the first few each time, so that attacks differ in their targets
+        wanted += group[number % min(plan.every, len(group)) :: plan.every]
+    return wanted
+
+
+def mixed(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials in such an order that a beginning of it has of every kind its share."""
+    places: list[tuple[float, Trial]] = []
+    for _, group in groupby(trials, key=lambda trial: trial.kind):
+        of_kind = list(group)
+        places += [((i + 0.5) / len(of_kind), trial) for i, trial in enumerate(of_kind)]
+    return [trial for _, trial in sorted(places, key=lambda place: place[0])]
+
+
+def made(trial: Trial, testbed: Testbed, seed: int) -> Outcome:
+    """Make a trial."""
+    try:
+        trial.make(testbed, trial.random(seed))
+    except Beaten as beaten:
+        return Outcome(trial, str(beaten))
+    return Outcome(trial, "")
