@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from benchmarks.torture.ground import STRIKES, Ground, Room, unfinished
 from benchmarks.torture.stages import (
     DATA_STAGES,
     FILTER,
@@ -20,7 +21,6 @@ from benchmarks.torture.stages import (
     TRAIN_PRIOR,
     Stage,
 )
-from benchmarks.torture.testbed import STRIKES, Room, Testbed, unfinished
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import (
     TRACEBACK,
@@ -98,10 +98,10 @@ def _resize(folder: Path, size: int) -> None:
     _mount("-o", f"remount,size={size}", str(folder))
 
 
-def _fill(stage: Stage, testbed: Testbed, random: Random) -> None:
-    sizes = _sizes_of(testbed, stage)
+def _fill(stage: Stage, ground: Ground, random: Random) -> None:
+    sizes = _sizes_of(ground, stage)
     needed = sum(-(-size // PAGE) for size in sizes)
-    with testbed.room(*stage.inputs, disk=mounted) as room:
+    with ground.room(*stage.inputs, disk=mounted) as room:
         for attempt in range(STRIKES):
             used = os.statvfs(room.folder)
             taken = (used.f_blocks - used.f_bfree) * used.f_frsize
@@ -112,44 +112,44 @@ def _fill(stage: Stage, testbed: Testbed, random: Random) -> None:
             if done.code != 0:
                 must_refuse(done, CAUSE)
                 break
-            must_be_clean(testbed, stage, room.folder / stage.out)
-        must_complete(testbed, room, stage)
+            must_be_clean(ground, stage, room.folder / stage.out)
+        must_complete(ground, room, stage)
 
 
-def _limit(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _limit(stage: Stage, ground: Ground, random: Random) -> None:
     # What the command says goes into files too, and has to fit.
-    least, most = PAGE, max(PAGE, *_sizes_of(testbed, stage))
+    least, most = PAGE, max(PAGE, *_sizes_of(ground, stage))
     limit = random.randint(least, max(least, most - 1))
 
     def hold() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         done = room.start(*stage.line(), before=hold).finish()
         if done.code == 0:
-            must_be_clean(testbed, stage, room.folder / stage.out)
+            must_be_clean(ground, stage, room.folder / stage.out)
         else:
             must_refuse(done, CAUSE)
-        must_complete(testbed, room, stage)
+        must_complete(ground, room, stage)
 
 
-def _gag(stage: Stage, redirection: str, testbed: Testbed, random: Random) -> None:
+def _gag(stage: Stage, redirection: str, ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         done = room.start(*stage.line(), redirection=redirection).finish()
         if TRACEBACK in done.err:
             raise Beaten(f"a traceback: {done}")
-        _must_have_published(testbed, room, stage)
+        _must_have_published(ground, room, stage)
 
 
-def _must_have_published(testbed: Testbed, room: Room, stage: Stage) -> None:
+def _must_have_published(ground: Ground, room: Room, stage: Stage) -> None:
     out = room.folder / stage.out
     if not out.exists():
-        state = "unfinished work" if unfinished(out) else "nothing"
+        state = "unfinished work" if unfinished(out).exists() else "nothing"
         raise Beaten(f"the result is not published, there is {state}")
-    must_be_clean(testbed, stage, out)
+    must_be_clean(ground, stage, out)
 
 
-def _sizes_of(testbed: Testbed, stage: Stage) -> list[int]:
-    files = (testbed.clean.folder / stage.out).rglob("*")
+def _sizes_of(ground: Ground, stage: Stage) -> list[int]:
+    files = (ground.clean.folder / stage.out).rglob("*")
     return [path.stat().st_size for path in files if path.is_file()]

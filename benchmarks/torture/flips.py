@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from benchmarks.torture.ground import Ground, Room, unfinished
 from benchmarks.torture.kills import kill
 from benchmarks.torture.stages import (
     DATA_STAGES,
@@ -23,7 +24,6 @@ from benchmarks.torture.stages import (
     TRAIN_PRIOR,
     Stage,
 )
-from benchmarks.torture.testbed import Room, Testbed, unfinished
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import (
     Beaten,
@@ -86,50 +86,48 @@ def cut(folder: Path, random: Random) -> str:
 
 
 def _some_file(folder: Path, random: Random) -> Path:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
-    return random.choice(files)
+    return random.choice(_files_in(folder))
 
 
-def _verify(out: str, testbed: Testbed, random: Random) -> None:
-    with testbed.room(out) as room:
+def _files_in(folder: Path) -> list[Path]:
+    paths = sorted(folder.rglob("*"))
+    return [path for path in paths if path.is_file() and path.stat().st_size]
+
+
+def _verify(out: str, ground: Ground, random: Random) -> None:
+    with ground.room(out) as room:
         name = flip(room.folder / out, random)
         _naming(name, lambda: must_refuse(room.call("verify", out)))
 
 
-def _read(writer: Stage, reader: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*reader.inputs) as room:
+def _read(writer: Stage, reader: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*reader.inputs) as room:
         name = flip(room.folder / writer.out, random)
-        _naming(name, lambda: must_refuse_or_agree(testbed, room, reader))
+        _naming(name, lambda: must_refuse_or_agree(ground, room, reader))
 
 
-def _evaluate(testbed: Testbed, random: Random) -> None:
-    with testbed.room(RUN, PRIOR) as room:
+def _evaluate(ground: Ground, random: Random) -> None:
+    with ground.room(RUN, PRIOR) as room:
         name = flip(room.folder / RUN, random)
-        _naming(name, lambda: _must_evaluate_alike(testbed, room))
+        _naming(name, lambda: _must_evaluate_alike(ground, room))
 
 
-def _must_evaluate_alike(testbed: Testbed, room: Room) -> None:
+def _must_evaluate_alike(ground: Ground, room: Room) -> None:
     done = room.call("evaluate", RUN)
     if done.code != 0:
         must_refuse(done)
-    elif done.out != testbed.evaluated:
+    elif done.out != ground.evaluated:
         raise Beaten("other measures, exit 0")
 
 
 def _resume(
-    stage: Stage, damage: Callable[[Path, Random], str], testbed: Testbed, random: Random
+    stage: Stage, damage: Callable[[Path, Random], str], ground: Ground, random: Random
 ) -> None:
-    with testbed.room(*stage.inputs) as room:
-        testbed.strike(room, stage, random, partial(kill, random=random))
-        folders = unfinished(room.folder / stage.out)
-        has_files = any(path.is_file() and path.stat().st_size for path in _all_in(folders))
-        name = damage(folders[0], random) if has_files else "nothing to damage"
-        _naming(name, lambda: must_complete(testbed, room, stage))
-
-
-def _all_in(folders: Sequence[Path]) -> Iterator[Path]:
-    for folder in folders[:1]:
-        yield from folder.rglob("*")
+    with ground.room(*stage.inputs) as room:
+        ground.strike(room, stage, random, partial(kill, random=random))
+        work = unfinished(room.folder / stage.out)
+        name = damage(work, random) if _files_in(work) else "nothing to damage"
+        _naming(name, lambda: must_complete(ground, room, stage))
 
 
 def _naming(name: str, check: Callable[[], None]) -> None:

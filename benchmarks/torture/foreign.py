@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.torture.disks import can_mount, mounted
+from benchmarks.torture.ground import Ground, Room, digests_of
 from benchmarks.torture.stages import (
     DATA_STAGES,
     EPISODES,
@@ -18,7 +19,6 @@ from benchmarks.torture.stages import (
     TRAIN_PRIOR,
     Stage,
 )
-from benchmarks.torture.testbed import Room, Testbed, digests_of
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import (
     Beaten,
@@ -69,9 +69,9 @@ def _overlaps(plan: Plan) -> Iterator[tuple[Stage, str, str]]:
                 yield stage, "an input, above it or below it, as --out", out
 
 
-def _refuse(stage: Stage, out: str, testbed: Testbed, random: Random) -> None:
+def _refuse(stage: Stage, out: str, ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(*testbed.outs) as room:
+    with ground.room(*ground.outs) as room:
         (room.folder / ".." / THESIS).write_text("years of work")
         before = digests_of(room.folder.parent)
         done = room.call(*stage.line(out))
@@ -82,23 +82,23 @@ def _refuse(stage: Stage, out: str, testbed: Testbed, random: Random) -> None:
         must_refuse(done)
 
 
-def _users_folder(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _users_folder(stage: Stage, ground: Ground, random: Random) -> None:
     depth = random.choice(("", "thesis/", "thesis/text/"))
-    _must_leave(stage, testbed, f"{depth}{THESIS}", first=(depth or THESIS).partition("/")[0])
+    _must_leave(stage, ground, f"{depth}{THESIS}", first=(depth or THESIS).partition("/")[0])
 
 
-def _mixed_folder(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _mixed_folder(stage: Stage, ground: Ground, random: Random) -> None:
     name = random.choice((THESIS, ".hidden", "zzz.partial", "notes/a.txt"))
-    _must_leave(stage, testbed, name, first=name.partition("/")[0], earlier=True)
+    _must_leave(stage, ground, name, first=name.partition("/")[0], earlier=True)
 
 
 def _must_leave(
-    stage: Stage, testbed: Testbed, name: str, first: str, *, earlier: bool = False
+    stage: Stage, ground: Ground, name: str, first: str, *, earlier: bool = False
 ) -> None:
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         out = room.folder / stage.out
         if earlier:
-            testbed.lay(stage.out, out)
+            ground.lay(stage.out, out)
         _write(out / name)
         before = digests_of(room.folder)
         done = room.call(*stage.line())
@@ -106,9 +106,9 @@ def _must_leave(
         must_refuse(done, first.replace(".", r"\."))
 
 
-def _file(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _file(stage: Stage, ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         _write(room.folder / stage.out)
         before = digests_of(room.folder)
         done = room.call(*stage.line())
@@ -116,54 +116,54 @@ def _file(stage: Stage, testbed: Testbed, random: Random) -> None:
         must_refuse(done)
 
 
-def _users_partial(stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _users_partial(stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         out = room.folder / stage.out
         name = out.name + random.choice((".partial", ".old.partial"))
         inside = random.choice(("", f"/{THESIS}"))
         if random.random() < 0.5:
-            testbed.lay(stage.out, out)
+            ground.lay(stage.out, out)
         users = out.parent / f"{name}{inside}"
         _write(users)
         done = room.call(*stage.line())
         if not users.is_file() or users.read_text() != "years of work":
             raise Beaten(f"{name}{inside} is gone: {done}")
         if done.code == 0:
-            must_be_clean(testbed, stage, out)
+            must_be_clean(ground, stage, out)
         else:
             must_refuse(done, name.replace(".", r"\."))
 
 
-def _link(stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _link(stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         out, far = room.folder / stage.out, room.folder / "large_disk" / "result"
         out.parent.mkdir(parents=True, exist_ok=True)
         far.mkdir(parents=True)
         if random.random() < 0.5:
-            testbed.lay(stage.out, far)
+            ground.lay(stage.out, far)
         out.symlink_to(far)
         for _ in range(2):  # the second replaces what the first has published
             must_succeed(room.call(*stage.line()))
             if not out.is_symlink():
                 raise Beaten("the link was replaced by a folder")
-            must_be_same(digests_of(far), testbed.digests(stage.out), "what the link leads to")
+            must_be_same(digests_of(far), ground.digests(stage.out), "what the link leads to")
 
 
-def _mount(stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _mount(stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         out = room.folder / stage.out
         out.mkdir(parents=True)
         with mounted(out):
             if random.random() < 0.5:
-                testbed.lay(stage.out, out)
+                ground.lay(stage.out, out)
             for _ in range(2):
                 must_succeed(room.call(*stage.line()))
-                must_be_clean(testbed, stage, out)
+                must_be_clean(ground, stage, out)
 
 
-def _frozen(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _frozen(stage: Stage, ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         disk = room.folder / "frozen"
         disk.mkdir()
         with mounted(disk, options="ro"):

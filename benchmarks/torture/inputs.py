@@ -9,6 +9,7 @@ from random import Random
 import yaml
 
 from benchmarks.torture.commands import NOTHING
+from benchmarks.torture.ground import PARAMS, Ground
 from benchmarks.torture.stages import (
     DATA_STAGES,
     EPISODES,
@@ -24,7 +25,6 @@ from benchmarks.torture.stages import (
     TRAIN_PRIOR,
     Stage,
 )
-from benchmarks.torture.testbed import PARAMS, Testbed
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import must_refuse, must_succeed
 
@@ -149,23 +149,23 @@ def _spelt(line: Sequence[str]) -> str:
     return " ".join(word if len(word) < 80 else f"{word[:12]}..." for word in line)
 
 
-def _refuse(line: Sequence[str], testbed: Testbed, random: Random) -> None:
+def _refuse(line: Sequence[str], ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(*testbed.outs) as room:
+    with ground.room(*ground.outs) as room:
         must_refuse(room.call(*line))
 
 
-def _speak(environment: Mapping[str, str], testbed: Testbed, random: Random) -> None:
+def _speak(environment: Mapping[str, str], ground: Ground, random: Random) -> None:
     del random
-    with testbed.room(EPISODES) as room:
+    with ground.room(EPISODES) as room:
         must_succeed(room.call("verify", EPISODES, environment=NOTHING))
         must_succeed(room.call("--help", environment=environment))
         must_succeed(room.call("generate", "--help", environment=environment))
         must_succeed(room.call("tasks", "--episodes", "1", environment=environment))
 
 
-def _fuzz(section: str, stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _fuzz(section: str, stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         text = (room.folder / PARAMS).read_text(encoding="utf-8")
         key = f"{section}.{random.choice(sorted(yaml.safe_load(text)[section]))}"
         done = room.call(*stage.line(), "--set", f"{key}={random.choice(NASTY)}")

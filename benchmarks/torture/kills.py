@@ -8,8 +8,8 @@ from functools import partial
 from random import Random
 
 from benchmarks.torture.commands import Running
+from benchmarks.torture.ground import Ground, digests_of
 from benchmarks.torture.stages import DATA_STAGES, PRETRAIN, REPORT, Stage
-from benchmarks.torture.testbed import Testbed, digests_of
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import must_be_same, must_complete
 
@@ -34,17 +34,17 @@ def kill(running: Running, random: Random) -> None:
     running.process.wait()
 
 
-def _kill(stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _kill(stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         out = room.folder / stage.out
         if random.random() < 0.5:
-            testbed.lay(stage.out, out)
+            ground.lay(stage.out, out)
         for _ in range(random.choice((1, 1, 2, 3))):
             anywhere = random.random() < 0.25
-            testbed.strike(room, stage, random, partial(kill, random=random), anywhere=anywhere)
+            ground.strike(room, stage, random, partial(kill, random=random), anywhere=anywhere)
             if out.exists():
-                wanted = testbed.digests(stage.out)
+                wanted = ground.digests(stage.out)
                 # Between its two last steps a result still has the note that marks it unfinished.
                 found = {k: v for k, v in digests_of(out).items() if k in wanted}
                 must_be_same(found, wanted, "what lies at --out after the kill")
-        must_complete(testbed, room, stage)
+        must_complete(ground, room, stage)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from random import Random
 
+from benchmarks.torture.ground import Ground, wait_for_work
 from benchmarks.torture.stages import DATA_STAGES, FINETUNE, TRAIN_PRIOR, Stage
-from benchmarks.torture.testbed import Testbed, wait_for_work
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import (
     Beaten,
@@ -38,8 +38,8 @@ def trials(plan: Plan) -> Iterator[Trial]:
                 yield Trial(KIND, "one at work is killed", stage.name, number, act)
 
 
-def _race(stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _race(stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         all_of_them = [room.start(*stage.line())]
         for _ in range(random.choice((1, 1, 2))):
             if random.random() < 0.75:
@@ -54,13 +54,13 @@ def _race(stage: Stage, testbed: Testbed, random: Random) -> None:
                 must_refuse(done)
             else:
                 must_succeed(done)
-        must_be_clean(testbed, stage, room.folder / stage.out)
-        must_complete(testbed, room, stage)
+        must_be_clean(ground, stage, room.folder / stage.out)
+        must_complete(ground, room, stage)
 
 
-def _inherit(stage: Stage, testbed: Testbed, random: Random) -> None:
+def _inherit(stage: Stage, ground: Ground, random: Random) -> None:
     """The second runs into the first, which is then killed; a third has to take over."""
-    with testbed.room(*stage.inputs) as room:
+    with ground.room(*stage.inputs) as room:
         first = room.start(*stage.line())
         wait_for_work(first, room.folder / stage.out)
         second = room.start(*stage.line())
@@ -69,4 +69,4 @@ def _inherit(stage: Stage, testbed: Testbed, random: Random) -> None:
         done = second.finish()
         if done.code != 0:
             must_refuse(done)
-        must_complete(testbed, room, stage)
+        must_complete(ground, room, stage)

@@ -10,8 +10,8 @@ from functools import partial
 from random import Random
 
 from benchmarks.torture.commands import Running
+from benchmarks.torture.ground import Ground, Room
 from benchmarks.torture.stages import DATA_STAGES, PRETRAIN, Stage
-from benchmarks.torture.testbed import Room, Testbed
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import Beaten, must_be_clean, must_complete, must_say_one_sentence
 
@@ -36,22 +36,22 @@ def trials(plan: Plan) -> Iterator[Trial]:
                 yield Trial(KIND, which.name, stage.name, repeat, act)
 
 
-def _interrupt(which: signal.Signals, stage: Stage, testbed: Testbed, random: Random) -> None:
-    with testbed.room(*stage.inputs) as room:
+def _interrupt(which: signal.Signals, stage: Stage, ground: Ground, random: Random) -> None:
+    with ground.room(*stage.inputs) as room:
         to_group = random.random() < 0.5
-        hit = testbed.strike(room, stage, random, lambda one: one.send(which, to_group=to_group))
+        hit = ground.strike(room, stage, random, lambda one: one.send(which, to_group=to_group))
         if hit:
-            _must_end_well(testbed, room, stage, hit, which)
-        must_complete(testbed, room, stage)
+            _must_end_well(ground, room, stage, hit, which)
+        must_complete(ground, room, stage)
 
 
 def _must_end_well(
-    testbed: Testbed, room: Room, stage: Stage, hit: Running, which: signal.Signals
+    ground: Ground, room: Room, stage: Stage, hit: Running, which: signal.Signals
 ) -> None:
     done = hit.finish()
     out = room.folder / stage.out
     if out.exists():  # the signal came after the work: there is nothing to say any more
-        must_be_clean(testbed, stage, out)
+        must_be_clean(ground, stage, out)
     elif done.code not in (128 + which, -which):
         raise Beaten(f"no exit with {128 + which}: {done}")
     else:

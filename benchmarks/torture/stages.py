@@ -95,7 +95,7 @@ TINY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "video_episodes": 1,
         },
         "evaluate": {"num_episodes": 2},
-        "report": {"contact_sheet_episodes": 4, "bootstrap_draws": 50},
+        "report": {"contact_sheet_episodes": 4, "bootstrap_draws": 100},
     }
 )
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.torture import disks, flips, foreign, inputs, kills, races, signals
+from benchmarks.torture.ground import Ground
 from benchmarks.torture.page import reliability_page
-from benchmarks.torture.testbed import Testbed
 from benchmarks.torture.trial import Outcome, Plan, Trial
 from benchmarks.torture.verdicts import Beaten
 from parrot_data.errors import UserError
@@ -54,15 +54,15 @@ def torture(
     wanted = planned(plan, kinds)
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="parrot-torture-") as scratch:
-        testbed = Testbed(Path(scratch), params, plan.stages)
-        testbed.prepare(progress)
+        ground = Ground(Path(scratch), params, plan.stages)
+        ground.prepare(progress)
         for done, trial in enumerate(mixed(wanted)):
             if time.monotonic() > deadline:
                 break
             failed = sum(not outcome.survived for outcome in outcomes)
             note = f"{trial.kind}: {trial.attack}, {trial.target}; not survived: {failed}"
             progress(done, len(wanted), note)
-            outcomes.append(made(trial, testbed, seed))
+            outcomes.append(made(trial, ground, seed))
     progress(len(outcomes), len(outcomes), "done")
     place = {id(trial): index for index, trial in enumerate(wanted)}
     outcomes.sort(key=lambda outcome: place[id(outcome.trial)])
@@ -106,10 +106,10 @@ def mixed(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for _, trial in sorted(places, key=lambda place: place[0])]
 
 
-def made(trial: Trial, testbed: Testbed, seed: int) -> Outcome:
+def made(trial: Trial, ground: Ground, seed: int) -> Outcome:
     """Make a trial."""
     try:
-        trial.make(testbed, trial.random(seed))
+        trial.make(ground, trial.random(seed))
     except Beaten as beaten:
         return Outcome(trial, str(beaten))
     return Outcome(trial, "")

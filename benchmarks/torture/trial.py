@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from benchmarks.torture.ground import Ground
 from benchmarks.torture.stages import DATA_STAGES, STAGES, Stage
-from benchmarks.torture.testbed import Testbed
 
-Attack = Callable[[Testbed, Random], None]
+Attack = Callable[[Ground, Random], None]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.torture.commands import Done
+from benchmarks.torture.ground import Ground, Room, digests_of, unfinished
 from benchmarks.torture.stages import Stage
-from benchmarks.torture.testbed import Room, Testbed, digests_of, unfinished
 
 TRACEBACK = "Traceback (most recent call last)"
 USAGE = 2  # exit status of a command line that names no known option
@@ -50,17 +50,18 @@ def must_succeed(done: Done) -> None:
         raise Beaten(f"a traceback: {done}")
 
 
-def must_be_clean(testbed: Testbed, stage: Stage, out: Path) -> None:
+def must_be_clean(ground: Ground, stage: Stage, out: Path) -> None:
     """An output is, byte by byte, what the undisturbed stage made."""
-    must_be_same(digests_of(out), testbed.digests(stage.out), f"result of {stage.name}")
+    must_be_same(digests_of(out), ground.digests(stage.out), f"result of {stage.name}")
 
 
-def must_complete(testbed: Testbed, room: Room, stage: Stage) -> None:
+def must_complete(ground: Ground, room: Room, stage: Stage) -> None:
     """The same command, given again, ends in the clean bytes and leaves nothing unfinished."""
     must_succeed(room.call(*stage.line()))
-    must_be_clean(testbed, stage, room.folder / stage.out)
-    if left := unfinished(room.folder / stage.out):
-        raise Beaten(f"left {left[0].name} behind")
+    must_be_clean(ground, stage, room.folder / stage.out)
+    left = unfinished(room.folder / stage.out)
+    if left.exists():
+        raise Beaten(f"left {left.name} behind")
 
 
 def must_be_same(found: Mapping[str, str], wanted: Mapping[str, str], what: str) -> None:
@@ -82,10 +83,10 @@ def must_be_untouched(room: Room, before: Mapping[str, str]) -> None:
     must_be_same({name: after[name] for name in after.keys() - added}, before, "the user's files")
 
 
-def must_refuse_or_agree(testbed: Testbed, room: Room, stage: Stage) -> None:
+def must_refuse_or_agree(ground: Ground, room: Room, stage: Stage) -> None:
     """A stage with a damaged input refuses it, or the damage does not matter to its result."""
     done = room.call(*stage.line())
     if done.code == 0:
-        must_be_clean(testbed, stage, room.folder / stage.out)
+        must_be_clean(ground, stage, room.folder / stage.out)
     else:
         must_refuse(done)

@@ -63,7 +63,7 @@ class Room:
             running.close()
 
 
-class Testbed:
+class Ground:
     """The clean results, made once, that every attack starts from and is compared with."""
 
     def __init__(self, scratch: Path, params: Mapping[str, Any], stages: Sequence[Stage]) -> None:
@@ -175,13 +175,13 @@ class Testbed:
 
 def wait_for_work(running: Running, out: Path) -> None:
     """Wait until a command has begun its unfinished work, or is over."""
-    while running.is_alive and not unfinished(out):
+    while running.is_alive and not unfinished(out).is_dir():
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def unfinished(out: Path) -> list[Path]:
-    """Folders of unfinished work beside an output."""
-    return [path for path in out.parent.glob(f"{out.name}*.partial") if path.is_dir()]
+def unfinished(out: Path) -> Path:
+    """Where the unfinished work of an output lies, if there is any."""
+    return out.with_name(f"{out.name}.partial")
 
 
 def digests_of(folder: Path) -> dict[str, str]:
