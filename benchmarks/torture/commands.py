@@ -17,7 +17,7 @@ from typing import IO
 
 from parrot_data.errors import UserError
 
-LONGEST_S = 180.0  # no command of tiny values takes a tenth of it, two cores shared or not
+LONGEST_S = 120.0  # no command of tiny values takes a tenth of it on cores of its own
 PROGRESS = re.compile(r"[a-z-]+ \d+/\d+")  # its pace differs from machine to machine
 ROOT = Path(__file__).parents[2]
 NOTHING: Mapping[str, str] = MappingProxyType({})

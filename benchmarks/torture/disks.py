@@ -18,7 +18,7 @@ from benchmarks.torture.stages import (
     FILTER,
     FINETUNE,
     GENERATE,
-    TRAIN_PRIOR,
+    PRETRAIN,
     Stage,
 )
 from benchmarks.torture.trial import Plan, Trial
@@ -54,16 +54,19 @@ def trials(plan: Plan) -> Iterator[Trial]:
     """Disks too small where mounting is allowed, files too small everywhere; then the logs."""
     has_disks = can_mount()
     for stage in plan.stages:
-        many = 4 if stage in DATA_STAGES else 1
+        if stage in PRETRAIN[1:]:  # which share their training with the first
+            continue
+        many = 3 if stage in DATA_STAGES else 1
         if has_disks:
             for number in plan.times(many):
                 act = partial(_fill, stage)
                 yield Trial(KIND, "a disk too small (tmpfs)", stage.name, number, act)
-        for number in plan.times(many) if stage is not FILTER else ():  # its files are too small
+        is_other_way = not has_disks or stage in DATA_STAGES
+        for number in plan.times(many) if is_other_way and stage is not FILTER else ():
             act = partial(_limit, stage)
             yield Trial(KIND, "a limit on the size of files", stage.name, number, act)
-    for stage in (GENERATE, TRAIN_PRIOR, FINETUNE):
-        for redirection in REDIRECTIONS if plan.has(stage) else ():
+    for stage, some in ((GENERATE, REDIRECTIONS), (FINETUNE, REDIRECTIONS[2::2])):
+        for redirection in some if plan.has(stage) else ():
             act = partial(_gag, stage, redirection)
             yield Trial(KIND, "a log that takes no more", f"{stage.name} {redirection}", 0, act)
 

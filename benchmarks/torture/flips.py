@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.torture.ground import Ground, Room, unfinished
+from benchmarks.torture.ground import Ground, MissedError, Room, unfinished
 from benchmarks.torture.kills import kill
 from benchmarks.torture.stages import (
     DATA_STAGES,
@@ -42,10 +42,10 @@ READERS: Sequence[tuple[Stage, Stage, int]] = (
     (GENERATE, FILTER, 8),
     (GENERATE, SHARD, 8),
     (FILTER, SHARD, 8),
-    (SHARD, TRAIN_PRIOR, 4),
-    (SHARD, PRETRAIN[0], 2),
-    (TRAIN_PRIOR, FINETUNE, 6),
-    (FINETUNE, REPORT, 4),
+    (SHARD, TRAIN_PRIOR, 3),
+    (SHARD, PRETRAIN[0], 1),
+    (TRAIN_PRIOR, FINETUNE, 4),
+    (FINETUNE, REPORT, 3),
 )
 
 
@@ -59,12 +59,18 @@ def trials(plan: Plan) -> Iterator[Trial]:
         for number in plan.times(times) if plan.has(writer, reader) else ():
             act, target = partial(_read, writer, reader), f"{writer.out}, then {reader.name}"
             yield Trial(KIND, "a byte of an output, then the next stage", target, number, act)
-    for number in plan.times(6) if plan.has(FINETUNE) else ():
+    for number in plan.times(4) if plan.has(FINETUNE) else ():
         yield Trial(KIND, "a byte of a run, then evaluate", RUN, number, _evaluate)
+    yield from _unfinished(plan)
+
+
+def _unfinished(plan: Plan) -> Iterator[Trial]:
     for stage in plan.stages:
-        for number in plan.times(4 if stage in DATA_STAGES else 1 if stage in PRETRAIN else 3):
+        if stage is FILTER or stage in PRETRAIN[1:]:  # over at once; share the first's training
+            continue
+        for number in plan.times(4 if stage in DATA_STAGES else 2):
             for attack, damage in (("a byte", flip), ("the end", cut)):
-                if damage is flip or number < 2:
+                if damage is flip or number % 2 == 0:
                     act = partial(_resume, stage, damage)
                     yield Trial(KIND, f"{attack} of unfinished work", stage.name, number, act)
 
@@ -126,7 +132,9 @@ def _resume(
     with ground.room(*stage.inputs) as room:
         ground.strike(room, stage, random, partial(kill, random=random))
         work = unfinished(room.folder / stage.out)
-        name = damage(work, random) if _files_in(work) else "nothing to damage"
+        if not _files_in(work):
+            raise MissedError(f"{stage.name} left nothing unfinished")
+        name = damage(work, random)
         _naming(name, lambda: must_complete(ground, room, stage))
 
 

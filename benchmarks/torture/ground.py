@@ -26,6 +26,10 @@ PARAMS = "params.yaml"
 STRIKES, EARLIER = 6, 0.6
 
 
+class MissedError(Exception):
+    """An attack that did not come about: it says nothing, and is not counted."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """How long a stage took without disturbance, s: before its work could be seen, and after."""
@@ -82,6 +86,12 @@ class Ground:
         Raises:
             UserError: a stage fails though nobody attacks it.
         """
+        try:
+            self._run_all(progress)
+        finally:
+            self.clean.clear()
+
+    def _run_all(self, progress: Progress) -> None:
         for done, stage in enumerate(self.stages):
             progress(done, len(self.stages), f"undisturbed: {stage.name}")
             start = time.monotonic()
@@ -146,7 +156,7 @@ class Ground:
         blow: Callable[[Running], None],
         *,
         anywhere: bool = False,
-    ) -> Running | None:
+    ) -> Running:
         """Start a stage and hit it at a random moment of its work.
 
         Args:
@@ -157,7 +167,10 @@ class Ground:
             anywhere: whether the moment may lie before its work, among its imports.
 
         Returns:
-            The command that was hit, None where it was over before in every attempt.
+            The command that was hit.
+
+        Raises:
+            MissedError: it was over before, in every attempt.
         """
         timing = self._timings[stage.name]
         span_s = timing.work_s + (timing.before_s if anywhere else 0.0)
@@ -170,7 +183,7 @@ class Ground:
                 blow(running)
                 return running
             running.finish()
-        return None
+        raise MissedError(f"{stage.name} was over before it could be hit, {STRIKES} times")
 
 
 def wait_for_work(running: Running, out: Path) -> None:

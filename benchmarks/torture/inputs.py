@@ -140,7 +140,7 @@ def trials(plan: Plan) -> Iterator[Trial]:
             act = partial(_fuzz, section, stage)
             yield Trial(KIND, "a random value", section, number, act)
     for section, stage in FUZZED_TRAINED.items():
-        for number in plan.times(6) if plan.has(stage) else ():
+        for number in plan.times(4) if plan.has(stage) else ():
             act = partial(_fuzz, section, stage)
             yield Trial(KIND, "a random value", section, number, act)
 

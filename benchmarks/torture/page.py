@@ -19,7 +19,7 @@ def reliability_page(
         outcomes: of all trials that were made.
         survived: by kind, what had to happen for an attack to count as survived.
         command: that makes the page.
-        unmade: trials for which no time was left.
+        unmade: trials for which no time was left, or that did not come about.
     """
     lines = ["# Reliability", "", *_introduction(outcomes, command, unmade), ""]
     lines += [table_line(COLUMNS), "| --- | --- | ---: | ---: |"]
@@ -41,7 +41,8 @@ def _introduction(outcomes: Sequence[Outcome], command: str, unmade: int) -> lis
         "byte by byte, with a run that nobody disturbed.",
     ]
     if unmade:
-        lines += ["", f"Time ran out: {unmade} of {unmade + len(outcomes)} trials were not made."]
+        told = f"Of {unmade + len(outcomes)} trials {unmade} are not counted: "
+        lines += ["", f"{told}time ran out, or the command was over before it could be hit."]
     return lines
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.torture import disks, flips, foreign, inputs, kills, races, signals
-from benchmarks.torture.ground import Ground
+from benchmarks.torture.ground import Ground, MissedError
 from benchmarks.torture.page import reliability_page
 from benchmarks.torture.trial import Outcome, Plan, Trial
 from benchmarks.torture.verdicts import Beaten
@@ -62,7 +62,7 @@ def torture(
             failed = sum(not outcome.survived for outcome in outcomes)
             note = f"{trial.kind}: {trial.attack}, {trial.target}; not survived: {failed}"
             progress(done, len(wanted), note)
-            outcomes.append(made(trial, ground, seed))
+            outcomes += made(trial, ground, seed)
     progress(len(outcomes), len(outcomes), "done")
     place = {id(trial): index for index, trial in enumerate(wanted)}
     outcomes.sort(key=lambda outcome: place[id(outcome.trial)])
@@ -106,10 +106,12 @@ def mixed(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for _, trial in sorted(places, key=lambda place: place[0])]
 
 
-def made(trial: Trial, ground: Ground, seed: int) -> Outcome:
-    """Make a trial."""
+def made(trial: Trial, ground: Ground, seed: int) -> list[Outcome]:
+    """Make a trial; its outcome, or none where it did not come about."""
     try:
         trial.make(ground, trial.random(seed))
+    except MissedError:
+        return []
     except Beaten as beaten:
-        return Outcome(trial, str(beaten))
-    return Outcome(trial, "")
+        return [Outcome(trial, str(beaten))]
+    return [Outcome(trial, "")]

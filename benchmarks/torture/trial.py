@@ -72,4 +72,4 @@ class Plan:
 
 
 FULL = Plan(STAGES, most=10, every=1)
-BRIEF = Plan(DATA_STAGES, most=1, every=3)
+BRIEF = Plan(DATA_STAGES, most=1, every=4)
