@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from benchmarks.torture import disks, flips, foreign, inputs, kills, races, signals
@@ -53,7 +57,7 @@ def torture(
     deadline = time.monotonic() + 60 * minutes
     wanted = planned(plan, kinds)
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="parrot-torture-") as scratch:
+    with _unwinding(), tempfile.TemporaryDirectory(prefix="parrot-torture-") as scratch:
         ground = Ground(Path(scratch), params, plan.stages)
         ground.prepare(progress)
         for done, trial in enumerate(mixed(wanted)):
@@ -73,6 +77,26 @@ def torture(
     temporary.write_text(page, encoding="utf-8")
     temporary.replace(out / PAGE)
     return outcomes
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let TERM and HUP end this process as Ctrl-C does: what it started and mounted goes too."""
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGHUP)}
+    for which, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(which, interrupt)
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
 
 
 def planned(plan: Plan, kinds: Sequence[str] | None = None) -> list[Trial]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -151,6 +153,19 @@ def test_no_time_makes_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     made = torture.torture(PARAMS, tmp_path, BRIEF, minutes=0, seed=0, command="it")
     assert made == []
     assert f"{len(planned(BRIEF))} are not counted" in (tmp_path / "reliability.md").read_text()
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(
+    which: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Ground, "prepare", lambda ground, progress: signal.raise_signal(which))
+    handler = signal.getsignal(which)
+    with pytest.raises(KeyboardInterrupt):
+        torture.torture(PARAMS, tmp_path / "out", BRIEF, minutes=1, seed=0, command="it")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(which) is handler
 
 
 def test_tiny_values_are_of_params() -> None:
