@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.torture.ground import Ground, MissedError, Room, unfinished
+from benchmarks.torture.ground import STRIKES, Ground, MissedError, Room, unfinished
 from benchmarks.torture.kills import kill
 from benchmarks.torture.stages import (
     DATA_STAGES,
@@ -130,9 +130,12 @@ def _resume(
     stage: Stage, damage: Callable[[Path, Random], str], ground: Ground, random: Random
 ) -> None:
     with ground.room(*stage.inputs) as room:
-        ground.strike(room, stage, random, partial(kill, random=random))
         work = unfinished(room.folder / stage.out)
-        if not _files_in(work):
+        for _ in range(STRIKES):
+            ground.strike(room, stage, random, partial(kill, random=random))
+            if _files_in(work):  # not killed after it had published
+                break
+        else:
             raise MissedError(f"{stage.name} left nothing unfinished")
         name = damage(work, random)
         _naming(name, lambda: must_complete(ground, room, stage))

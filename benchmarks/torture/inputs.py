@@ -64,7 +64,6 @@ VALUES = (
 )
 DATA_LINES: Sequence[tuple[str, ...]] = (
     *((*GENERATE.line("new"), "--set", value) for value in VALUES),
-    ("generate", "--out", "new", "--workers", "99999999999"),
     ("generate", "--out", "new", "--workers", "0"),
     ("generate", "--out", LONG * 2),
     ("generate", "--out", f"{PARAMS}/new"),
