@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task comparison prune test check bench bench-learning clean
+	study-exploration study-own-task comparison prune test check bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -107,6 +107,10 @@ bench-learning: install ## learn the default task along fast and plain paths, an
 	@$(ACTIVATE) && dvc repro train_prior
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench-learning --prior models/prior \
 		--runs study/learning --out benchmarks/results
+
+MINUTES ?= 10
+torture: install ## attack every stage for MINUTES, write docs/reliability.md
+	@$(ACTIVATE) && parrot torture --out docs --minutes $(MINUTES)
 
 clean: ## remove caches and unfinished work; data, models and the environment stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

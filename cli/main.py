@@ -17,6 +17,7 @@ from cli.bench import bench, bench_learning, profile
 from cli.console import print_if_read, print_version
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
+from cli.torture import torture
 from cli.usage import Usage
 
 app = typer.Typer(
@@ -93,3 +94,4 @@ app.command()(tools.tasks)
 app.command()(bench)
 app.command()(profile)
 app.command()(bench_learning)
+app.command()(torture)
