@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task comparison test check bench bench-learning clean
+	study-exploration study-own-task comparison prune test check bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -55,26 +55,42 @@ study: install ## several seeds and methods on STUDY_TASK, two at a time, into r
 		parrot matrix --runs study/$(STUDY_TASK) "$${values[@]}" | $(FINETUNE) && \
 		parrot report --runs study/$(STUDY_TASK) --out results/$(STUDY_TASK) "$${values[@]}"
 
+# Pipelines of profiles and studies are closed (.dvcignore), so that `dvc pull` and `dvc status` are
+# about what was run. The first `make` of one opens it; commit that file to share what it made.
+%/.dvcignore:
+	@echo '!/dvc.yaml' > $@
+PAPER_LITE := profiles/paper_lite/.dvcignore
+
+paper-lite: $(PAPER_LITE)
+paper: profiles/paper/.dvcignore
 paper-lite: install ## eight tasks, parrot and sac, one seed: an hour and a half on two cores
 paper: install ## the paper's setting: days on two cores, resumable at any point
 paper-lite paper:
 	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
 		parrot report --out ../../results/$(subst -,_,$@)
 
+comparison: $(PAPER_LITE) studies/comparison/.dvcignore
 comparison: install ## every method on a pick and a place task, two seeds, on the prior of paper-lite
 	@$(ACTIVATE) && dvc repro studies/comparison/dvc.yaml && cd studies/comparison && \
 		parrot matrix | $(FINETUNE) && parrot report --data ../../profiles/paper_lite/data/shards \
 		--kept ../../profiles/paper_lite/data/kept --out ../../results/comparison
 
+study-own-task: studies/own_task/.dvcignore
 study-own-task: install ## bc_sac on a task whose own demonstrations it was cloned from
 	@$(ACTIVATE) && dvc repro studies/own_task/dvc.yaml && cat results/own_task/*/*/metrics.json
 
+study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore
+study-mismatch: $(PAPER_LITE) studies/mismatch/.dvcignore
+study-exploration: $(PAPER_LITE) studies/exploration/.dvcignore
 study-dataset-size: install ## prior and agents against the number of kept episodes
 study-mismatch: install ## priors from grasping alone, from pick-and-place alone, from both
 study-exploration: install ## what the prior does before any learning, and how safely
 study-dataset-size study-mismatch study-exploration:
 	@$(ACTIVATE) && dvc repro studies/$(subst -,_,$(@:study-%=%))/dvc.yaml
 	@echo && cat results/$(subst -,_,$(@:study-%=%))/table.txt
+
+prune: install ## drop what dvc.lock holds of stages that are no more, name runs left over
+	@$(ACTIVATE) && parrot prune
 
 test: install ## run the tests
 	@$(ACTIVATE) && pytest
@@ -91,6 +107,10 @@ bench-learning: install ## learn the default task along fast and plain paths, an
 	@$(ACTIVATE) && dvc repro train_prior
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench-learning --prior models/prior \
 		--runs study/learning --out benchmarks/results
+
+MINUTES ?= 10
+torture: install ## attack every stage for MINUTES, write docs/reliability.md
+	@$(ACTIVATE) && parrot torture --out docs --minutes $(MINUTES)
 
 clean: ## remove caches and unfinished work; data, models and the environment stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -16,12 +16,12 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM, make
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.methods.table import METHODS
 from parrot_models.prior.acting_prior import ActingPrior
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.compose import critic_action_dim, make_agent
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import Learner
 from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.schedule import Schedule
-from parrot_models.rl.views import Observe
 
 TASK, METHOD = "pick-bar", METHODS["parrot"]
 SEED = 0

@@ -24,6 +24,7 @@ from benchmarks.setting import FULL, QUICK, Setting, Values
 from benchmarks.table import markdown, plain
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.file import begins_with, file_to_write, is_json_with
 from parrot_data.stores.publish import write_json
 
 GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
@@ -61,11 +62,12 @@ def bench(
         progress: told of every row, before it begins and after the last.
 
     Raises:
-        UserError: a group has no such name.
+        UserError: a group has no such name, or a file in `out` is not this command's.
     """
     chosen = [(group, row) for group in _known(groups) for row in GROUPS[group]]
     about = _about(checkout, is_quick)
-    out.mkdir(parents=True, exist_ok=True)
+    file_to_write(out / "results.json", "bench", is_json_with(("code", "machine", "rows")))
+    file_to_write(out / "results.md", "bench", begins_with("# Benchmarks\n"))
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="parrot-bench-") as scratch:
         setting = Setting(values, QUICK if is_quick else FULL, Path(scratch), checkout)

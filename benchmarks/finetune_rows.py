@@ -15,8 +15,8 @@ from benchmarks.own_process import in_own_process
 from benchmarks.row import Figures, Row, at_most, at_most_itself
 from benchmarks.setting import Setting, Values
 from benchmarks.timing import interleaved
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.learner import Learner
-from parrot_models.rl.views import Observe
 
 NUM_STEPS = 100_000
 SEEN: Mapping[Observe, str] = MappingProxyType(

@@ -15,7 +15,8 @@ from benchmarks.row import Figures, Row, at_least, at_most_itself
 from benchmarks.setting import Setting, Values
 from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.networks.precision import Precision, products_in
+from parrot_models.networks.choices import Precision
+from parrot_models.networks.precision import products_in
 
 SEED = 0
 NUM_FITTED = 200  # training steps after which a density is worth comparing

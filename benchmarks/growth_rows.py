@@ -30,8 +30,9 @@ from benchmarks.setting import Setting
 from parrot_data.generate import generate
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
+from parrot_data.streams import generator
+from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import step_generator
 from parrot_models.prior.likelihood import negative_log_likelihood
 
 # Linear and flat, with room for what any measurement varies by.
@@ -62,7 +63,12 @@ def do_generate(setting: Setting, num_episodes: int) -> float:
     )
     out = setting.scratch / "growing-raw"
     environment = setting.values.environment
-    seconds = _seconds_each(num_episodes, partial(generate, params, environment, out, workers=1))
+    collector = partial(  # given, it is simulated in this process, which is the one measured
+        Collector, environment, params.families, params.num_objects, params.action_noise,
+        params.seed,
+    )  # fmt: skip
+    work = partial(generate, params, environment, out, workers=1, make_collector=collector)
+    seconds = _seconds_each(num_episodes, work)
     shutil.rmtree(out)
     return seconds
 
@@ -99,7 +105,7 @@ def do_train(setting: Setting, num_episodes: int) -> float:
         batches.transitions.gather(np.arange(start, stop))
 
     def loss_at_next_step() -> Tensor:
-        rng = step_generator(params.seed, next(number))
+        rng = generator(params.seed, "growth: step", next(number))
         batch = augment(batches.sample(params.batch_size, rng), rng)
         return negative_log_likelihood(prior, batch, params.precision)
 

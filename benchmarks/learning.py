@@ -24,10 +24,11 @@ from benchmarks.machine import describe_code, describe_machine
 from benchmarks.setting import Values
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.file import begins_with, file_to_write, is_json_with
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.workers import Work, share_out
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.params import EvaluateParams
 
 METHOD = "parrot"
 # What each variant changes in finetune.agent; "fast" must be what params.yaml says.
@@ -112,7 +113,9 @@ def measure_learning(
     # Variants in turn, so that a machine busy with something else costs all of them alike.
     cells = [Cell(variant, seed) for seed in range(seeds) for variant in variants]
     about = {"code": describe_code(checkout), "machine": describe_machine()}
-    out.mkdir(parents=True, exist_ok=True)
+    is_own = is_json_with(("code", "machine", "runs", "task"))
+    file_to_write(out / "learning.json", "bench-learning", is_own)
+    file_to_write(out / "learning.md", "bench-learning", begins_with("# Learning "))
 
     def tick() -> None:
         learned = [_learned(runs, cell) for cell in cells if runs.is_done(cell)]

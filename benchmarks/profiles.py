@@ -13,6 +13,7 @@ from benchmarks.agents import make_learner
 from benchmarks.machine import describe_code, describe_machine
 from benchmarks.setting import Values
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.file import begins_with, file_to_write
 from parrot_data.worlds.tabletop.scripts.collect import Collector
 
 PROFILED_S = 5.0  # lived under the profiler; shares are told of one second
@@ -47,6 +48,7 @@ def write_profile(
     Returns:
         The file.
     """
+    path = file_to_write(out / "profile.md", "profile", begins_with("# Where a second goes\n"))
     progress(0, 2, "generation")
     generation = shares_of(_generation(values))
     progress(1, 2, "fine-tuning")
@@ -62,8 +64,6 @@ def write_profile(
         "## One second of fine-tuning (PARROT, cached features, one update a step, one core)",
         _table(finetuning),
     ]
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "profile.md"
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
 

@@ -10,7 +10,7 @@ from benchmarks.agents import fill, make_learner
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import Setting
 from parrot_data.worlds.tabletop.env import ACTION_DIM
-from parrot_models.rl.views import Observe
+from parrot_models.rl.agent_params import Observe
 
 BATCH_SIZE = 256
 

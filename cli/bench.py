@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import LEAST_WIDTH, print_error
+from cli.console import LEAST_WIDTH, print_error, print_if_read
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
+from cli.paths import folder_to_write
 from cli.progress import show_progress
+from cli.signals import exit_code_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +41,11 @@ def bench(
     try:
         with show_progress("bench") as progress:
             results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code_of(interrupt)) from None
     _print(results)
-    typer.echo(f"\n{out / 'results.md'} has a note on every row.")
+    print_if_read(f"\n{out / 'results.md'} has a note on every row.")
 
 
 def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
@@ -54,17 +56,22 @@ def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> N
     values = _values(params, overrides)
     with show_progress("profile") as progress:
         path = write_profile(values, params.resolve().parent, out, progress=progress)
-    typer.echo(f"wrote {path}")
+    print_if_read(f"wrote {path}")
 
 
 def bench_learning(
     prior: Prior,
     out: Out,
-    runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder to keep runs in.")],
+    runs: Annotated[
+        Path,
+        typer.Option(
+            "--runs", metavar="DIR", help="Folder to keep runs in.", callback=folder_to_write
+        ),
+    ],
     task: Annotated[
         str | None, typer.Option(help="The first of finetune.tasks by default.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each variant.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each variant.")] = 3,
     variants: Annotated[str, typer.Option(metavar="NAME,...")] = "fast,plain,image",
     workers: Workers = None,
     params: Params = PARAMS,
@@ -73,7 +80,7 @@ def bench_learning(
     """Learn one task along the fast paths, the plain ones and from pictures, and compare curves."""
     from benchmarks.learning import Runs, measure_learning
     from cli.params import Sections
-    from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.params import EvaluateParams
 
     values = _values(params, overrides)
     evaluation = Sections(params, overrides)("evaluate", EvaluateParams)
@@ -83,7 +90,7 @@ def bench_learning(
         measure_learning(
             what, names, seeds, workers or available_cores(), out, checkout, progress=progress
         )
-    typer.echo((out / "learning.md").read_text(encoding="utf-8"))
+    print_if_read((out / "learning.md").read_text(encoding="utf-8"))
 
 
 def _values(params: Path, overrides: list[str] | None) -> Values:
@@ -116,7 +123,9 @@ def _print(results: Sequence[Result]) -> None:
 
     console = Console()
     console.width = max(console.width, LEAST_WIDTH)
-    console.print(rich_table(results))
+    with console.capture() as shown:
+        console.print(rich_table(results))
+    print_if_read(shown.get())
     for result in results:
         if result.trouble:
-            typer.echo(f"{result.row.name}: {result.trouble}")
+            print_if_read(f"{result.row.name}: {result.trouble}")

@@ -9,6 +9,7 @@ from cli.lineage import lineage
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, files_of, load_any_manifest
 from parrot_data.stores.publish import read_json, sha256_file
+from parrot_data.stores.seal import check_seal, is_sealed
 
 # By the file that gives a kind away: what the folder is, and which of its files say more.
 KINDS = (
@@ -30,7 +31,7 @@ def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:
         data: where the shards lie, for the lineage of a prior or a run.
 
     Raises:
-        UserError: nothing is there, or it is no output of a stage.
+        UserError: nothing is there, it is no output of a stage, or was changed after it was made.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: name an output of a stage, such as data/shards")
@@ -39,6 +40,8 @@ def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:
         return _dataset(folder)
     for sign, kind, sources in KINDS:
         if (folder / sign).exists():
+            if is_sealed(folder):
+                check_seal(folder, "dvc repro")
             paths = [folder / name for name in sources]
             facts = {path.stem: read_json(path) for path in paths if path.exists()}
             if kind in WITH_LINEAGE:

@@ -14,11 +14,14 @@ import typer
 
 from cli import data, options, studies, tools, training
 from cli.bench import bench, bench_learning, profile
-from cli.console import Commands, print_version
+from cli.console import print_if_read, print_version
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.paths import folder_to_read
+from cli.torture import torture
+from cli.usage import Usage
 
 app = typer.Typer(
-    cls=Commands,
+    cls=Usage,
     help="PARROT behavioural priors for robot RL: from scripted episodes to a fine-tuned agent.",
     no_args_is_help=True,
     add_completion=False,
@@ -51,7 +54,9 @@ def report(
     data: options.Data = Path("data/shards"),
     kept: options.Kept = Path("data/kept"),
     prior: options.Prior = Path("models/prior"),
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Runs of finetune.")] = Path("runs"),
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Runs of finetune.", callback=folder_to_read)
+    ] = Path("runs"),
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -69,7 +74,7 @@ def report(
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
     parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
     table = stage.report(values, wanted, data, kept, prior, parts, runs, out)
-    typer.echo(f"{table}\n\nReport: {out / 'index.html'}")
+    print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 
 app.command()(studies.parts)
@@ -82,9 +87,11 @@ app.command()(studies.report_study)
 # Tools
 app.command()(tools.info)
 app.command()(tools.verify)
+app.command()(tools.prune)
 app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)
 app.command()(tools.tasks)
 app.command()(bench)
 app.command()(profile)
 app.command()(bench_learning)
+app.command()(torture)

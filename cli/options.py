@@ -8,29 +8,51 @@ from typing import Annotated
 
 import typer
 
+from cli.paths import folder_to_read, folder_to_write
+
 PARAMS = Path("params.yaml")
+MOST_PROCESSES = 1024  # or threads: more than any one machine has cores
 
 Params = Annotated[Path, typer.Option("--params", metavar="FILE", help="Values of every stage.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Replace one value; repeatable."),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write.")]
-Episodes = Annotated[Path, typer.Option("--episodes", metavar="DIR", help="Output of generate.")]
-Kept = Annotated[Path, typer.Option("--kept", metavar="DIR", help="Output of filter.")]
-Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Output of shard.")]
-Prior = Annotated[Path, typer.Option("--prior", metavar="DIR", help="Output of train-prior.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder to write.", callback=folder_to_write)
+]
+Episodes = Annotated[
+    Path,
+    typer.Option("--episodes", metavar="DIR", help="Output of generate.", callback=folder_to_read),
+]
+Kept = Annotated[
+    Path, typer.Option("--kept", metavar="DIR", help="Output of filter.", callback=folder_to_read)
+]
+Data = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="Output of shard.", callback=folder_to_read)
+]
+Prior = Annotated[
+    Path,
+    typer.Option("--prior", metavar="DIR", help="Output of train-prior.", callback=folder_to_read),
+]
 Part = Annotated[
     Path | None,
     typer.Option(
-        "--prior", metavar="DIR", help="What the method was pre-trained as; else models/<its part>."
+        "--prior",
+        metavar="DIR",
+        help="What the method was pre-trained as; else models/<its part>.",
+        callback=folder_to_read,
     ),
 ]
 MovedPrior = Annotated[
-    Path | None, typer.Option("--prior", metavar="DIR", help="Its prior, where that has moved.")
+    Path | None,
+    typer.Option(
+        "--prior", metavar="DIR", help="Its prior, where that has moved.", callback=folder_to_read
+    ),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes; every core by default.")
+    int | None,
+    typer.Option("--workers", min=1, max=MOST_PROCESSES, help="Processes; every core by default."),
 ]
 SkipDone = Annotated[
     bool,
@@ -38,7 +60,12 @@ SkipDone = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Threads of torch; OMP_NUM_THREADS or every core."),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=MOST_PROCESSES,
+        help="Threads of torch; OMP_NUM_THREADS or every core.",
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:N, or auto; it changes the last bits.")
@@ -46,8 +73,10 @@ Device = Annotated[
 
 
 def available_cores() -> int:
-    """Cores this process may use: taskset counts, unlike in `os.cpu_count`."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: see `parrot_data.machine`."""
+    from parrot_data import machine
+
+    return machine.available_cores()
 
 
 def set_threads(num_threads: int | None) -> None:
@@ -59,10 +88,23 @@ def set_threads(num_threads: int | None) -> None:
     import torch
 
     _keep_freed_memory()
+    torch.set_num_threads(num_threads or _told_threads() or available_cores())
+
+
+def _told_threads() -> int:
+    """OMP_NUM_THREADS, 0 where it says nothing.
+
+    Raises:
+        UserError: it is beyond any machine.
+    """
+    from parrot_data.errors import UserError
+
     told = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(
-        num_threads or (int(told) if told.isdecimal() else 0) or available_cores()
-    )
+    if not told.isdecimal():
+        return 0
+    if len(told) > 9 or int(told) > MOST_PROCESSES:
+        raise UserError(f"OMP_NUM_THREADS is {told}: set it to {MOST_PROCESSES} at most")
+    return int(told)
 
 
 def _keep_freed_memory() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from cli.params_errors import describe, explain, nearest
+from cli.params_check import check_together, models, together
+from cli.params_errors import describe, explain, nearest, short
+from cli.params_yaml import check_plain, parse, read_yaml
 from parrot_data.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,21 +38,6 @@ OF_STUDIES = ("study",)
 EXTENDS = "extends"
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice, where PyYAML would keep the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is written twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def load_params(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Read the sections of a params file and apply `section.key=value` overrides to them.
 
@@ -62,28 +49,24 @@ def load_params(path: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str
     raw = _read(path, frozenset())
     for override in overrides:
         _apply(raw, override, path)
+    try:
+        check_plain(raw, "")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return raw
 
 
 def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
     if path.resolve() in extending:
         raise UserError(f"{path} extends itself, by way of others or not: name another file")
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} does not exist: run in the folder that holds params.yaml, "
-            "or name a params file with --params"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {error}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}{explain(error)}; correct that line") from error
+    raw = read_yaml(path)
     base = raw.pop(EXTENDS, None) if isinstance(raw, dict) else None
     _check_sections(raw, path)
     if base is None:
         return dict(raw)
-    extended = _read(path.parent / str(base), extending | {path.resolve()})
+    if not isinstance(base, str):
+        raise UserError(f"{path}: {EXTENDS} should name a file, got {short(base)}; correct it")
+    extended = _read(path.parent / base, extending | {path.resolve()})
     for name, values in raw.items():
         extended[name] = _merged(extended.get(name, {}), values)
     return extended
@@ -124,9 +107,22 @@ class Sections:
     """The sections of one params file: call it with a name and a model to get one validated."""
 
     def __init__(self, path: Path, overrides: Sequence[str] | None = None) -> None:
-        """Read the file; see `load_params` for what can be wrong with it."""
+        """Read the file and check all of it, whichever sections are asked for later.
+
+        Raises:
+            UserError: see `load_params`, `section` and `check_together` for what can be wrong.
+        """
         self.path = path
         self.raw = load_params(path, overrides or ())
+        sections = {
+            name: section(self.raw, name, model, path)
+            for name, model in models().items()
+            if name in self.raw or name in SECTIONS
+        }
+        try:
+            check_together(together(sections))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
     def __call__(self, name: str, model: type[Model]) -> Model:
         """Validate one section; see `section` for what can be wrong with it."""
@@ -162,6 +158,6 @@ def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
             )
         place, holder = place[parent], place
     try:
-        holder[last] = yaml.load(text, Loader=_StrictLoader)
+        holder[last] = parse(text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {key}: the value {text!r} is not valid YAML") from error
+        raise UserError(f"--set {key}: the value {short(text)}{explain(error)}") from error

@@ -52,10 +52,12 @@ def describe(detail: ErrorDetails, name: str, candidates: Iterable[str]) -> str:
         return (
             f"{key} should be a number, but YAML reads {value} as a string; write {spelt} instead"
         )
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'{key} should be a string, got {value}; write "{value}" in quotes'
     if kind in EXPECTED:
-        return f"{key} should be {EXPECTED[kind]}, got {value!r}; correct it"
+        return f"{key} should be {EXPECTED[kind]}, got {short(value)}; correct it"
     problem = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    found = "" if isinstance(value, dict) else f", got {value!r}"
+    found = "" if isinstance(value, dict) else f", got {short(value)}"
     return f"{key}: {problem[:1].lower()}{problem[1:]}{found}; correct it"
 
 
@@ -65,3 +67,9 @@ def nearest(name: object, candidates: Iterable[str], prefix: str = "") -> str:
     if not close:
         return ""
     return f" (did you mean {prefix + '.' if prefix else ''}{close[0]}?)"
+
+
+def short(value: object) -> str:
+    """A value as it is written, and not much of a long one."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

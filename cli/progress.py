@@ -6,7 +6,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from cli.console import print_if_read
 
 Progress = Callable[[int, int, str], None]
 
@@ -78,14 +80,21 @@ def _bar(title: str) -> Iterator[Progress]:
         TextColumn("{task.fields[rate]}"),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("", total=None, rate="", note="")
+    bars = Bars(*columns, console=Console(stderr=True))
+    task = bars.add_task("", total=None, rate="", note="")
 
-        def listen(done: int, total: int, note: str) -> None:
-            rate.update(done, total)
+    def listen(done: int, total: int, note: str) -> None:
+        rate.update(done, total)
+        with suppress(OSError):
             bars.update(task, completed=done, total=total, rate=str(rate), note=note)
 
+    with suppress(OSError):  # the terminal may be gone, now or in the end: the work is not
+        bars.start()
+    try:
         yield listen
+    finally:
+        with suppress(OSError):
+            bars.stop()
 
 
 def _lines(title: str) -> Progress:
@@ -100,6 +109,6 @@ def _lines(title: str) -> Progress:
         if is_due or done == total:
             last_line_s = now
             parts = [f"{title} {done}/{total}", str(rate), note]
-            print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)  # noqa: T201
+            print_if_read(", ".join(part for part in parts if part), is_error=True)
 
     return listen

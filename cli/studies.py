@@ -9,28 +9,33 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.console import print_if_read
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.paths import file_to_write, folder_to_read
 from cli.progress import show_progress
 
 
 def parts(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON file to write.")],
-    models: Annotated[Path, typer.Option(metavar="DIR", help="Folder the parts lie in.")] = Path(
-        "models"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="JSON file to write.", callback=file_to_write),
+    ],
+    models: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder the parts lie in.", callback=folder_to_read)
+    ] = Path("models"),
 ) -> None:
     """Write a hash of what each method was pre-trained as: a run depends on its method's alone."""
     from parrot_models import parts as stage
 
     hashes = stage.parts(models, out)
     trained = [name for name, value in hashes.items() if value is not None]
-    typer.echo(f"methods that can begin: {', '.join(trained) or 'none'}")
+    print_if_read(f"methods that can begin: {', '.join(trained) or 'none'}")
 
 
 def matrix(
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder the runs lie in.")] = Path(
-        "runs"
-    ),
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder the runs lie in.", callback=folder_to_read)
+    ] = Path("runs"),
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -50,7 +55,12 @@ def explore(
     out: Out,
     clone: Annotated[
         Path | None,
-        typer.Option("--bc", metavar="DIR", help="Output of pretrain --method bc, to compare."),
+        typer.Option(
+            "--bc",
+            metavar="DIR",
+            help="Output of pretrain --method bc, to compare.",
+            callback=folder_to_read,
+        ),
     ] = None,
     threads: options.Threads = 1,
     params: Params = PARAMS,
@@ -67,7 +77,7 @@ def explore(
     environment = read("environment", EnvironmentParams)
     with show_progress("explore") as progress:
         stage.explore(values, environment, prior, clone, out, progress=progress)
-    typer.echo(f"explored; the numbers are in {out / 'exploration.csv'}")
+    print_if_read(f"explored; the numbers are in {out / 'exploration.csv'}")
 
 
 def report_study(
@@ -76,7 +86,12 @@ def report_study(
     ],
     out: Out,
     study: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the study, with models and runs.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the study, with models and runs.",
+            callback=folder_to_read,
+        ),
     ] = Path(),
     params: Params = PARAMS,
     overrides: Overrides = None,
@@ -88,4 +103,4 @@ def report_study(
     read = Sections(params, overrides)
     values = None if kind == "exploration" else read("study", stage.StudyParams)
     table = stage.report_study(kind, values, study, out)
-    typer.echo(f"{table}\n\nPage: {out / 'index.html'}")
+    print_if_read(f"{table}\n\nPage: {out / 'index.html'}")

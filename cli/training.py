@@ -10,6 +10,7 @@ import typer
 from cli import options
 from cli.console import print_summary
 from cli.options import PARAMS, Out, Overrides, Params
+from cli.paths import folder_to_read
 from cli.progress import show_progress
 
 
@@ -66,7 +67,9 @@ def pretrain(
 def finetune(
     task: Annotated[str, typer.Option(help="Name of the new task, such as pick-bar.")],
     method: Annotated[str, typer.Option(help="parrot, or a baseline such as sac.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the agent and its episodes.")],
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Seed of the agent and its episodes.")
+    ],
     out: Out,
     prior: options.Part = None,
     skip_done: options.SkipDone = False,
@@ -81,7 +84,7 @@ def finetune(
     from parrot_models import finetune as stage
     from parrot_models.methods.table import part_folder
     from parrot_models.networks.device import named_device
-    from parrot_models.rl.evaluation import EvaluateParams
+    from parrot_models.rl.params import EvaluateParams
 
     options.set_threads(threads)
     where = named_device(device)
@@ -100,7 +103,9 @@ def finetune(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Output of finetune.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Output of finetune.", callback=folder_to_read)
+    ],
     prior: options.MovedPrior = None,
     threads: options.Threads = 1,
     device: options.Device = "cpu",
@@ -117,4 +122,4 @@ def evaluate(
     values = Sections(params, overrides)("evaluate", stage.EvaluateParams)
     with show_progress("evaluate") as progress:
         summary = stage.evaluate(values, run, prior=prior, device=where, progress=progress)
-    print_summary(f"evaluated {run}", summary)
+    print_summary(f"evaluated {run}", summary, is_product=True)

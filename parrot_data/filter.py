@@ -10,19 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.section import CountOrNone, Section
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.kept import KEPT, DroppedEpisode, KeptEpisodes
-from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
+from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, load_manifest
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import sha256_file, write_json
 
 SUMMARY = "summary.json"
+OUTPUT = output_of(
+    "filter", KEPT, keys=("kept", "dropped", "episodes_manifest_sha256"), files=(SUMMARY,)
+)
 
 
-class FilterParams(BaseModel):
+class FilterParams(Section):
     """Section `filter` of params.yaml.
 
     Attributes:
@@ -32,11 +38,9 @@ class FilterParams(BaseModel):
             and makes a smaller dataset part of a larger one; 0 for all.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     families: list[str] = Field(min_length=1)
-    max_episodes_per_family: int = Field(ge=0)
-    max_episodes: int = Field(ge=0)
+    max_episodes_per_family: CountOrNone
+    max_episodes: CountOrNone
 
 
 @dataclass
@@ -90,7 +94,24 @@ def filter_episodes(
     """
     manifest = load_manifest(episodes, "episodes")
     manifest_sha256 = sha256_file(episodes / MANIFEST)
-    _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+    fingerprint = {"params": params.model_dump(), "episodes": manifest_sha256}
+    with open_work(out, OUTPUT, fingerprint, [episodes]) as work:
+        _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+        decision, summary = _decide(params, manifest, episodes, manifest_sha256, progress)
+        write_json(work.folder / KEPT, decision.model_dump())
+        write_json(work.folder / SUMMARY, summary)
+        work.publish()
+    return summary
+
+
+def _decide(
+    params: FilterParams,
+    manifest: EpisodesManifest,
+    episodes: Path,
+    manifest_sha256: str,
+    progress: Progress,
+) -> tuple[KeptEpisodes, dict[str, object]]:
+    """The decision on every episode, and its summary."""
     kept: list[int] = []
     dropped: list[DroppedEpisode] = []
     tallies: dict[str, _Tally] = {}
@@ -114,12 +135,7 @@ def filter_episodes(
         dropped=dropped,
         episodes_manifest_sha256=manifest_sha256,
     )
-    summary = _summary(tallies)
-    work = open_work(out, {"params": decision.params, "episodes": manifest_sha256})
-    write_json(work / KEPT, decision.model_dump())
-    write_json(work / SUMMARY, summary)
-    publish(work, out)
-    return summary
+    return decision, _summary(tallies)
 
 
 def _check_families(params: FilterParams, known: set[str], episodes: Path) -> None:

@@ -10,45 +10,24 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
 from parrot_data.episodes.episode import Episode
-from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
-from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
+from parrot_data.stores.dataset_output import dataset_output
+from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import ShardsManifest, files_of, save_manifest
-from parrot_data.stores.publish import FINGERPRINT, open_work, publish, sha256_sources
+from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.selection import Selection, select
+from parrot_data.stores.shard_params import ShardParams
+from parrot_data.stores.sources import code_of
 from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
+
+__all__ = ["ShardParams", "shard"]
 
 ZARR = "episodes.zarr"
 TAR_FOLDER = "tar"
-
-
-class ShardParams(BaseModel):
-    """Section `shard` of params.yaml.
-
-    Attributes:
-        episodes_per_chunk: episodes that Zarr reads at once.
-        episodes_per_shard: episodes a Zarr file, a multiple of `episodes_per_chunk`.
-        episodes_per_tar: episodes a tar; have at least as many tars as loader processes.
-        zstd_level: compression of the Zarr store; the tars copy what `generate` compressed.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    episodes_per_chunk: int = Field(ge=1)
-    episodes_per_shard: int = Field(ge=1)
-    episodes_per_tar: int = Field(ge=1)
-    zstd_level: int = Field(ge=1, le=22)
-
-    @model_validator(mode="after")
-    def _check(self) -> ShardParams:
-        if self.episodes_per_shard % self.episodes_per_chunk:
-            raise ValueError("episodes_per_shard must be a multiple of episodes_per_chunk")
-        return self
+OUTPUT = dataset_output("shard", "shards")
 
 
 def shard(
@@ -71,29 +50,34 @@ def shard(
     """
     selection = select(episodes, kept)
     source, sources = selection.manifest, selection.sources
-    code = sha256_sources(Path(__file__).parent)
-    work = open_work(out, {"params": params.model_dump(), **sources.model_dump(), "code": code})
-    # It takes minutes at most: simpler to begin anew than to resume.
-    for leftover in (work / ZARR, work / TAR_FOLDER):
-        shutil.rmtree(leftover, ignore_errors=True)
-    _write_tars(selection, work / TAR_FOLDER, params.episodes_per_tar, progress)
-    statistics, num_transitions = _write_zarr(selection, work / ZARR, params, progress)
-    files = sorted(p for p in work.rglob("*") if p.is_file() and p.name != FINGERPRINT)
-    write_entries(work / ENTRIES, selection.entries())
-    manifest = ShardsManifest(
-        params={**source.params, "filter": selection.decision.params, "shard": params.model_dump()},
-        seed=source.seed,
-        num_episodes=len(selection),
-        num_transitions=num_transitions,
-        statistics=statistics,
-        files=[file_entry(work, path) for path in files],
-        tar_shards=[p.relative_to(work).as_posix() for p in files if p.suffix == ".tar"],
-        zarr=ZARR,
-        episodes=file_entry(work, work / ENTRIES),
-        sources=sources,
-    )
-    save_manifest(work, manifest)
-    publish(work, out)
+    made_from = {"params": params.model_dump(), **sources.model_dump()}
+    fingerprint = {**made_from, "code": code_of(__name__)}
+    with open_work(out, OUTPUT, fingerprint, [episodes, kept]) as work:
+        folder = work.folder
+        # It takes minutes at most: simpler to begin anew than to resume.
+        for leftover in (folder / ZARR, folder / TAR_FOLDER):
+            shutil.rmtree(leftover, ignore_errors=True)
+        _write_tars(selection, folder / TAR_FOLDER, params.episodes_per_tar, progress)
+        statistics, num_transitions = _write_zarr(selection, folder / ZARR, params, progress)
+        write_entries(folder / ENTRIES, selection.entries())
+        stores = (folder / ZARR, folder / TAR_FOLDER)
+        files = sorted(p for store in stores for p in store.rglob("*") if p.is_file())
+        manifest = ShardsManifest(
+            params={
+                **source.params, "filter": selection.decision.params, "shard": params.model_dump(),
+            },
+            seed=source.seed,
+            num_episodes=len(selection),
+            num_transitions=num_transitions,
+            statistics=statistics,
+            files=[file_entry(folder, path) for path in files],
+            tar_shards=[p.relative_to(folder).as_posix() for p in files if p.suffix == ".tar"],
+            zarr=ZARR,
+            episodes=file_entry(folder, folder / ENTRIES),
+            sources=sources,
+        )  # fmt: skip
+        save_manifest(folder, manifest)
+        work.publish()
     return {
         "num_episodes": manifest.num_episodes,
         "num_transitions": manifest.num_transitions,
@@ -127,13 +111,7 @@ def _write_zarr(
 
     def episodes() -> Iterator[Episode]:
         nonlocal num_transitions
-        for done, (entry, sample) in enumerate(selection.samples(), start=1):
-            episode = tar_shards.decode_sample(sample)
-            if entry_of(episode) != entry:
-                raise UserError(
-                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
-                    "describes: run `parrot generate` again, or `dvc checkout`."
-                )
+        for done, episode in enumerate(selection.episodes(), start=1):
             running.add(episode)
             num_transitions += episode.num_steps
             yield episode

@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar, cast
 
 from parrot_data.errors import UserError
+from parrot_data.interruption import ENDING
 
 _Item = TypeVar("_Item")
 
@@ -32,6 +33,8 @@ def share_out(
     items: Sequence[_Item],
     num_workers: int,
     tick: Callable[[], None],
+    *,
+    apart: bool = False,
 ) -> None:
     """Have every item worked on, by at most `num_workers` processes (by this one if that is 1).
 
@@ -43,14 +46,16 @@ def share_out(
         items: what to work on; each goes to one worker, in order; picklable.
         num_workers: bound on the number of processes.
         tick: called in this process for every tick of any worker.
+        apart: never by this process, though it were by one alone.
 
     Raises:
         UserError: a worker raised it, or a worker was killed from outside.
+        OSError: a worker raised it: its disk is full, say.
         RuntimeError: a worker raised anything else; it holds the worker's traceback.
     """
     if not items:
         return
-    if num_workers == 1:
+    if num_workers == 1 and not apart:
         with start() as work:
             for item in items:
                 work(item, tick)
@@ -75,11 +80,13 @@ def hire(crew: Crew, labour: Callable[..., None], *arguments: Any) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_live, args=(labour, theirs, *arguments), daemon=True)
-    # Ctrl-C goes to the whole process group; a worker starts with it blocked, so that only this
-    # process answers it. The tracker's own start would lift the block, hence it comes first.
-    resource_tracker.ensure_running()
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # What asks to end often goes to the whole process group (Ctrl-C, a hang-up, `timeout`): a
+    # worker starts with it blocked, so that only this process answers. The tracker's own start
+    # lifts the block of all but the hang-up, hence a second one.
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         process.start()
         crew[ours] = process
     finally:
@@ -113,6 +120,7 @@ def hear(pipe: Connection, crew: Crew) -> str:
 
     Raises:
         UserError: it raised one, or it was killed.
+        OSError: it raised one.
         RuntimeError: it raised anything else.
     """
     try:
@@ -121,6 +129,8 @@ def hear(pipe: Connection, crew: Crew) -> str:
         raise _death(crew[pipe]) from None
     if kind == "user_error":
         raise UserError(text)
+    if kind == "system":
+        raise OSError(*text)
     if kind == "defect":
         raise RuntimeError(f"a worker failed:\n{text}")
     return str(text)
@@ -166,6 +176,8 @@ def _live(labour: Callable[..., None], pipe: Connection, *arguments: Any) -> Non
         return
     except UserError as error:
         pipe.send(("user_error", str(error)))
+    except OSError as error:
+        pipe.send(("system", (error.errno, error.strerror, error.filename)))
     except Exception:  # noqa: BLE001 - whatever it is, it is raised again in the parent
         pipe.send(("defect", traceback.format_exc()))
 

@@ -11,7 +11,8 @@ from parrot_data.progress import Progress, silent
 from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.methods.runs import load_run
 from parrot_models.networks.device import CPU
-from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent
+from parrot_models.rl.evaluation import evaluate_agent
+from parrot_models.rl.params import EvaluateParams
 
 __all__ = ["EvaluateParams", "evaluate"]
 

@@ -4,55 +4,38 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    sha256_sources,
-    write_json,
-)
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.proof import DamagedError, read_sealed, write_sealed
+from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.judging.exploration_measures import measures
 from parrot_models.judging.exploration_policies import make_policies
 from parrot_models.judging.exploration_trace import MakePolicy, trace_episode
+from parrot_models.judging.params import ExploreParams
 from parrot_models.judging.rollouts import unseen_scenes
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 
+_log = logging.getLogger(__name__)
+__all__ = ["ExploreParams", "explore"]
+
 CONFIG = "config.json"
 FAMILIES = ("pick", "place")
+OUTPUT = output_of(
+    "explore", CONFIG, keys=("params.explore", "prior_sha256", "clone_sha256"),
+    files=("metrics.json", "exploration.csv"), scratch=("*.piece",),
+)  # fmt: skip
 WHAT = ("policy", "family", "num_episodes")
 Rows = list[dict[str, Any]]
-
-
-class ExploreParams(BaseModel):
-    """Section `explore` of params.yaml.
-
-    Attributes:
-        seed: of scenes and policies; the same scenes for every policy.
-        num_episodes: of each policy in each family of scenes.
-        num_objects: objects in a scene, all of the test split.
-        latent_bounds: bounds of |z| to sample the prior within, beside no bound.
-        cell_m: side of the cells that visited positions are counted in, m.
-        opening_cell_m: the same for the gripper's opening.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
-    num_episodes: int = Field(ge=1)
-    num_objects: int = Field(ge=1, le=3)
-    latent_bounds: list[float]
-    cell_m: float = Field(gt=0)
-    opening_cell_m: float = Field(gt=0)
 
 
 def explore(
@@ -82,35 +65,60 @@ def explore(
     Raises:
         UserError: prior or clone is missing or broken, or was trained for another environment.
     """
-    for folder in filter(None, (prior, clone)):
+    folders = [folder for folder in (prior, clone) if folder]
+    for folder in folders:
         _check_environment(folder, environment)
-    policies = make_policies(
-        BehavioralPrior.load(prior),
-        BehaviorCloning.load(clone) if clone else None,
-        params.latent_bounds,
-    )
     lineage = {
         "params": {"explore": params.model_dump(), "environment": environment.model_dump()},
         "prior_sha256": _sha256_of(prior),
         "clone_sha256": _sha256_of(clone) if clone else {},
     }
-    work = open_work(out, {**lineage, "code": sha256_sources(Path(__file__).parent)})
+    with open_work(out, OUTPUT, {**lineage, "code": code_of(__name__)}, folders) as work:
+        policies = make_policies(
+            BehavioralPrior.load(prior),
+            BehaviorCloning.load(clone) if clone else None,
+            params.latent_bounds,
+        )
+        rows = _measure(params, environment, policies, work.folder, progress)
+        write_json(work.folder / "metrics.json", {"rows": rows})
+        write_json(work.folder / CONFIG, lineage)
+        (work.folder / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
+        work.publish()
+    return rows
+
+
+def _measure(
+    params: ExploreParams,
+    environment: EnvironmentParams,
+    policies: Mapping[str, MakePolicy],
+    work: Path,
+    progress: Progress,
+) -> Rows:
+    """A row for each policy in each family; what lies in the work folder is not measured again."""
     rows: Rows = []
     cells = [(family, name) for family in FAMILIES for name in policies]
+    is_whole = [_is_whole(work / f"{number}.piece") for number in range(len(cells))]
+    if any(is_whole):
+        _log.info("goes on with %d of %d measurements done", sum(is_whole), len(cells))
     for done, (family, name) in enumerate(cells):
         progress(done, len(cells), f"{family}, {name}")
         piece = work / f"{done}.piece"
-        if not piece.exists():
-            write_json(piece, _row(params, environment, family, name, policies[name]))
-        rows.append(read_json(piece))
-    write_json(work / "metrics.json", {"rows": rows})
-    write_json(work / CONFIG, lineage)
-    (work / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
-    for piece in work.glob("*.piece"):
-        piece.unlink()
-    publish(work, out)
+        if not is_whole[done]:
+            write_sealed(piece, _row(params, environment, family, name, policies[name]))
+        rows.append(read_sealed(piece))
     progress(len(cells), len(cells), "")
     return rows
+
+
+def _is_whole(piece: Path) -> bool:
+    if not piece.exists():
+        return False
+    try:
+        read_sealed(piece)
+    except DamagedError as error:
+        _log.warning("%s %s: what it held is measured again.", piece, error)
+        return False
+    return True
 
 
 def _row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,27 +12,42 @@ from typing import Any
 
 import torch
 
+from parrot_data.interruption import held_back
 from parrot_data.lockstep import Envs
 from parrot_data.progress import Progress, silent
-from parrot_data.stores.publish import json_text, open_work, publish, read_json, sha256_sources
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import json_text, read_json
+from parrot_data.stores.seal import SEAL
+from parrot_data.stores.sources import code_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.methods.runs import RunConfig, is_run_of, make_run, training_envs
-from parrot_models.methods.table import Method, named_method
+from parrot_data.worlds.tabletop.tasks import named_task
+from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, is_run_of, make_run, training_envs
+from parrot_models.methods.table import METHODS, Method, named_method
+from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
 from parrot_models.rl.curve import success_rate
-from parrot_models.rl.evaluation import EvaluateParams
+from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary, Learner
 from parrot_models.rl.memory import make_memory
-from parrot_models.rl.params import FinetuneParams
+from parrot_models.rl.params import EvaluateParams, FinetuneParams
 from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
+from parrot_models.rl.replay import ReplayBuffer
 from parrot_models.rl.results import write_results
 from parrot_models.rl.sac import SAC
 from parrot_models.rl.schedule import Schedule
 
 __all__ = ["FinetuneParams", "finetune"]
 
+_log = logging.getLogger(__name__)
+
 CHECKPOINT = "checkpoint.pt"
+OUTPUT = output_of(
+    "finetune", CONFIG, keys=("task", "method", "seed", "agent", "prior_sha256"),
+    files=(AGENT, SEAL, "metrics.json", "evaluation.json", "curve.csv", "video.gif"),
+    scratch=(CHECKPOINT,),
+)  # fmt: skip
 
 
 def finetune(
@@ -71,9 +87,11 @@ def finetune(
         The metrics, as in metrics.json.
 
     Raises:
-        UserError: no such task or method, or what it was pre-trained as is missing or broken.
+        UserError: no such task or method, what it was pre-trained as is missing or broken, or
+            learning diverged; nothing is published then.
+        Interrupted: a signal asked for it; the state after the last round was saved before.
     """
-    of_method = named_method(method)
+    of_method, _ = named_method(method), named_task(task)
     config = RunConfig(
         schema_version=1,
         task=task,
@@ -81,7 +99,7 @@ def finetune(
         seed=seed,
         agent=params.agent,
         environment=environment,
-        prior=Path(os.path.relpath(prior, out)).as_posix(),
+        prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
@@ -89,21 +107,30 @@ def finetune(
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
-    env, agent = make_run(config, prior, device)
-    work = open_work(out, _fingerprint(config, device))
-    with training_envs(config, env, params.num_envs) as envs:
-        learner = _make_learner(
-            params, of_method, environment.episode_steps, env, envs, agent, seed
-        )
-        history = _learn(params, learner, work / CHECKPOINT, progress)
-    metrics = write_results(
-        work, config, env, agent, history, evaluation=evaluation,
-        curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
-        num_filmed=params.video_episodes,
-    )  # fmt: skip
-    (work / CHECKPOINT).unlink(missing_ok=True)
-    publish(work, out)
+    with open_work(out, OUTPUT, _fingerprint(config, of_method, device), [prior]) as work:
+        env, agent = make_run(config, prior, device)
+        # Before anything is learned: it may be larger than the machine's memory
+        memory = make_memory(params, of_method, env, environment.episode_steps)
+        with training_envs(config, env, params.num_envs) as envs:
+            learner = _make_learner(
+                params, of_method, environment.episode_steps, env, envs, agent, memory, seed
+            )
+            history = _learn(params, learner, work.folder / CHECKPOINT, progress)
+        metrics = write_results(
+            work.folder, config, env, agent, history, evaluation=evaluation,
+            curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
+            num_filmed=params.video_episodes,
+        )  # fmt: skip
+        work.publish()
     return metrics
+
+
+def _path_from(out: Path, prior: Path) -> str:
+    """Path of the prior relative to the run, as found from where a link to the run leads."""
+    target = os.path.realpath(out)
+    if target != os.path.abspath(out):  # noqa: PTH100 - links stay as they are
+        out, prior = Path(target), Path(os.path.realpath(prior))
+    return Path(os.path.relpath(prior, out)).as_posix()
 
 
 def _params_sha256(
@@ -118,13 +145,25 @@ def _params_sha256(
     return hashlib.sha256(json_text(values).encode()).hexdigest()
 
 
-def _fingerprint(config: RunConfig, device: torch.device) -> dict[str, Any]:
+def _fingerprint(config: RunConfig, method: Method[Any], device: torch.device) -> dict[str, Any]:
     return {
         "stage": "finetune",
         "config": config.model_dump(),
-        "sources": sha256_sources(Path(__file__).parent),
+        "code": code_of_run(method),
         "device": device.type,
     }
+
+
+def code_of_run(method: Method[Any]) -> dict[str, dict[str, str]]:
+    """The stage's code, without that of the parts of other methods."""
+    code, own = code_of(__name__), set(method.part.code)
+    others = {path for other in METHODS.values() for path in other.part.code} - own
+    kept = {
+        name: digest
+        for name, digest in code["sources"].items()
+        if not any(Path(name).is_relative_to(Path("parrot_models", path)) for path in others)
+    }
+    return {**code, "sources": kept}
 
 
 def _make_learner(
@@ -134,13 +173,14 @@ def _make_learner(
     env: ViewedEnv,
     envs: Envs,
     agent: SAC,
+    memory: ReplayBuffer | DemoReplay,
     seed: int,
 ) -> Learner:
     return Learner(
         envs,
         env.view,
         agent,
-        make_memory(params, method, env, episode_steps),
+        memory,
         _schedule(params, method),
         seed=seed,
         stores_executed=method.executed is not None,
@@ -165,30 +205,32 @@ def _learn(
     params: FinetuneParams, learner: Learner, checkpoint: Path, progress: Progress
 ) -> list[EpisodeSummary]:
     """Every training episode from the first on, those before the checkpoint included."""
-    history = _resume(learner, checkpoint)
-    progress(learner.env_steps, params.env_steps, "")
-    while learner.env_steps < params.env_steps:
-        before = learner.env_steps
-        history += learner.run_round()
-        every = params.checkpoint_every_steps
-        if learner.env_steps // every > before // every:
-            _save_checkpoint(learner, history, checkpoint)
-        recent = success_rate(history[-params.curve_window_episodes :])
-        done = min(learner.env_steps, params.env_steps)
-        progress(done, params.env_steps, f"success {recent:.2f}")
+    history, total = _resume(learner, checkpoint), params.env_steps
+    if history:
+        _log.info("learning goes on from step %s of %s", f"{learner.env_steps:,}", f"{total:,}")
+    with held_back() as signals:
+        progress(min(learner.env_steps, total), total, "")
+        while learner.env_steps < total:
+            before = learner.env_steps
+            history += learner.run_round()
+            every = params.checkpoint_every_steps
+            is_due = learner.env_steps // every > before // every or learner.env_steps >= total
+            if is_due or signals:
+                _save_checkpoint(learner, history, checkpoint)
+                signals.release(f"step {learner.env_steps:,} of {total:,}")
+            recent = success_rate(history[-params.curve_window_episodes :])
+            progress(min(learner.env_steps, total), total, f"success {recent:.2f}")
     return history
 
 
 def _resume(learner: Learner, checkpoint: Path) -> list[EpisodeSummary]:
-    if not checkpoint.exists():
+    state = load_checkpoint(checkpoint)
+    if state is None:
         return []
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     learner.load_state_dict(state["learner"])
     return [EpisodeSummary(**summary) for summary in state["history"]]
 
 
 def _save_checkpoint(learner: Learner, history: Sequence[EpisodeSummary], checkpoint: Path) -> None:
-    temporary = checkpoint.with_suffix(".tmp")
     summaries = [asdict(summary) for summary in history]
-    torch.save({"learner": learner.state_dict(), "history": summaries}, temporary)
-    temporary.replace(checkpoint)
+    save_checkpoint(checkpoint, {"learner": learner.state_dict(), "history": summaries})

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from parrot_data.stores.outputs.file import file_to_write
+from parrot_data.stores.outputs.layout import json_in
 from parrot_data.stores.publish import json_text, sha256_file, sha256_sources, write_json
 from parrot_models.methods.part import Part
 from parrot_models.methods.table import METHODS
@@ -27,10 +29,19 @@ def parts(models: Path, out: Path) -> dict[str, str | None]:
 
     Returns:
         What was written; None for a method whose part has not been trained.
+
+    Raises:
+        UserError: `out` is a folder, or a file that this stage did not write.
     """
+    out = file_to_write(out, "parts", _is_own)
     hashes = {name: _hash(method.part, models) for name, method in METHODS.items()}
     write_json(out, hashes)
     return hashes
+
+
+def _is_own(path: Path) -> bool:
+    value = json_in(path)
+    return isinstance(value, dict) and bool(value.keys() & METHODS.keys())
 
 
 def _hash(part: Part[Pretrained], models: Path) -> str | None:

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.layout import output_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.baselines.bc_training import BEHAVIOR_CLONING, CloningParams
+from parrot_models.baselines.bc_training import BEHAVIOR_CLONING
 from parrot_models.baselines.keypoint_pretraining import with_keypoints
-from parrot_models.baselines.options_training import OPTIONS, OptionParams
-from parrot_models.baselines.pretraining import ContextParams, Pretraining, PretrainingParams
-from parrot_models.baselines.trajectories_training import TRAJECTORIES, TrajectoryParams
-from parrot_models.baselines.vae_training import BETA_VAE, BetaVAEParams
+from parrot_models.baselines.options_training import OPTIONS
+from parrot_models.baselines.params import ContextParams, PretrainingParams, PretrainParams
+from parrot_models.baselines.pretraining import Pretraining
+from parrot_models.baselines.trajectories_training import TRAJECTORIES
+from parrot_models.baselines.vae_training import BETA_VAE
+from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.card_page import card_page, keypoints_fact
-from parrot_models.prior.keypoint_training import KeypointParams
-from parrot_models.prior.trained_folder import write_trained
+from parrot_models.prior.keypoint_params import KeypointParams
+from parrot_models.prior.trained_folder import SCRATCH, WRITTEN, write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,
@@ -29,25 +30,12 @@ METHODS: dict[str, Pretraining[Any, Any]] = {
 }
 
 
+OUTPUT = output_of(
+    "pretrain", CONFIG, keys=("architecture", "method", "params.pretrain"),
+    files=("*.safetensors", "reconstructions.png", *WRITTEN), scratch=SCRATCH,
+)  # fmt: skip
+
 __all__ = ["METHODS", "KeypointParams", "PretrainParams", "pretrain"]
-
-
-class PretrainParams(BaseModel):
-    """Section `pretrain` of params.yaml: a part for each of METHODS, under its name.
-
-    Attributes:
-        bc: of behavior cloning, see `CloningParams`.
-        vae: of the beta-VAE, see `BetaVAEParams`.
-        trajectories: of a VAE over whole trajectories, see `TrajectoryParams`.
-        options: of options discovered in demonstrations, see `OptionParams`.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    bc: CloningParams
-    vae: BetaVAEParams
-    trajectories: TrajectoryParams
-    options: OptionParams
 
 
 def pretrain(
@@ -99,7 +87,9 @@ def pretrain(
         card=lambda lineage, metrics: _model_card(of_method, pretraining.card, lineage, metrics),
         data=data,
         out=out,
+        output=OUTPUT,
         made_from={"method": method, "params": made_from},
+        stage=__name__,
         seed=of_method.seed,
         held_out_fraction=of_method.held_out_fraction,
         progress=progress,

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import ShardsManifest, load_manifest
-from parrot_data.stores.publish import open_work, publish, read_json, write_json
+from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import read_json, write_json
+from parrot_data.stores.seal import check_seal
 from parrot_data.stores.zarr_store import ZarrEpisodes
 from parrot_models.report_page import figures, sections, tables
 from parrot_models.report_page.aggregate_tables import as_json
@@ -21,32 +23,25 @@ from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregat
 from parrot_models.report_page.headlines import prior_sentence, tiles
 from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
+from parrot_models.report_page.params import ReportParams
 from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
 
+__all__ = ["ReportParams", "report"]
+
+SUMMARY = "summary.json"
+FIGURES = (
+    *("contact_sheet", "improvement", "interquartile_means", "learning_curves", "likelihood"),
+    *("performance_profiles", "rollouts", "*_reconstructions"),
+)
+OUTPUT = output_of(
+    "report", SUMMARY, keys=("final", "parts", "prior", "runs"),
+    files=("index.html", "curves.csv", "table.txt", *(f"figures/{name}.png" for name in FIGURES)),
+)  # fmt: skip
 HISTORY = ("step", "train_log_prob_per_dim", "validation_log_prob_per_dim")
 PRIOR_SUMMARY = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
 PRIOR_NEEDED = (*PRIOR_SUMMARY, "rollout_touch_rate", "random_touch_rate")
-
-
-class ReportParams(BaseModel):
-    """Section `report` of params.yaml.
-
-    Attributes:
-        contact_sheet_episodes: kept episodes pictured, spread evenly over the tasks.
-        contact_sheet_frames: images of each, from the first to the last.
-        contact_sheet_columns: episodes side by side.
-        bootstrap_draws, bootstrap_seed: of the intervals over tasks and seeds.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    contact_sheet_episodes: int = Field(ge=1, le=200)
-    contact_sheet_frames: int = Field(ge=2, le=26)
-    contact_sheet_columns: int = Field(ge=1, le=4)
-    bootstrap_draws: int = Field(ge=100, le=100_000)
-    bootstrap_seed: int = Field(ge=0)
 
 
 def report(
@@ -75,37 +70,46 @@ def report(
         The results as text tables.
 
     Raises:
-        UserError: an input is missing or unreadable, or a run lies there that nobody wants.
+        UserError: an input is missing, unreadable or was changed, or a run lies there that nobody
+            wants.
     """
-    results = read_runs(runs, [RunKey(*key) for key in wanted])
-    manifest = load_manifest(data, "shards")
-    metrics = _prior_metrics(prior)
-    trained = with_prior(prior, read_parts(parts))
-    bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
-    found = aggregate(results, bootstrap)
-    page = Page(
-        tiles=tiles(manifest, metrics, results, found),
-        pictures=_pictures(params, manifest, data, prior, metrics),
-        results=sections.results_section(results),
-        aggregates=sections.aggregates_section(found, bootstrap),
-        videos=_videos(results),
-        prior_rows=tables.metric_rows(metrics),
-        parts=sections.parts_section(trained),
-        data_rows=tables.data_rows(read_json(kept / "summary.json")),
-        hashes=source_hashes(data, kept, prior, parts, results),
-        values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
-    )
-    compared = sections.aggregates_text(found, bootstrap)
-    texts = (tables.results_as_text(results), compared, prior_sentence(metrics))
-    text = "\n\n".join(filter(None, texts))
-    summary = _summary(metrics, results, found, bootstrap, trained)
-    _write(out, page, summary, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"})
+    inputs = [data, kept, prior, *parts.values(), runs]
+    with open_work(out, OUTPUT, {"stage": "report"}, inputs) as work:
+        results = read_runs(runs, [RunKey(*key) for key in wanted])
+        manifest = load_manifest(data, "shards")
+        metrics = _prior_metrics(prior)
+        trained = with_prior(prior, read_parts(parts))
+        bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
+        found = aggregate(results, bootstrap)
+        page = Page(
+            tiles=tiles(manifest, metrics, results, found),
+            pictures=_pictures(params, manifest, data, prior, metrics),
+            results=sections.results_section(results),
+            aggregates=sections.aggregates_section(found, bootstrap),
+            videos=_videos(results),
+            prior_rows=tables.metric_rows(metrics),
+            parts=sections.parts_section(trained),
+            data_rows=tables.data_rows(read_json(kept / "summary.json")),
+            hashes=source_hashes(data, kept, prior, parts, results),
+            values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
+        )
+        compared = sections.aggregates_text(found, bootstrap)
+        text = "\n\n".join(
+            filter(None, (tables.results_as_text(results), compared, prior_sentence(metrics)))
+        )
+        _write(
+            work.folder, page, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
+        )
+        summary = _summary(metrics, results, found, bootstrap, trained)
+        write_json(work.folder / SUMMARY, summary)
+        work.publish()
     return text
 
 
 def _prior_metrics(prior: Path) -> dict[str, Any]:
     path = prior / "metrics.json"
     metrics: dict[str, Any] = read_json(path)
+    check_seal(prior, "parrot train-prior")
     missing = [name for name in PRIOR_NEEDED if name not in metrics]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}: run `parrot train-prior` again")
@@ -124,7 +128,7 @@ def _pictures(
         what: (metrics[f"rollout_{kind}_rate"], metrics[f"random_{kind}_rate"])
         for what, kind in (("touches an object", "touch"), ("succeeds", "success"))
     }
-    episodes = ZarrEpisodes(data / manifest.zarr)
+    episodes = ZarrEpisodes(data / manifest.zarr, manifest.num_episodes)
     tasks = [entry.task for entry in manifest.entries(data)]
     chosen = _spread(tasks, params.contact_sheet_episodes)
     return {
@@ -160,10 +164,9 @@ def _videos(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
     ]
 
 
-def _write(out: Path, page: Page, summary: Mapping[str, object], texts: Mapping[str, str]) -> None:
+def _write(work: Path, page: Page, texts: Mapping[str, str]) -> None:
     of_sections = (page.results, page.aggregates, page.parts)
     drawn = {figure.name: figure.png for part in of_sections for figure in part.figures}
-    work = open_work(out, {"stage": "report"})
     # What an interrupted report left must not be published with this one
     shutil.rmtree(work / "figures", ignore_errors=True)
     (work / "figures").mkdir()
@@ -171,8 +174,6 @@ def _write(out: Path, page: Page, summary: Mapping[str, object], texts: Mapping[
         (work / "figures" / f"{name}.png").write_bytes(picture)
     for file, text in {"index.html": render(page), **texts}.items():
         (work / file).write_text(text, encoding="utf-8")
-    write_json(work / "summary.json", summary)
-    publish(work, out)
 
 
 def _summary(

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from parrot_data.errors import UserError
-from parrot_data.stores.publish import open_work, publish, sha256_file, write_json
+from parrot_data.stores.outputs.layout import Output, output_of
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.publish import sha256_file, write_json
 from parrot_models.report_page.compared import dataset_size, mismatch
 from parrot_models.report_page.explored import exploration
+from parrot_models.report_page.params import StudyParams
 from parrot_models.report_page.study_page import Study, render_study
 from parrot_models.report_page.tables import as_text
 
+__all__ = ["StudyParams", "report_study"]
+
 COMPARISONS = {"dataset-size": dataset_size, "mismatch": mismatch}
 KINDS = (*COMPARISONS, "exploration")
-
-
-class StudyParams(BaseModel):
-    """Section `study` of a study's params.yaml.
-
-    Attributes:
-        episodes: where the episodes lie that all priors are trained on; read by dvc.yaml.
-        priors: names of the priors compared: numbers of kept episodes, or families of data.
-        tasks: what agents learn with each.
-        seeds: of the agents.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    episodes: str
-    priors: list[str] = Field(min_length=1)
-    tasks: list[str] = Field(min_length=1)
-    seeds: list[str] = Field(min_length=1)
+SUMMARY = "summary.json"
+FIGURES = ("agents", "coverage", "dataset_size", "objects", "rollouts", "safety")
 
 
 def report_study(kind: str, params: StudyParams | None, folder: Path, out: Path) -> str:
@@ -53,15 +40,24 @@ def report_study(kind: str, params: StudyParams | None, folder: Path, out: Path)
     study = _read(kind, params, folder)
     table = as_text(study.header, study.rows, study.num_left)
     hashes = {name: sha256_file(path) for name, path in study.sources.items()}
-    work = open_work(out, {"stage": "report_study", "kind": kind})
-    (work / "index.html").write_text(render_study(study, hashes), encoding="utf-8")
-    (work / "figures").mkdir(exist_ok=True)
-    for figure in study.figures:
-        (work / "figures" / f"{figure.name}.png").write_bytes(figure.png)
-    write_json(work / "summary.json", study.summary)
-    (work / "table.txt").write_text(f"{table}\n", encoding="utf-8")
-    publish(work, out)
+    fingerprint = {"stage": "report_study", "kind": kind}
+    with open_work(out, _output_of(study), fingerprint, study.sources.values()) as work:
+        page = work.folder
+        (page / "index.html").write_text(render_study(study, hashes), encoding="utf-8")
+        (page / "figures").mkdir(exist_ok=True)
+        for figure in study.figures:
+            (page / "figures" / f"{figure.name}.png").write_bytes(figure.png)
+        write_json(page / SUMMARY, study.summary)
+        (page / "table.txt").write_text(f"{table}\n", encoding="utf-8")
+        work.publish()
     return table
+
+
+def _output_of(study: Study) -> Output:
+    """An output of the same kind of study: its numbers have the same keys."""
+    figures = (f"figures/{name}.png" for name in FIGURES)
+    files = ("index.html", "table.txt", *figures)
+    return output_of("report-study", SUMMARY, keys=tuple(study.summary), files=files)
 
 
 def _read(kind: str, params: StudyParams | None, folder: Path) -> Study:

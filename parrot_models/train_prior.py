@@ -8,19 +8,28 @@ from typing import Any
 import torch
 
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.outputs.layout import output_of
 from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_models.flows.spline_coupling import MIN_SLOPE
 from parrot_models.judging.prior import validate
 from parrot_models.networks.device import CPU
+from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
+from parrot_models.prior.behavioral_prior import WEIGHTS, BehavioralPrior
+from parrot_models.prior.keypoint_params import KeypointParams
+from parrot_models.prior.keypoint_training import fit_keypoints
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
-from parrot_models.prior.trained_folder import write_trained
+from parrot_models.prior.trained_folder import SCRATCH, WRITTEN, write_trained
 from parrot_models.prior.training import fit_flow
 
 __all__ = ["KeypointParams", "TrainPriorParams", "prior_architecture", "train_prior"]
+
+OUTPUT = output_of(
+    "train-prior", CONFIG, keys=("architecture", "params.train_prior"),
+    files=(WEIGHTS, *WRITTEN), scratch=SCRATCH,
+)  # fmt: skip
 
 
 def train_prior(
@@ -70,6 +79,7 @@ def train_prior(
         card=model_card,
         data=data,
         out=out,
+        output=OUTPUT,
         made_from={
             "params": {
                 "train_prior": params.model_dump(),
@@ -77,6 +87,7 @@ def train_prior(
                 "environment": environment.model_dump(),
             }
         },
+        stage=__name__,
         seed=params.seed,
         held_out_fraction=params.held_out_fraction,
         device=device,
@@ -103,6 +114,7 @@ def prior_architecture(
         flow=params.flow,
         num_bins=params.spline.num_bins,
         bound=params.spline.bound,
+        min_slope=MIN_SLOPE,
         velocity_hidden=params.matching.hidden,
         num_steps=params.matching.num_steps,
     )

@@ -117,6 +117,11 @@ class Pipeline:
             "OMP_NUM_THREADS": "1",
         }
 
+    def copy(self, folder: Path) -> Pipeline:
+        """The same in another folder, with all that was made, to be changed there."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Pipeline(folder)
+
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
@@ -147,7 +152,7 @@ def check_out(folder: Path, more: Sequence[str] = ()) -> Pipeline:
     """Copy the pipeline, and what else is named, with tiny values in its params.yaml."""
     for name in (*CHECKOUT, *more):
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.lock", *LARGE)
+            ignored = shutil.ignore_patterns("__pycache__", "*.lock", ".dvcignore", *LARGE)
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         else:
             folder.mkdir(parents=True, exist_ok=True)

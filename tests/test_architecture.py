@@ -13,6 +13,8 @@ import grimp
 import pytest
 import yaml
 
+from parrot_data.stores.sources import sources_of
+from parrot_models.finetune import code_of_run
 from parrot_models.methods.table import METHODS, Method
 
 ROOT = Path(__file__).parents[1]
@@ -166,3 +168,35 @@ def test_params_of_a_studys_runs_are_those_of_the_default(folder: str) -> None:
         if stage in {"finetune", "scratch"}:
             (of_default,) = (p["../../params.yaml"] for p in values["params"] if p != "finetune")
             assert set(of_default) == named | {"environment", "evaluate"}, stage
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"train_flow"}))
+def test_unfinished_work_is_that_of_the_code_dvc_knows(stage: str) -> None:
+    """What a fingerprint covers is what the import graph says, and in the stage's deps."""
+    sources = {Path(name) for name in sources_of(module_of(stage))}
+    assert {path for path in sources if path.suffix == ".py"} == files_imported_by(module_of(stage))
+    deps = source_deps(stage)
+    assert all(deps & {path, *path.parents} for path in sources)
+
+
+def test_unfinished_training_is_of_its_simulator_and_of_no_report() -> None:
+    for stage in ("train_prior", "pretrain", "finetune", "explore"):
+        sources = sources_of(f"parrot_models.{stage}")
+        assert "parrot_data/worlds/tabletop/arm.py" in sources
+        assert "parrot_data/worlds/tabletop/assets/widowx250.urdf" in sources
+        assert not [name for name in sources if "report" in name]
+
+
+def test_simulated_work_is_that_of_every_file_of_the_world() -> None:
+    sources = {Path(name) for name in sources_of("parrot_data.generate")}
+    assets = (path for path in (ROOT / "parrot_data/worlds").rglob("assets/**/*") if path.is_file())
+    assert {path.relative_to(ROOT) for path in assets} <= sources
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_unfinished_run_is_that_of_its_own_parts_code(name: str) -> None:
+    named = {Path(dep) for dep in STAGES["finetune"]["deps"]} | code_of(METHODS[name])
+    imported = files_imported_by("parrot_models.finetune")
+    expected = {path for path in imported if named & {path, *path.parents}}
+    sources = {Path(path) for path in code_of_run(METHODS[name])["sources"]}
+    assert {path for path in sources if path.suffix == ".py"} == expected

@@ -32,20 +32,20 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "filter": {"max_episodes": 16},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"tasks": [TASK], "env_steps": 50},
+        "finetune": {"tasks": [TASK], "env_steps": 75},
     },
     "studies/dataset_size": {
         "study": {"priors": ["12"], "tasks": [TASK]},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/mismatch": {
         "study": {"priors": ["both"], "tasks": [TASK]},
         "filter": {"max_episodes": 4},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/comparison": {
         "pretrain": {"trajectories": {"steps": 6}},
@@ -55,13 +55,13 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "seeds": ["0"],
             "parts": ["trajectories"],
             "flows": [],
-            "env_steps": 50,
+            "env_steps": 75,
         },
     },
     "studies/own_task": {
         "generate": {"num_episodes": 12},
         "pretrain": {"bc": {"steps": 6}},
-        "finetune": {"env_steps": 50},
+        "finetune": {"env_steps": 75},
     },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
@@ -113,8 +113,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
 def test_paper_lite_reports_the_runs_of_its_matrix(studies: Studies) -> None:
     runs = studies.result("paper_lite")["runs"]
     assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
-        (TASK, "parrot", 0, 50),
-        (TASK, "sac", 0, 50),
+        (TASK, "parrot", 0, 75),
+        (TASK, "sac", 0, 75),
     ]
 
 
@@ -157,8 +157,8 @@ def test_exploration_compares_every_policy_in_both_families(studies: Studies) ->
 def test_the_comparison_runs_methods_from_parts_of_their_own(studies: Studies) -> None:
     runs = studies.result("comparison")["runs"]
     assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
-        (TASK, "parrot", 0, 50),
-        (TASK, "traj_rl", 0, 50),
+        (TASK, "parrot", 0, 75),
+        (TASK, "traj_rl", 0, 75),
     ]
 
 
@@ -185,11 +185,19 @@ def test_studies_that_were_made_run_nothing(studies: Studies) -> None:
     assert not re.search(r"Running stage", output)
 
 
+def test_a_pipeline_that_nobody_ran_is_out_of_sight(studies: Studies) -> None:
+    """`dvc pull` would fail on outputs that were never made, `dvc status` tell of each."""
+    listed = studies.call("dvc", "stage", "list", "--all", "--name-only").stdout
+    pipelines = {line.rpartition(":")[0] for line in listed.splitlines()} - {""}
+    assert "profiles/paper/dvc.yaml" not in pipelines
+    assert pipelines == {f"{name}/dvc.yaml" for name in TINY}
+
+
 def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
     made = studies.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
     for root in ("profiles", "studies"):
         names = {Path(path).name for path in made if path.startswith(f"{root}/")}
-        assert names == {"dvc.yaml", "dvc.lock", "params.yaml"}
+        assert names == {"dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"}
     assert not [path for path in made if path.startswith("results/") and path.endswith(".html")]
 
 

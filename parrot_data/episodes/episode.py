@@ -6,13 +6,65 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.episodes.spec import EpisodeSpec
+
 OBSERVATION, PRIVILEGED = "observation", "privileged"
-METADATA_FIELDS = ("index", "task", "success", "failure", "terminated", "facts")
+METADATA_TYPES = {
+    "index": int, "task": str, "success": bool, "failure": str, "terminated": bool, "facts": dict,
+}  # fmt: skip
+# What claims to be more is refused before memory is found for it.
+MAX_STEPS = 1_000_000
+METADATA_BYTES = 16_384  # of an episode's metadata as JSON, at most
+
+
+class ArrayForm(NamedTuple):
+    """What an array of an episode of T steps is like.
+
+    Attributes:
+        dtype: as numpy spells it in a file, such as "<f4".
+        num_extra: rows beyond T, 1 where there is one an observation.
+        row: shape of a row.
+    """
+
+    dtype: str
+    num_extra: int
+    row: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        return int(np.prod(self.row, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+    def check(self, name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        """Hold an array's dtype and shape against this.
+
+        Raises:
+            ValueError: no episode has such an array.
+        """
+        num_steps = shape[0] - self.num_extra if shape else 0
+        if dtype != self.dtype or shape[1:] != self.row or not 1 <= num_steps <= MAX_STEPS:
+            raise ValueError(f"{name} of {dtype}{shape} are not an episode's")
+
+
+def forms_of(spec: EpisodeSpec) -> dict[str, ArrayForm]:
+    """Forms of all arrays of episodes that a spec describes, by the names of `Episode.arrays`."""
+    return {
+        "actions": ArrayForm("<f4", 0, (spec.action.dim,)),
+        "rewards": ArrayForm("<f4", 0, ()),
+        **{
+            f"{OBSERVATION}.{name}": ArrayForm(each.dtype.str, 1, each.shape)
+            for name, each in sorted(spec.observations.items())
+        },
+        **{
+            f"{PRIVILEGED}.{name}": ArrayForm(np.dtype(each.dtype).str, 1, tuple(each.shape))
+            for name, each in sorted(spec.privileged.items())
+        },
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +104,7 @@ class Episode:
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""
-        values = {name: getattr(self, name) for name in METADATA_FIELDS}
+        values = {name: getattr(self, name) for name in METADATA_TYPES}
         return {**values, "facts": dict(self.facts)}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -67,12 +119,26 @@ class Episode:
             **{f"{PRIVILEGED}.{k}": v for k, v in sorted(self.privileged.items())},
         }
 
+    def metadata_text(self) -> bytes:
+        """The one spelling of the metadata: JSON with sorted keys.
+
+        Raises:
+            ValueError: it is longer than `METADATA_BYTES`, or facts hold what JSON cannot say.
+        """
+        try:
+            text = json.dumps(self.metadata(), sort_keys=True, allow_nan=False).encode()
+        except TypeError as error:
+            raise ValueError(f"episode {self.index}: its facts are no JSON: {error}") from error
+        if len(text) > METADATA_BYTES:
+            raise ValueError(f"episode {self.index}: {len(text)} bytes of metadata")
+        return text
+
     def content_hash(self) -> str:
         """SHA-256 over metadata and arrays: the same in every store that holds this episode.
 
         Shapes and dtypes are hashed beside the bytes, so that no reshaped copy passes for it.
         """
-        digest = hashlib.sha256(json.dumps(self.metadata(), sort_keys=True).encode())
+        digest = hashlib.sha256(self.metadata_text())
         for name, values in self.arrays().items():
             array = np.ascontiguousarray(values)
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
@@ -80,28 +146,39 @@ class Episode:
         return digest.hexdigest()
 
 
-def episode_from(metadata: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Episode:
+def episode_from(
+    metadata: object, arrays: Mapping[str, NDArray[Any]], spec: EpisodeSpec
+) -> Episode:
     """Rebuild the record from `Episode.metadata()` and `Episode.arrays()`.
 
     Raises:
-        KeyError: a field is missing.
-        ValueError: there is a field or an array that no episode has.
+        ValueError: the metadata are of another form, an array is missing, too many or not as the
+            spec says, or they differ in the number of steps.
     """
-    if metadata.keys() != set(METADATA_FIELDS):
-        raise ValueError(f"metadata {sorted(metadata)} are not those of an episode")
-    observations, privileged = {}, {}
+    forms = forms_of(spec)
+    if arrays.keys() != forms.keys():
+        raise ValueError(f"arrays {sorted(arrays)} where the spec names {sorted(forms)}")
     for name, array in arrays.items():
-        kind, _, rest = name.partition(".")
-        if kind == OBSERVATION and rest:
-            observations[rest] = array
-        elif kind == PRIVILEGED and rest:
-            privileged[rest] = array
-        elif name not in ("actions", "rewards"):
-            raise ValueError(f"no episode has an array {name!r}")
+        forms[name].check(name, array.dtype.str, array.shape)
+    lengths = {len(array) - forms[name].num_extra for name, array in arrays.items()}
+    if len(lengths) != 1:
+        raise ValueError(f"its arrays are of {sorted(lengths)} steps")
     return Episode(
-        **metadata,
-        observations=observations,
-        privileged=privileged,
+        **_checked_metadata(metadata),
+        observations={name: arrays[f"{OBSERVATION}.{name}"] for name in spec.observations},
+        privileged={name: arrays[f"{PRIVILEGED}.{name}"] for name in spec.privileged},
         actions=arrays["actions"],
         rewards=arrays["rewards"],
     )
+
+
+def _checked_metadata(metadata: object) -> dict[str, Any]:
+    if not isinstance(metadata, dict) or metadata.keys() != METADATA_TYPES.keys():
+        raise ValueError("its metadata are not those of an episode")
+    for name, wanted in METADATA_TYPES.items():
+        # Not isinstance: True is an int, and would be hashed as one that is not.
+        if type(metadata[name]) is not wanted:
+            raise ValueError(f"its {name} is no {wanted.__name__}")
+    if metadata["index"] < 0:
+        raise ValueError("its index is negative")
+    return metadata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from pathlib import Path
 
 from parrot_data.stores.entries import ENTRIES
 from parrot_data.stores.manifest import BlockEntry
-from parrot_data.stores.publish import read_json, write_json
+from parrot_data.stores.proof import DamagedError, check_digests, read_sealed, write_sealed
 from parrot_data.stores.records import FileEntry, Record, file_entry, parse_record
+
+_log = logging.getLogger(__name__)
 
 
 class BlockRecord(Record):
@@ -41,17 +44,28 @@ class Block:
         return work / f"episodes-{self.number:05d}.json"
 
     def is_complete(self, work: Path) -> bool:
-        """Whether an earlier run left the block as it should be."""
+        """Whether an earlier run left the block, every byte as it was written.
+
+        Of one that is damaged it is said, in one sentence, that it is made again.
+        """
         if not self.record(work).exists():
             return False
-        record = self.read_record(work)
-        paths = {self.tar(work): record.file, self.entries(work): record.entries}
-        return all(p.exists() and p.stat().st_size == file.size for p, file in paths.items())
+        try:
+            record = self.read_record(work)
+            check_digests(work, {file.name: file.sha256 for file in (record.file, record.entries)})
+        except DamagedError as error:
+            _log.warning("%s %s: its episodes are made again.", self.record(work), error)
+            return False
+        return True
 
     def read_record(self, work: Path) -> BlockRecord:
-        """What `complete` left."""
+        """What `complete` left.
+
+        Raises:
+            DamagedError: it is not as it was left.
+        """
         path = self.record(work)
-        return parse_record(BlockRecord, read_json(path), path)
+        return parse_record(BlockRecord, read_sealed(path), path)
 
 
 def blocks_of(num_episodes: int, episodes_per_file: int) -> list[Block]:
@@ -70,17 +84,14 @@ def complete(block: Block, work: Path) -> None:
         file=BlockEntry(**file.model_dump(), num_episodes=block.stop - block.start),
         entries=file_entry(work, block.entries(work)),
     )
-    write_json(block.record(work), record.model_dump())
+    write_sealed(block.record(work), record.model_dump())
 
 
 def gather(work: Path, blocks: Sequence[Block]) -> tuple[list[BlockEntry], FileEntry]:
-    """The tars of complete blocks, and the one file of their entries; takes their records away."""
+    """The tars of complete blocks, and the one file of their entries."""
     files = [block.read_record(work).file for block in blocks]
     with (work / ENTRIES).open("wb") as whole:
         for block in blocks:
             with block.entries(work).open("rb") as part:
                 shutil.copyfileobj(part, whole)
-    for block in blocks:
-        block.record(work).unlink()
-        block.entries(work).unlink()
     return files, file_entry(work, work / ENTRIES)

@@ -9,13 +9,17 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from parrot_data.episodes.episode import Episode
-from parrot_data.stores.records import FileEntry, check_file, unlike
+from parrot_data.errors import UserError
+from parrot_data.stores.records import FileEntry, check_file, path_in, unlike
 
 ENTRIES = "episodes.jsonl"
+_MAX_LINE_BYTES = 4096  # what is said of an episode is in its metadata, and those are bounded, too
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class EpisodeEntry:
     container: str
     success: bool
     failure: str
-    content_hash: str
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 _ENTRY = TypeAdapter(EpisodeEntry)
@@ -62,6 +66,12 @@ def write_entries(path: Path, entries: Iterable[EpisodeEntry]) -> None:
     temporary.replace(path)
 
 
+def count_entries(folder: Path, file: FileEntry) -> int:
+    """How many entries a file of a folder holds, by its lines."""
+    with path_in(folder, file.name).open("rb") as lines:
+        return sum(block.count(b"\n") for block in iter(lambda: lines.read(_READ_BYTES), b""))
+
+
 def read_entries(folder: Path, file: FileEntry) -> Iterator[EpisodeEntry]:
     """Stream the entries of a file, once it is certain that not one byte of it was altered.
 
@@ -79,7 +89,14 @@ def read_entries(folder: Path, file: FileEntry) -> Iterator[EpisodeEntry]:
 
 def _parsed(path: Path) -> Iterator[EpisodeEntry]:
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        number = 0
+        while line := lines.readline(_MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) > _MAX_LINE_BYTES:
+                raise UserError(
+                    f"{path} is not as the stage writes it (line {number} has more than "
+                    f"{_MAX_LINE_BYTES} bytes): run the stage again."
+                )
             try:
                 yield _ENTRY.validate_json(line)
             except ValidationError as error:

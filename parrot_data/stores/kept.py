@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from parrot_data.errors import UserError
+from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.publish import read_json
-from parrot_data.stores.records import Record, parse_record
+from parrot_data.stores.records import Count, Record, parse_record
 
 KEPT = "kept.json"
 
@@ -14,7 +17,7 @@ KEPT = "kept.json"
 class DroppedEpisode(Record):
     """An episode left out: `reason` is "failed", "family_not_kept" or "over_limit"."""
 
-    index: int
+    index: Count
     task: str
     failure: str
     reason: str
@@ -24,9 +27,42 @@ class KeptEpisodes(Record):
     """The decision of `filter`: indices kept, in order, and the episodes dropped."""
 
     params: dict[str, Any]
-    kept: list[int]
+    kept: list[Count]
     dropped: list[DroppedEpisode]
     episodes_manifest_sha256: str
+
+
+def check_decision(decision: KeptEpisodes, entries: Iterable[EpisodeEntry], path: Path) -> None:
+    """Hold a decision against all episodes it was made of: each is kept, or dropped as it says.
+
+    Raises:
+        UserError: it names no episodes, unknown ones, one twice or out of order, or not all; it
+            keeps one that failed, or says of one what its entry does not.
+    """
+    kept, dropped = iter(decision.kept), iter(decision.dropped)
+    next_kept, next_dropped = next(kept, None), next(dropped, None)
+    families = decision.params["families"]
+    for entry in entries:
+        if next_kept == entry.index and entry.success and entry.task in families:
+            next_kept = next(kept, None)
+        elif next_dropped is not None and _is_of(next_dropped, entry, families):
+            next_dropped = next(dropped, None)
+        else:
+            raise UserError(
+                f"{path} does not decide as `parrot filter` would of episode {entry.index}: run "
+                "`parrot filter` again."
+            )
+    if not decision.kept or next_kept is not None or next_dropped is not None:
+        raise UserError(
+            f"{path}: its keys kept and dropped must list indices of the episodes, ascending and "
+            "each once: run `parrot filter` again."
+        )
+
+
+def _is_of(dropped: DroppedEpisode, entry: EpisodeEntry, families: Any) -> bool:
+    reason = "over_limit" if entry.task in families else "family_not_kept"
+    said = (dropped.index, dropped.task, dropped.failure, dropped.reason)
+    return said == (entry.index, entry.task, entry.failure, reason if entry.success else "failed")
 
 
 def load_kept(folder: Path) -> KeptEpisodes:
@@ -35,4 +71,7 @@ def load_kept(folder: Path) -> KeptEpisodes:
     Raises:
         UserError: it is missing or invalid.
     """
-    return parse_record(KeptEpisodes, read_json(folder / KEPT), folder / KEPT)
+    decision = parse_record(KeptEpisodes, read_json(folder / KEPT), folder / KEPT)
+    if not isinstance(decision.params.get("families"), list):
+        raise UserError(f"{folder / KEPT} does not say params.families: run `parrot filter` again.")
+    return decision

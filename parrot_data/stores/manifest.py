@@ -7,14 +7,18 @@ is read at once, entries stream.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from pydantic import model_validator
+
+from parrot_data.episodes.episode import MAX_STEPS
 from parrot_data.errors import UserError
-from parrot_data.stores.entries import EpisodeEntry, read_entries
-from parrot_data.stores.publish import json_text, read_json
-from parrot_data.stores.records import FileEntry, Record, parse_record
+from parrot_data.stores.entries import EpisodeEntry, count_entries, read_entries
+from parrot_data.stores.publish import json_text, read_json, replace_synced
+from parrot_data.stores.records import Count, FileEntry, FileName, Record, parse_record, path_in
 from parrot_data.stores.statistics import DatasetStatistics
 
 SCHEMA_VERSION = 3
@@ -24,7 +28,7 @@ MANIFEST = "manifest.json"
 class BlockEntry(FileEntry):
     """A tar of raw episodes with contiguous indices."""
 
-    num_episodes: int
+    num_episodes: Count
 
 
 class _Dataset(Record):
@@ -33,12 +37,24 @@ class _Dataset(Record):
     schema_version: Literal[3] = 3
     params: dict[str, Any]
     seed: int
-    num_episodes: int
+    num_episodes: Count
     episodes: FileEntry
 
     def entries(self, folder: Path) -> Iterator[EpisodeEntry]:
-        """Stream what is said of each episode, in their order; see `read_entries`."""
-        return read_entries(folder, self.episodes)
+        """Stream what is said of each episode, in their order; see `read_entries`.
+
+        Raises:
+            UserError: as `read_entries`, or there are not `num_episodes` of them (at once).
+        """
+        entries = read_entries(folder, self.episodes)
+        found = count_entries(folder, self.episodes)
+        if found != self.num_episodes:
+            raise UserError(
+                f"{folder / MANIFEST} says num_episodes {self.num_episodes}, but "
+                f"{self.episodes.name} beside it lists {found}: run the stage again, or "
+                "`dvc checkout`."
+            )
+        return entries
 
 
 class EpisodesManifest(_Dataset):
@@ -49,7 +65,14 @@ class EpisodesManifest(_Dataset):
 
     def tar_paths(self, folder: Path) -> list[Path]:
         """The tars, in the order of their episodes."""
-        return [folder / file.name for file in self.files]
+        return [path_in(folder, file.name) for file in self.files]
+
+    @model_validator(mode="after")
+    def _check(self) -> EpisodesManifest:
+        _check_names([self.episodes, *self.files])
+        if sum(file.num_episodes for file in self.files) != self.num_episodes:
+            raise ValueError("num_episodes is not the sum of its files'")
+        return self
 
 
 class Sources(Record):
@@ -63,16 +86,36 @@ class ShardsManifest(_Dataset):
     """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order."""
 
     kind: Literal["shards"] = "shards"
-    num_transitions: int
+    num_transitions: Count
     statistics: DatasetStatistics
     files: list[FileEntry]
-    tar_shards: list[str]
-    zarr: str
+    tar_shards: list[FileName]
+    zarr: FileName
     sources: Sources
 
     def tar_paths(self, folder: Path) -> list[Path]:
         """The tars, in the order of their episodes."""
-        return [folder / name for name in self.tar_shards]
+        return [path_in(folder, name) for name in self.tar_shards]
+
+    @model_validator(mode="after")
+    def _check(self) -> ShardsManifest:
+        _check_names([self.episodes, *self.files])
+        in_zarr = f"{self.zarr}/"
+        tars = [file.name for file in self.files if not file.name.startswith(in_zarr)]
+        if sorted(tars) != sorted(self.tar_shards):
+            raise ValueError("files are not those of tar_shards and zarr")
+        if not self.num_episodes <= self.num_transitions <= self.num_episodes * MAX_STEPS:
+            raise ValueError(
+                f"{self.num_episodes} episodes cannot have {self.num_transitions} transitions"
+            )
+        return self
+
+
+def _check_names(files: Sequence[FileEntry]) -> None:
+    counts = Counter([MANIFEST, *(file.name for file in files)])
+    name, count = counts.most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"files name {name} more than once")
 
 
 Manifest = EpisodesManifest | ShardsManifest
@@ -87,7 +130,7 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json`, sealed by a digest of its own content, whole or not at all."""
     temporary = folder / f"{MANIFEST}.tmp"
     temporary.write_text(_sealed_text(manifest), encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
+    replace_synced(temporary, folder / MANIFEST)
 
 
 @overload
@@ -114,11 +157,12 @@ def load_any_manifest(folder: Path) -> Manifest:
     """Read a folder's manifest, of whichever kind it is; see `load_manifest`."""
     path = folder / MANIFEST
     value = read_json(path)
-    if not isinstance(value, dict) or value.get("kind") not in {"episodes", "shards"}:
+    if not isinstance(value, dict) or value.get("kind") not in ("episodes", "shards"):
         raise UserError(f"{path} is no manifest of episodes or shards: name another folder.")
-    if value.get("schema_version") != SCHEMA_VERSION:
+    version = value.get("schema_version")
+    if version != SCHEMA_VERSION:
         raise UserError(
-            f"{path} has schema version {value.get('schema_version')}, this program reads "
+            f"{path} has schema version {str(version)[:20]}, this program reads "
             f"{SCHEMA_VERSION}: run the stage that writes it again."
         )
     value.pop("digest", None)
@@ -127,7 +171,7 @@ def load_any_manifest(folder: Path) -> Manifest:
         manifest = parse_record(EpisodesManifest, value, path)
     else:
         manifest = parse_record(ShardsManifest, value, path)
-    if path.read_text(encoding="utf-8") != _sealed_text(manifest):
+    if path.read_bytes() != _sealed_text(manifest).encode():
         raise UserError(f"{path} was altered after it was written: remake it, or `dvc checkout`.")
     return manifest
 

@@ -1,61 +1,22 @@
-"""Atomic results: a stage works in `<out>.partial` and one rename shows the finished folder."""
+"""Files: JSON in one spelling, hashes, and what it takes for a write to be whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import shutil
-from collections.abc import Mapping
+import math
+import os
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from parrot_data.errors import UserError
 
-FINGERPRINT = "fingerprint.json"
 _READ_BYTES = 1 << 20
-
-
-def open_work(out: Path, fingerprint: Mapping[str, Any]) -> Path:
-    """Create `<out>.partial`, or reopen it if the same work was begun there before.
-
-    Args:
-        out: the folder that `publish` will show at the end.
-        fingerprint: JSON values that determine the result: the stage's params, its inputs' hashes.
-
-    Returns:
-        The work folder. Anything in it, but the fingerprint, was made for the same fingerprint.
-
-    Raises:
-        UserError: `out` is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: name a folder, or move the file away.")
-    work, wanted = _beside(out, "partial"), json.loads(json.dumps(fingerprint))
-    _mend_interrupted_publish(out, work, wanted)
-    if work.exists() and _fingerprint_of(work) != wanted:
-        # The fingerprint goes first: half a folder must not look like work to resume.
-        (work / FINGERPRINT).unlink(missing_ok=True)
-        shutil.rmtree(work)
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(work / FINGERPRINT, wanted)
-    return work
-
-
-def publish(work: Path, out: Path) -> None:
-    """Move the finished work folder onto `out`, without its fingerprint.
-
-    An older result steps aside by one rename, the new one takes its place by the next, and only
-    then is the old one removed: it is never lost. `open_work` mends a crash between these steps.
-    """
-    aside = _beside(out, "old.partial")
-    if out.exists():
-        if aside.exists():
-            shutil.rmtree(aside)
-        out.replace(aside)
-    work.replace(out)
-    (out / FINGERPRINT).unlink(missing_ok=True)
-    if aside.exists():
-        shutil.rmtree(aside)
+MAX_JSON_BYTES = 1 << 26  # of a file, at most: what stages write of half a million episodes
+MAX_JSON_DEPTH = 64
 
 
 def json_text(value: object) -> str:
@@ -67,17 +28,23 @@ def write_json(path: Path, value: object) -> None:
     """Write `json_text(value)`, whole or not at all."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(json_text(value), encoding="utf-8")
-    temporary.replace(path)
+    replace_synced(temporary, path)
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or holds no JSON.
+        UserError: the file is missing, holds no JSON, or such as no stage writes: too large, nested
+            too deeply, or with a number that is not finite.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is no plain file")
+        if state.st_size > MAX_JSON_BYTES:
+            raise ValueError(f"it has more than {MAX_JSON_BYTES} bytes")
+        return _parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing: run the stage that writes it, or `dvc checkout`."
@@ -86,6 +53,27 @@ def read_json(path: Path) -> Any:
         raise UserError(
             f"{path} is not readable as JSON ({error}): restore or remake it."
         ) from None
+
+
+def _parse_json(text: bytes) -> Any:
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [part for outer in level for part in _parts_of(outer)]
+        if not level:
+            return value
+    raise ValueError("it is nested too deeply")
+
+
+def _parts_of(value: object) -> Iterable[object]:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number of JSON")
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def sha256_file(path: Path) -> str:
@@ -109,21 +97,31 @@ def sha256_sources(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _mend_interrupted_publish(out: Path, work: Path, wanted: Any) -> None:
-    aside = _beside(out, "old.partial")
-    if not out.exists() and aside.exists():
-        aside.replace(out)
-    if not work.exists() and _fingerprint_of(out) == wanted:
-        out.replace(work)
+def replace_synced(temporary: Path, path: Path) -> None:
+    """Rename a file over another once its bytes are on the disk: a power cut leaves one of them."""
+    sync(temporary)
+    temporary.replace(path)
 
 
-def _beside(out: Path, suffix: str) -> Path:
-    return out.with_name(f"{out.name}.{suffix}")
-
-
-def _fingerprint_of(work: Path) -> Any:
-    """The fingerprint a work folder was begun with, None where a crash left none."""
+def sync(path: Path) -> None:
+    """Wait until the bytes of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        return json.loads((work / FINGERPRINT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some disks cannot say it of a folder
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        os.close(descriptor)
+
+
+def allocate(path: Path) -> None:
+    """Take the space on the disk for a file that was only given a length.
+
+    Writing to a mapping of it would end the process without a word on a full disk.
+    """
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None

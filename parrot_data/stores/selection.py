@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores import tar_shards
-from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.kept import KEPT, KeptEpisodes, load_kept
+from parrot_data.stores.entries import EpisodeEntry, entry_of
+from parrot_data.stores.kept import KEPT, KeptEpisodes, check_decision, load_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
 from parrot_data.stores.publish import sha256_file
 
@@ -56,13 +57,28 @@ class Selection:
                 "place: run `parrot generate` again, or `dvc checkout`."
             )
 
+    def episodes(self) -> Iterator[Episode]:
+        """The episodes themselves, each held against its entry.
+
+        Raises:
+            UserError: as `samples`, or one is not what its entry says.
+        """
+        for entry, sample in self.samples():
+            episode = tar_shards.decode_sample(sample)
+            if entry_of(episode) != entry:
+                raise UserError(
+                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
+                    "describes: run `parrot generate` again, or `dvc checkout`."
+                )
+            yield episode
+
 
 def select(episodes: Path, kept: Path) -> Selection:
     """Load raw episodes' manifest and the decision of which to keep.
 
     Raises:
         UserError: one is missing or damaged, the decision was made for other episodes, or it names
-            no episodes, unknown ones, or one twice.
+            no episodes, unknown ones, or one twice; see `check_decision`.
     """
     manifest, decision = load_manifest(episodes, "episodes"), load_kept(kept)
     manifest_sha256 = sha256_file(episodes / MANIFEST)
@@ -75,9 +91,5 @@ def select(episodes: Path, kept: Path) -> Selection:
         episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT)
     )
     selection = Selection(episodes, manifest, decision, sources)
-    if not decision.kept or [entry.index for entry in selection.entries()] != decision.kept:
-        raise UserError(
-            f"{kept / KEPT}: its key kept must list indices of the episodes, ascending and each "
-            "once: run `parrot filter` again."
-        )
+    check_decision(decision, manifest.entries(episodes), kept / KEPT)
     return selection

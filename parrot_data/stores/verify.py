@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from parrot_data.episodes.episode import Episode
@@ -10,8 +10,15 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
 from parrot_data.stores.entries import entry_of
-from parrot_data.stores.manifest import MANIFEST, Manifest, files_of, load_any_manifest
+from parrot_data.stores.manifest import (
+    MANIFEST,
+    Manifest,
+    ShardsManifest,
+    files_of,
+    load_any_manifest,
+)
 from parrot_data.stores.records import check_file
+from parrot_data.stores.statistics import RunningStatistics
 from parrot_data.stores.zarr_store import ZarrEpisodes
 
 _REMEDY = "run the stage that writes the folder again, or `dvc checkout`"
@@ -38,7 +45,8 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
     tars = tar_shards.read_episodes(manifest.tar_paths(folder))
     stores: dict[str, Iterable[Episode]] = {"tar": tars}
     if manifest.kind == "shards":
-        stores[manifest.zarr] = ZarrEpisodes(folder / manifest.zarr)
+        stores["tar"] = _check_sums(folder, tars, manifest)
+        stores[manifest.zarr] = ZarrEpisodes(folder / manifest.zarr, manifest.num_episodes)
     total = len(stores) * manifest.num_episodes
     for number, (store, episodes) in enumerate(stores.items()):
         for done in _check_contents(folder, store, episodes, manifest):
@@ -48,11 +56,39 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
 
 def _check_names(folder: Path, manifest: Manifest) -> None:
     expected = {file.name for file in files_of(manifest)} | {MANIFEST}
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    # A link is none of a stage's doing, whatever it leads to; and a folder only holds files.
+    found = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     for name in sorted(expected - found):
         raise UserError(f"{folder / name} is missing: {_REMEDY}.")
     for name in sorted(found - expected):
         raise UserError(f"{folder / name} is not in the manifest: move it out of the dataset.")
+
+
+def _check_sums(
+    folder: Path, episodes: Iterable[Episode], manifest: ShardsManifest
+) -> Iterator[Episode]:
+    """Pass the episodes on, and compare what their manifest sums up of them with their sums."""
+    running, num_transitions, count = RunningStatistics(), 0, 0
+    for episode in episodes:
+        running.add(episode)
+        num_transitions += episode.num_steps
+        count += 1
+        yield episode
+    if count != manifest.num_episodes:
+        return  # whoever counts them says so
+    if num_transitions != manifest.num_transitions:
+        raise UserError(
+            f"{folder}: its episodes have {num_transitions} transitions where the manifest says "
+            f"{manifest.num_transitions}: {_REMEDY}."
+        )
+    if running.result() != manifest.statistics:
+        raise UserError(
+            f"{folder}: the statistics of its episodes are not those of its manifest: {_REMEDY}."
+        )
 
 
 def _check_contents(

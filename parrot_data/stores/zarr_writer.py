@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from parrot_data.episodes.episode import ARRAY_FIELDS, Episode
-from parrot_data.stores.zarr_store import METADATA, shard_length
+from parrot_data.episodes.episode import ARRAY_FIELDS, METADATA_BYTES, Episode
+from parrot_data.errors import UserError
+from parrot_data.stores.zarr_layout import METADATA, ArrayLayout
 
-METADATA_BYTES = 1024
 # An episode's images are 60 times its other arrays: those go ten times as many to a chunk and to
 # a shard, or a data set would be hundreds of tiny files.
 SMALL_ARRAY_FACTOR = 10
@@ -41,6 +40,7 @@ def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: Za
         layout: chunks, shards and compression.
 
     Raises:
+        UserError: the layout makes chunks that no reader would take.
         ValueError: the episodes differ in shape, or are not `num_episodes`.
     """
     group = zarr.open_group(path, mode="w", zarr_format=3)
@@ -51,9 +51,10 @@ def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: Za
             raise ValueError(f"{num_episodes} episodes announced, more came")
         rows = _rows_of(episode)
         if not writers:
+            arrays = [_array_layout(name, row, num_episodes, layout) for name, row in rows.items()]
             writers = {
-                name: _ShardWriter(_create(group, name, row, num_episodes, layout))
-                for name, row in rows.items()
+                array.name: _ShardWriter(_create(group, array, layout.zstd_level), array.shard_rows)
+                for array in arrays
             }
         for name, row in rows.items():
             writers[name].append(row)
@@ -66,8 +67,8 @@ def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: Za
 class _ShardWriter:
     """Buffers rows until they fill a shard, since only whole shards can be written."""
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self._array = array
+    def __init__(self, array: zarr.Array[Any], length: int) -> None:
+        self._array, self._length = array, length
         self._rows: list[NDArray[Any]] = []
         self._start = 0
 
@@ -75,7 +76,7 @@ class _ShardWriter:
         if row.shape != self._array.shape[1:] or row.dtype != self._array.dtype:
             raise ValueError(f"{self._array.name}: a row of {row.dtype}{row.shape} among others")
         self._rows.append(row)
-        if len(self._rows) == shard_length(self._array):
+        if len(self._rows) == self._length:
             self.flush()
 
     def flush(self) -> None:
@@ -85,17 +86,30 @@ class _ShardWriter:
             self._start, self._rows = stop, []
 
 
-def _create(
-    group: zarr.Group, name: str, row: NDArray[Any], num_episodes: int, layout: ZarrLayout
-) -> zarr.Array[Any]:
+def _array_layout(
+    name: str, row: NDArray[Any], num_episodes: int, layout: ZarrLayout
+) -> ArrayLayout:
+    """How an array will lie in files, unless no reader would take it."""
     factor = 1 if name == "images" else SMALL_ARRAY_FACTOR
+    chunk_rows, shard_rows = layout.episodes_per_chunk * factor, layout.episodes_per_shard * factor
+    array = ArrayLayout(name, row.dtype.name, num_episodes, row.shape, chunk_rows, shard_rows)
+    try:
+        array.check()
+    except ValueError as error:
+        raise UserError(
+            f"{error}: change shard.episodes_per_chunk or shard.episodes_per_shard in params.yaml."
+        ) from error
+    return array
+
+
+def _create(group: zarr.Group, array: ArrayLayout, zstd_level: int) -> zarr.Array[Any]:
     return group.create_array(
-        name,
-        shape=(num_episodes, *row.shape),
-        dtype=row.dtype,
-        chunks=(layout.episodes_per_chunk * factor, *row.shape),
-        shards=(layout.episodes_per_shard * factor, *row.shape),
-        compressors=ZstdCodec(level=layout.zstd_level, checksum=True),
+        array.name,
+        shape=(array.num_rows, *array.row),
+        dtype=array.dtype,
+        chunks=(array.chunk_rows, *array.row),
+        shards=(array.shard_rows, *array.row),
+        compressors=ZstdCodec(level=zstd_level, checksum=True),
         fill_value=0,
         # A shard of nothing but zeros must not look like a lost one.
         config={"write_empty_chunks": True},
@@ -103,8 +117,5 @@ def _create(
 
 
 def _rows_of(episode: Episode) -> dict[str, NDArray[Any]]:
-    text = json.dumps(episode.metadata(), sort_keys=True).encode()
-    if len(text) > METADATA_BYTES:
-        raise ValueError(f"episode {episode.index}: {len(text)} bytes of metadata")
-    metadata = np.frombuffer(text.ljust(METADATA_BYTES, b"\0"), dtype=np.uint8)
+    metadata = np.frombuffer(episode.metadata_text().ljust(METADATA_BYTES, b"\0"), dtype=np.uint8)
     return {METADATA: metadata, **{name: getattr(episode, name) for name in ARRAY_FIELDS}}

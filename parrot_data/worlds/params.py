@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
+from parrot_data.section import Section
 from parrot_data.worlds.tabletop.params import TabletopParams
 
 OWN = "own"
 
 
-class RegisteredTask(BaseModel):
+class RegisteredTask(Section):
     """A task of the world `gymnasium`.
 
     Attributes:
@@ -19,13 +20,23 @@ class RegisteredTask(BaseModel):
         kwargs: of `gymnasium.make`.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     id: str = Field(min_length=1)
     kwargs: dict[str, Any]
 
 
-class GymnasiumParams(BaseModel):
+class SuccessInInfo(Section):
+    """Success is a value of the info, true or not, under a key."""
+
+    info: str
+
+
+class SuccessByReward(Section):
+    """Success is a step's reward of at least so much."""
+
+    reward_at_least: float
+
+
+class GymnasiumParams(Section):
     """Environments that are registered with gymnasium.
 
     Attributes:
@@ -36,39 +47,19 @@ class GymnasiumParams(BaseModel):
         max_steps: actions after which an episode is truncated; null for the registered limit.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     name: Literal["gymnasium"]
     tasks: dict[str, RegisteredTask] = Field(min_length=1)
     success: SuccessInInfo | SuccessByReward
     max_steps: int | None = Field(ge=1)
 
 
-class SuccessInInfo(BaseModel):
-    """Success is a value of the info, true or not, under a key."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    info: str
-
-
-class SuccessByReward(BaseModel):
-    """Success is a step's reward of at least so much."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    reward_at_least: float = Field(allow_inf_nan=False)
-
-
-class OwnWorldParams(BaseModel):
+class OwnWorldParams(Section):
     """A world of the user's own.
 
     Attributes:
         name: "package.module:factory", a callable that gives a `World`.
         kwargs: that it is called with.
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     kwargs: dict[str, Any]

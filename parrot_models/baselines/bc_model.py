@@ -17,7 +17,7 @@ from torch.distributions import Independent, Normal, TanhTransform, TransformedD
 from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
-from parrot_models.networks.stored import load_model, save_model
+from parrot_models.networks.stored import architecture_of, load_model, save_model
 
 LOG_STD_RANGE = (-4.0, 1.0)  # of the Gaussian under the tanh
 LARGEST_ACTION = 0.999  # beyond it the inverse of tanh loses its digits
@@ -76,6 +76,6 @@ class BehaviorCloning(ContextModel):
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
         return load_model(
-            lambda config: cls(CloneArchitecture(**config["architecture"])),
+            lambda config: cls(architecture_of(CloneArchitecture, config)),
             folder, WEIGHTS, "a behavior-cloned policy", "parrot pretrain --method bc",
         )  # fmt: skip

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import CloningParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import rollout_metrics, sampling_policy
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.likelihood import (
     likelihood_log,
@@ -23,11 +26,6 @@ from parrot_models.prior.likelihood import (
 
 NUM_INIT = 4096  # transitions that initialise the mean picture
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
-FIT_STREAM, INIT_STREAM = 3, 4  # those of the prior are 0 to 2
-
-
-class CloningParams(ContextParams):
-    """`pretrain.bc` of params.yaml: nothing beyond what others have too."""
 
 
 def make_policy(params: CloningParams, environment: EnvironmentParams) -> BehaviorCloning:
@@ -44,16 +42,15 @@ def fit_policy(
 ) -> None:
     """Maximise the likelihood of the data's actions; the curve goes to `work / history.csv`."""
     policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(params.seed, "bc: first batch"))
     policy.init_from_data(some.images)
     backdrop = backdrop_of(some.images)
-    logged = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM))
-    log = likelihood_log(
-        policy, logged, batches, params.batch_size, params.precision, work / "history.csv"
-    )
+    logged = batches.sample(NUM_LOGGED, generator(params.seed, "bc: logged"))
+    curve = work / "history.csv"
+    log = likelihood_log(policy, logged, batches, params.batch_size, params.precision, curve)
 
     def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, FIT_STREAM)
+        rng = generator(params.seed, "bc: step", step)
         batch = batches.sample(params.batch_size, rng)
         return negative_log_likelihood(
             policy, augment(batch, rng, backdrop) if params.augment else batch, params.precision
@@ -65,7 +62,8 @@ def fit_policy(
             log(step + 1)
 
     checkpoint = work / "policy.checkpoint"
-    fit(policy, list(policy.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(policy.parameters())
+    fit(policy, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def judge_policy(
@@ -80,16 +78,16 @@ def judge_policy(
     held_out = batches.held_out(params.batch_size)
     rollouts = rollout_metrics(
         environment,
-        {"rollout": lambda: sampling_policy(policy, _generator(params.rollout_seed))},
+        {
+            "rollout": lambda: sampling_policy(
+                policy, torch_generator(params.rollout_seed, "bc: rollouts")
+            )
+        },
         params.rollout_seed,
         params.rollout_episodes,
         lambda part, family: progress(part, 2, f"rollouts, {family}"),
     )
     return {"log_prob_per_dim": log_prob_per_dim(policy, held_out, "fp32"), **rollouts}
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 BEHAVIOR_CLONING = Pretraining(

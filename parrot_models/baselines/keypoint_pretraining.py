@@ -12,12 +12,15 @@ from torch import Tensor
 from parrot_data.progress import Progress
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.keypoints import load_keypoints, save_keypoints
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import ContextParams
+from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.judging.probe import encoded, probe_errors_cm
+from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_training import KeypointParams, fit_keypoints
+from parrot_models.prior.keypoint_params import KeypointParams
+from parrot_models.prior.keypoint_training import fit_keypoints
 
 
 def with_keypoints(
@@ -61,7 +64,7 @@ def _pretrain_keypoints(
     the model beside them is what it would be without.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(beside.seed)
+        torch.manual_seed(torch_seed(beside.seed, "keypoints beside a part: weights"))
         weights = fit_keypoints(params, beside, batches, work, progress)
     save_keypoints(weights, work)
 

@@ -13,6 +13,7 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.baselines.episodes import EpisodeBatch, at_steps
 from parrot_models.baselines.option_posterior import Segmentation
 from parrot_models.baselines.options_model import OptionModel
+from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
 
@@ -59,7 +60,7 @@ def bound_parts(
         end_log_prob: nats a step, of whether an option ends there.
         options_per_episode, option_steps: number of options, and their mean length in steps.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_generator(seed, "options: bound")
     sums, num_steps = np.zeros(4), 0
     num_episodes = 0
     for batch in batches:

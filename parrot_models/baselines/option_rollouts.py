@@ -11,6 +11,7 @@ from torch import Tensor
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import collect_episode
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector, draw_random_task
@@ -47,9 +48,9 @@ def reproduction(
         demonstration = collector.collect(index)
         if demonstration.success:
             found = likeliest_options(model, demonstration)
-            again = collect_episode(
-                env, _acting_out(model, found.latents[0]), seed, index, np.random.default_rng(0)
-            )
+            chance = generator(seed, "options: acted out", index)
+            script = _acting_out(model, found.latents[0])
+            again = collect_episode(env, script, seed, index, chance)
             reproduced.append(again.success)
             lengths.append(float(found.boundaries.sum()))
     collector.close()

@@ -41,7 +41,7 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.baselines.option_posterior import OptionPosterior
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
-from parrot_models.networks.stored import load_model, save_model
+from parrot_models.networks.stored import architecture_of, load_model, save_model
 
 ENDS_WIDTH = 64
 TEMPERATURE = 0.7  # of the relaxed boundaries
@@ -123,6 +123,6 @@ class OptionModel(ContextModel):
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
         return load_model(
-            lambda config: cls(OptionArchitecture(**config["architecture"])),
+            lambda config: cls(architecture_of(OptionArchitecture, config)),
             folder, WEIGHTS, "options", "parrot pretrain --method options",
         )  # fmt: skip

@@ -6,51 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.episodes import EpisodeBatches, augment_episodes
 from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.option_rollouts import random_options_policy, reproduction
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import OptionParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.augment import backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # transitions that initialise the mean picture and the posterior's scales
 NUM_LOGGED = 256  # training episodes, for the curve
-FIT_STREAM, INIT_STREAM = 0, 1
 KL_WARMUP_FRACTION = 0.5  # a policy that learned to act without z first would never need it
 COLUMNS = (
     "train_bound_per_dim", "validation_bound_per_dim", "validation_log_prob_per_dim",
     "validation_options_per_episode",
 )  # fmt: skip
-
-
-class OptionParams(ContextParams):
-    """`pretrain.options` of params.yaml; its `batch_size` counts episodes.
-
-    Attributes:
-        latent_dim, posterior_width: see `OptionArchitecture`.
-        pictures_per_episode: steps of each episode of a batch, drawn anew, whose pictures are
-            encoded; at these the low-level policy learns, while the posterior reads all steps.
-        option_steps: steps that an option is to last in the mean, K in `options`.
-        kl_weight: of the divergence of z in the bound, w in `options`; it grows from zero over the
-            first half of the training.
-        demonstrations: scripted ones to encode and reproduce, per family.
-    """
-
-    latent_dim: int = Field(ge=1)
-    posterior_width: int = Field(ge=1)
-    pictures_per_episode: int = Field(ge=1)
-    option_steps: float = Field(gt=1)
-    kl_weight: float = Field(gt=0)
-    demonstrations: int = Field(ge=1)
 
 
 def make_options(params: OptionParams, environment: EnvironmentParams) -> OptionModel:
@@ -73,11 +53,11 @@ def fit_options(
     """Raise the bound of `options`; its curve goes to `work / history.csv`."""
     episodes = EpisodeBatches(batches)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(params.seed, "options: first batch"))
     model.init_from_data(some.images)
     model.posterior.init_from_data(some.proprioception, some.actions)
     backdrop = backdrop_of(some.images)
-    rng = step_generator(params.seed, 1, INIT_STREAM)
+    rng = generator(params.seed, "options: logged")
     logged = episodes.sample(NUM_LOGGED, params.pictures_per_episode, rng)
 
     def measure() -> list[float]:
@@ -87,7 +67,8 @@ def fit_options(
         of_unseen = [unseen[n] for n in ("bound_per_dim", "log_prob_per_dim")]
         return [seen["bound_per_dim"], *of_unseen, unseen["options_per_episode"]]
 
-    log = curve_log(work / "history.csv", COLUMNS, measure)
+    curve = work / "history.csv"
+    log = curve_log(curve, COLUMNS, measure)
 
     def after_step(step: int, loss: float) -> None:
         progress(step + 1, params.steps, f"options, bound {-loss:.3f} a dimension")
@@ -98,13 +79,14 @@ def fit_options(
         return _loss_at(params, model, episodes, backdrop, step)
 
     checkpoint = work / "options.checkpoint"
-    fit(model, list(model.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(model.parameters())
+    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def _loss_at(
     params: OptionParams, model: OptionModel, episodes: EpisodeBatches, backdrop: Tensor, step: int
 ) -> Tensor:
-    rng = step_generator(params.seed, step, FIT_STREAM)
+    rng = generator(params.seed, "options: step", step)
     batch = episodes.sample(params.batch_size, params.pictures_per_episode, rng)
     if params.augment:
         batch = augment_episodes(batch, rng, backdrop)
@@ -141,8 +123,8 @@ def judge_options(
         metrics |= {f"{family}_{name}": value for name, value in found.items()}
 
     def make_policy() -> Any:
-        generator = torch.Generator().manual_seed(params.rollout_seed)
-        return random_options_policy(model, environment.episode_steps, generator)
+        chance = torch_generator(params.rollout_seed, "options: rollouts")
+        return random_options_policy(model, environment.episode_steps, chance)
 
     return metrics | rollout_metrics(
         environment,

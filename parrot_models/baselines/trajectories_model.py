@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
 from parrot_models.networks.mlp import mlp
-from parrot_models.networks.stored import load_model, save_model
+from parrot_models.networks.stored import architecture_of, load_model, save_model
 
 TRANSLATION_DIM = 3  # the first of an action
 LOG_STD_RANGE = (-5.0, 1.0)  # of the latent
@@ -109,7 +109,7 @@ class TrajectoryVAE(ContextModel):
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
         return load_model(
-            lambda config: cls(TrajectoryArchitecture(**config["architecture"])),
+            lambda config: cls(architecture_of(TrajectoryArchitecture, config)),
             folder, WEIGHTS, "a model of trajectories", "parrot pretrain --method trajectories",
         )  # fmt: skip
 

@@ -7,44 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.demonstrations import reproduced_rate
-from parrot_models.baselines.pretraining import ContextParams, Pretraining
+from parrot_models.baselines.params import TrajectoryParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.baselines.trajectories_model import TrajectoryArchitecture, TrajectoryVAE
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.baselines.trajectory_bound import bound_metrics, bound_of, error_metrics
 from parrot_models.baselines.trajectory_policies import act_out, random_trajectories
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
+from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # trajectories whose pictures initialise the mean picture
 NUM_LOGGED = 1024  # of the training trajectories, for the curve
-FIT_STREAM, INIT_STREAM = 7, 8  # those of the prior and of other baselines are 0 to 6
 COLUMNS = ("train_elbo_per_dim", "validation_elbo_per_dim", "validation_kl")
-
-
-class TrajectoryParams(ContextParams):
-    """`pretrain.trajectories` of params.yaml.
-
-    Attributes:
-        chunk_steps: actions a trajectory, T in `trajectory_vae`; a divisor of the episode's steps,
-            all of them for one decision an episode.
-        latent_dim: see `TrajectoryArchitecture`.
-        kl_weight: of the divergence in the bound, w in `trajectory_vae`.
-        demonstrations: to reproduce in such scenes, per family.
-    """
-
-    chunk_steps: int = Field(ge=1)
-    latent_dim: int = Field(ge=1)
-    kl_weight: float = Field(gt=0)
-    demonstrations: int = Field(ge=1)
 
 
 def make_model(params: TrajectoryParams, environment: EnvironmentParams) -> TrajectoryVAE:
@@ -67,10 +51,10 @@ def fit_model(
     """Raise the bound of `trajectory_vae`; the ELBO's curve goes to `work / history.csv`."""
     trajectories = TrajectoryBatches(batches, params.chunk_steps)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = trajectories.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM))
+    some = trajectories.sample(NUM_INIT, generator(params.seed, "trajectories: first batch"))
     model.init_from_data(some.images)
     backdrop = backdrop_of(some.images)
-    logged = trajectories.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM))
+    logged = trajectories.sample(NUM_LOGGED, generator(params.seed, "trajectories: logged"))
 
     def measured() -> list[float]:
         held_out = trajectories.held_out(params.batch_size)
@@ -78,10 +62,11 @@ def fit_model(
         validated = bound_metrics(model, held_out, params.seed, params.precision)
         return [trained["elbo_per_dim"], validated["elbo_per_dim"], validated["kl"]]
 
-    log = curve_log(work / "history.csv", COLUMNS, measured)
+    curve = work / "history.csv"
+    log = curve_log(curve, COLUMNS, measured)
 
     def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(params.seed, step, FIT_STREAM)
+        rng = generator(params.seed, "trajectories: step", step)
         batch = trajectories.sample(params.batch_size, rng)
         batch = augment(batch, rng, backdrop) if params.augment else batch
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -96,7 +81,8 @@ def fit_model(
             log(step + 1)
 
     checkpoint = work / "trajectories.checkpoint"
-    fit(model, list(model.parameters()), loss_at, params.schedule(), checkpoint, after_step)
+    weights = list(model.parameters())
+    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
 
 
 def judge_model(
@@ -126,7 +112,11 @@ def judge_model(
         )
     rollouts = rollout_metrics(
         environment,
-        {"rollout": lambda: random_trajectories(model, torch.Generator().manual_seed(seed))},
+        {
+            "rollout": lambda: random_trajectories(
+                model, torch_generator(seed, "trajectories: rollouts")
+            )
+        },
         seed,
         params.rollout_episodes,
         lambda part, family: progress(part + 3, 5, f"rollouts, {family}"),

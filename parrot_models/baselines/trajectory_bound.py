@@ -12,6 +12,7 @@ from torch.distributions import Normal
 
 from parrot_data.worlds.tabletop.motion import TRANSLATION_M
 from parrot_models.baselines.trajectories_model import TrajectoryVAE, path_of
+from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.transitions import Batch
 
@@ -74,7 +75,7 @@ def bound_metrics(
     Returns:
         elbo_per_dim, log_prob_per_dim: nats per action dimension; kl: nats a trajectory.
     """
-    noise = torch.Generator().manual_seed(seed)
+    noise = torch_generator(seed, "trajectories: bound")
     log_prob = kl = count = num_dims = 0.0
     for batch in batches:
         with layers_in(precision, model.device):

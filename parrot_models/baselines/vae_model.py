@@ -23,7 +23,7 @@ from parrot_data.errors import UserError
 from parrot_models.networks.foveal_encoder import with_chroma
 from parrot_models.networks.maps import INPUT_GAIN
 from parrot_models.networks.mlp import mlp
-from parrot_models.networks.stored import load_model, save_model
+from parrot_models.networks.stored import architecture_of, load_model, save_model
 
 NUM_PLANES = 4  # RGB and chroma
 STRIDES = 8  # of the three convolutions together
@@ -158,7 +158,7 @@ class BetaVAE(nn.Module):
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
         return load_model(
-            lambda config: cls(VAEArchitecture(**config["architecture"])),
+            lambda config: cls(architecture_of(VAEArchitecture, config)),
             folder, WEIGHTS, "a beta-VAE", "parrot pretrain --method vae",
         )  # fmt: skip
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.beta_vae_judging import sight_metrics
-from parrot_models.baselines.pretraining import Pretraining, PretrainingParams
+from parrot_models.baselines.params import BetaVAEParams
+from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.baselines.vae_model import (
     BetaVAE,
     VAEArchitecture,
@@ -23,32 +24,12 @@ from parrot_models.baselines.vae_model import (
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import fit
 from parrot_models.prior.history import curve_log
 
 NUM_INIT = 4096  # transitions that make the mean picture
 NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics
-FIT_STREAM, INIT_STREAM, LOG_STREAM = 5, 6, 7  # those of the other trainings are 0 to 4
-
-
-class BetaVAEParams(PretrainingParams):
-    """`pretrain.vae` of params.yaml.
-
-    Attributes:
-        latent_dim, width, hidden: see `VAEArchitecture`.
-        beta: weight of the KL against the log-likelihood, both in nats.
-        foreground_weight: precision of the pixels of objects, against 1.
-        probe_seed, probe_scenes: of the linear probe, scenes a task.
-    """
-
-    latent_dim: int = Field(ge=1)
-    width: int = Field(ge=1)
-    hidden: int = Field(ge=1)
-    beta: float = Field(ge=0)
-    foreground_weight: float = Field(ge=1)
-    probe_seed: int = Field(ge=0)
-    probe_scenes: int = Field(ge=5)
 
 
 def make_vae(params: BetaVAEParams, environment: EnvironmentParams) -> BetaVAE:
@@ -62,11 +43,13 @@ def fit_vae(
 ) -> None:
     """Maximise E log p(picture | z) - beta KL; both go to `work / history.csv`."""
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    vae.init_from_data(batches.sample(NUM_INIT, step_generator(params.seed, 0, INIT_STREAM)).images)
-    log = _bound_log(params, vae, batches, work / "history.csv")
+    some = batches.sample(NUM_INIT, generator(params.seed, "vae: first batch"))
+    vae.init_from_data(some.images)
+    curve = work / "history.csv"
+    log = _bound_log(params, vae, batches, curve)
 
     def loss_at(step: int) -> Tensor:
-        rng = step_generator(params.seed, step, FIT_STREAM)
+        rng = generator(params.seed, "vae: step", step)
         batch = batches.sample(params.batch_size, rng)
         images = augment(batch, rng).images if params.augment else batch.images
         noise = _noise(rng, len(images), vae)
@@ -81,7 +64,7 @@ def fit_vae(
             log(step + 1)
 
     weights = list(vae.parameters())
-    fit(vae, weights, loss_at, params.schedule(), work / "vae.checkpoint", after_step)
+    fit(vae, weights, loss_at, schedule_of(params), work / "vae.checkpoint", after_step, curve)
 
 
 def judge_vae(
@@ -106,7 +89,7 @@ def _mean_bound(
     params: BetaVAEParams, vae: BetaVAE, images: Tensor, precision: str
 ) -> tuple[float, float]:
     """Mean log-likelihood at one z a picture, always the same noise, and mean KL; nats."""
-    noise = _noise(step_generator(params.seed, 0, LOG_STREAM), len(images), vae)
+    noise = _noise(generator(params.seed, "vae: bound"), len(images), vae)
     with layers_in(precision, CPU):
         bound = evidence_bound(vae, images, noise, params.foreground_weight)
     return float(bound.log_likelihood.mean()), float(bound.kl.mean())
@@ -116,7 +99,7 @@ def _bound_log(
     params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, path: Path
 ) -> Callable[[int], None]:
     """Log both parts of the bound on training and held-out pictures; see `curve_log`."""
-    train = batches.sample(NUM_LOGGED, step_generator(params.seed, 1, INIT_STREAM)).images
+    train = batches.sample(NUM_LOGGED, generator(params.seed, "vae: logged")).images
     held_out = next(batches.held_out(NUM_LOGGED)).images
     parts = ("log_likelihood", "kl")
     columns = [f"{name}_{part}" for name in ("train", "validation") for part in parts]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from parrot_models.flows.coupling_flow import CouplingFlow
-from parrot_models.flows.spline_coupling import SplineCoupling
+from parrot_models.flows.spline_coupling import MIN_SLOPE, SplineCoupling
 
 
 class SplineFlow(CouplingFlow):
@@ -15,7 +15,7 @@ class SplineFlow(CouplingFlow):
     Args:
         dim, context_dim, num_layers: see `CouplingFlow`.
         hidden: widths of each conditioner's hidden layers, at least one.
-        max_log_scale, num_bins, bound: see `SplineCoupling`.
+        max_log_scale, num_bins, bound, min_slope: see `SplineCoupling`.
 
     Raises:
         ValueError: dim, num_layers or num_bins is less than 2, or hidden is empty.
@@ -30,6 +30,7 @@ class SplineFlow(CouplingFlow):
         max_log_scale: float,
         num_bins: int,
         bound: float,
+        min_slope: float = MIN_SLOPE,
     ) -> None:
         if not hidden or num_bins < 2:
             raise ValueError(
@@ -41,5 +42,6 @@ class SplineFlow(CouplingFlow):
             max_log_scale=max_log_scale,
             num_bins=num_bins,
             bound=bound,
+            min_slope=min_slope,
         )
         super().__init__(dim, context_dim, num_layers, hidden[0], make)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
 from parrot_data.worlds.tabletop.motion import leaves_workspace
 
@@ -15,7 +16,6 @@ SelectAction = Callable[[Observation], NDArray[np.float32]]
 # Called once the episode is laid out, with the episode's own source of chance.
 MakePolicy = Callable[[TabletopEnv, np.random.Generator], SelectAction]
 
-POLICY_STREAM = 3  # keeps the policy's chance apart from the scene's
 JOINT_SLACK_RAD = 0.02  # from a limit, where the motors leave the arm that is driven into it
 
 
@@ -47,8 +47,7 @@ class Trace:
 def trace_episode(env: TabletopEnv, make_policy: MakePolicy, seed: int, index: int) -> Trace:
     """Live episode `index` of a seed: the same scene for every policy."""
     observation, _ = env.reset(seed=seed, options={"episode_index": index})
-    stream = np.random.SeedSequence(seed, spawn_key=(index, POLICY_STREAM))
-    select_action = make_policy(env, np.random.default_rng(stream))
+    select_action = make_policy(env, generator(seed, "explore: policy", index))
     grippers, objects, actions = [_gripper(env)], [_objects(env)], []
     infos, safety = [], []
     is_truncated = False

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.flows.matching import FlowMatching
 from parrot_models.judging.probe import encoded, probe_errors_cm
 from parrot_models.judging.rollouts import random_policy, rollout_metrics, sampling_policy
+from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.likelihood import log_prob_per_dim
@@ -19,6 +20,8 @@ from parrot_models.prior.matching import distillation_metrics
 from parrot_models.prior.transitions import Batch
 
 EVALUATION_BATCH = 1024
+FARTHEST = 4.0  # latents that an agent may use lie no further out, in any dimension
+LARGEST_LATENT_ERROR = 1e-2  # beyond it two latents of an agent may mean the same action
 NUM_DISTILLED = 4  # batches that the errors of a matched flow are measured on
 
 
@@ -47,13 +50,15 @@ def validate(
     metrics: dict[str, Any] = {
         "log_prob_per_dim": log_prob_per_dim(prior, held_out, "fp32"),
         "inverse_error": inverse_error(prior, held_out[0]),
+        **latent_metrics(prior, held_out[0], seed),
     }
     if isinstance(prior.flow, FlowMatching):
         metrics |= distillation_metrics(prior, held_out[:NUM_DISTILLED], seed)
-    generator = torch.Generator(prior.device)
     policies = {
-        "rollout": lambda: sampling_policy(prior, generator.manual_seed(seed)),
-        "random": lambda: random_policy(np.random.default_rng(seed)),
+        "rollout": lambda: sampling_policy(
+            prior, torch_generator(seed, "prior: rollouts", device=prior.device)
+        ),
+        "random": lambda: random_policy(generator(seed, "prior: random rollouts")),
     }
     metrics |= rollout_metrics(
         environment, policies, seed, num_episodes,
@@ -74,6 +79,37 @@ def inverse_error(prior: BehavioralPrior, batch: Batch) -> float:
     context = prior.context(batch.images, batch.proprioception)
     z, _ = prior.flow.inverse(batch.actions, context)
     return float((prior.decode(z, context) - batch.actions).abs().max())
+
+
+@torch.inference_mode()
+def latent_metrics(prior: BehavioralPrior, batch: Batch, seed: int) -> dict[str, Any]:
+    """How well z is found again over the latents that an agent may use: |f^-1(f(z; s); s) - z|.
+
+    Of a matched flow it is that of the fine integration, which has an inverse. A latent per row of
+    the batch from N(0, I), cut off at `FARTHEST`, and one from the box of as wide a half-width.
+
+    Returns:
+        latent_inverse_error: the largest of all.
+        latent_inverse_error_typical: the median of the largest of a row.
+        latents_found_again: whether no error is beyond `LARGEST_LATENT_ERROR`.
+    """
+    here, chance = batch.to(prior.device), torch_generator(seed, "prior: latents")
+    context = prior.context(here.images, here.proprioception)
+    shape = (len(context), prior.latent_dim)
+    normal = torch.randn(shape, generator=chance).clamp(-FARTHEST, FARTHEST)
+    boxed = FARTHEST * (2 * torch.rand(shape, generator=chance) - 1)
+    errors = []
+    for z in (normal.to(context.device), boxed.to(context.device)):
+        actions, _ = prior.flow.forward(z, context)
+        found, _ = prior.flow.inverse(actions, context)
+        errors.append((found - z).abs().amax(1))
+    rows = torch.cat(errors).nan_to_num(nan=torch.inf)
+    largest, typical = float(rows.max()), float(rows.median())
+    return {
+        "latent_inverse_error": largest,
+        "latent_inverse_error_typical": typical,
+        "latents_found_again": largest <= LARGEST_LATENT_ERROR,
+    }
 
 
 def _probe_errors(

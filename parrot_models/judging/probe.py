@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.worlds.tabletop.env import TabletopEnv, episode_generator, make_task_env
+from parrot_data.streams import generator
+from parrot_data.worlds.tabletop.env import TabletopEnv, make_task_env
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.networks.device import to_device
 
@@ -19,7 +20,6 @@ CHUNK = 1024  # pictures encoded at a time
 MAX_ARM_STEPS = 6
 TRAIN_FRACTION = 0.8
 RIDGE = 1e-3  # of the mean squared feature
-ARM_STREAM = 2  # keeps the arm's chance apart from the scene's
 
 Features = NDArray[np.float32]
 
@@ -89,7 +89,7 @@ def draw_probe_scenes(env: TabletopEnv, seed: int, num_scenes: int) -> ProbeScen
     images, proprioception, positions = [], [], []
     for index in range(num_scenes):
         observation, _ = env.reset(seed=seed, options={"episode_index": index})
-        rng = episode_generator(seed, index).spawn(ARM_STREAM)[-1]
+        rng = generator(seed, "probe: arm", index)
         for _ in range(int(rng.integers(MAX_ARM_STEPS + 1))):
             observation, *_ = env.step(rng.uniform(-1.0, 1.0, 7).astype(np.float32))
         images.append(observation["image"])

@@ -27,8 +27,8 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.baselines.bc_model import LOG_STD_RANGE, BehaviorCloning
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.methods.part import Part
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.networks.precision import Precision
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.networks import Actor
 from parrot_models.rl.seen_context import ContextSeen

@@ -14,13 +14,13 @@ from torch import Tensor
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_model import OptionModel
 from parrot_models.methods.part import Part
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.networks.precision import Precision
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.decision_view import DecisionView
 from parrot_models.rl.pretrained import Latents
 from parrot_models.rl.seen_context import ContextSeen
-from parrot_models.rl.views import Observe
 
 
 class Options(Latents, Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from parrot_models.methods.part import Part
-from parrot_models.networks.precision import Precision
+from parrot_models.networks.choices import Precision
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from parrot_models.networks.precision import Precision
+from parrot_models.networks.choices import Precision
 from parrot_models.rl.pretrained import Pretrained
 
 P_co = TypeVar("P_co", bound=Pretrained, covariant=True)

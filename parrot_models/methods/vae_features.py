@@ -9,7 +9,7 @@ from torch import Tensor
 
 from parrot_models.baselines.vae_model import BetaVAE
 from parrot_models.methods.part import Part
-from parrot_models.networks.precision import Precision
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.sight import Encoding
 
 

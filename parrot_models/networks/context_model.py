@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.section import Section, Width
 from parrot_models.networks.action_scale import ActionScale
 from parrot_models.networks.encoders import make_encoders
 from parrot_models.networks.foveal_encoder import FovealEncoder
@@ -17,7 +17,7 @@ from parrot_models.networks.params import EncoderParams
 TRUNK_WIDTH = 256
 
 
-class ContextArchitecture(BaseModel):
+class ContextArchitecture(Section):
     """All that determines the shapes of the weights that make a context.
 
     Attributes:
@@ -26,11 +26,9 @@ class ContextArchitecture(BaseModel):
         context_dim: width of the trunk's output.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     spec: EpisodeSpec
     encoder: EncoderParams
-    context_dim: int = Field(ge=1, le=65536)
+    context_dim: Width
 
 
 class ContextModel(nn.Module):

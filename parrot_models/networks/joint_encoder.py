@@ -12,10 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.foveal_encoder import OFFSET_GAIN, FovealEncoder, project
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.maps import INPUT_GAIN
-from parrot_models.networks.precision import Precision
 from parrot_models.networks.spatial_softmax import attend
 from parrot_models.networks.tool_window import ToolWindow
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from parrot_data.section import Section, Width
 
 
-class FovealParams(BaseModel):
+class FovealParams(Section):
     """An encoder that looks where the tool is, see `FovealEncoder`.
 
     Attributes:
@@ -16,14 +18,12 @@ class FovealParams(BaseModel):
         window_dim: how many of them show the window about the tool; 0 is without one.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     kind: Literal["foveal"]
-    feature_dim: int = Field(ge=1, le=65536)
+    feature_dim: Width
     window_dim: int = Field(ge=0, le=65536)
 
 
-class ConvolutionalParams(BaseModel):
+class ConvolutionalParams(Section):
     """An encoder that sees the image alone, see `fast_encoder` and `paper_encoder`.
 
     Attributes:
@@ -31,20 +31,16 @@ class ConvolutionalParams(BaseModel):
         feature_dim: width of an image's features.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     kind: Literal["fast", "paper"]
-    feature_dim: int = Field(ge=1, le=65536)
+    feature_dim: Width
 
 
-class VectorParams(BaseModel):
+class VectorParams(Section):
     """No encoder: observations are vectors alone.
 
     Attributes:
         kind: "vector".
     """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: Literal["vector"]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
 
 import torch
 
-Precision = Literal["fp32", "bf16"]
+from parrot_models.networks.choices import Precision
 
 
 @contextmanager

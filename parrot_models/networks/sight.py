@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.joint_encoder import JointEncoder
 from parrot_models.networks.keypoints import KeypointEncoder, Keypoints
 from parrot_models.networks.observations import Observations, num_rows
-from parrot_models.networks.precision import Precision
 
 
 class Encoding(NamedTuple):

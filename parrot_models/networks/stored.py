@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
+from parrot_data.stores.seal import check_seal, is_sealed
+from parrot_models.networks.declared import TooLargeError, declared_in, sketched
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CONFIG = "config.json"
 
 Model = TypeVar("Model", bound=nn.Module)
+Architecture = TypeVar("Architecture", bound="DataclassInstance")
+
+# What building a model of a wrong config raises: its values go into shapes, indices and sums.
+UNFIT: tuple[type[Exception], ...] = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+_UNDESCRIBED: tuple[type[Exception], ...] = (UserError, *UNFIT)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -56,25 +72,51 @@ def load_model(
         command: that makes it, for errors.
 
     Raises:
-        UserError: config or weights are missing, unreadable or do not fit each other.
+        UserError: config or weights are missing, unreadable or do not fit each other, or were
+            changed after their training.
     """
+    if is_sealed(folder):  # one that was saved by hand is not
+        check_seal(folder, command)
     config, path = read_json(folder / CONFIG), folder / weights
     try:
-        model = make(config)
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / CONFIG} does not describe {name} ({error}): train it again with `{command}`"
-        ) from error
-    try:
-        model.load_state_dict(load_file(path))
-    except (OSError, SafetensorError) as error:
+        declared = declared_in(path)
+    except (OSError, KeyError, SafetensorError) as error:
         raise UserError(
             f"{path}, the weights of {name}, cannot be read ({error}): restore it with "
             f"`dvc checkout`, or train it again with `{command}`"
         ) from error
-    except RuntimeError as error:
+    try:
+        fits = sketched(make, config, declared) == declared
+    except TooLargeError:
+        fits = False
+    except _UNDESCRIBED as error:
+        raise UserError(
+            f"{folder / CONFIG} does not describe {name} ({first_line(error)}): train it again "
+            f"with `{command}`"
+        ) from error
+    if not fits:
         raise UserError(
             f"{path} holds weights of another architecture than {CONFIG} beside it describes: "
             f"train {name} again with `{command}`"
-        ) from error
+        )
+    model = make(config)
+    model.load_state_dict(load_file(path))
     return model.eval().requires_grad_(False)
+
+
+def first_line(error: Exception) -> str:
+    """What an error of torch's says before it goes into detail."""
+    return (str(error).splitlines() or [repr(error)])[0][:300]
+
+
+def architecture_of(kind: type[Architecture], config: Any) -> Architecture:
+    """A dataclass, with every value of its type, of what config.json says under `architecture`.
+
+    Raises:
+        KeyError, TypeError, ValueError: it says something else.
+    """
+    said = config["architecture"]
+    unknown = set(said) - {field.name for field in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown key {min(unknown)}")
+    return TypeAdapter(kind).validate_json(json.dumps(said), strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from parrot_models.networks.precision import Precision
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.sight import Encoding, Sight
 from parrot_models.prior.behavioral_prior import BehavioralPrior, agent_features
 

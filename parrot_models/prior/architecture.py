@@ -26,7 +26,8 @@ class PriorArchitecture(ContextArchitecture):
         max_log_scale: bound on a coupling's log_scale.
         flow: "affine" couplings, "spline" couplings or flow "matching". What is not said of a flow
             below is for the others; a config without any of it is that of an affine one.
-        num_bins, bound: of spline couplings, see `SplineCoupling`.
+        num_bins, bound, min_slope: of spline couplings, see `SplineCoupling`; a config without the
+            last is of a time when it was zuko's own.
         velocity_hidden, num_steps: of flow matching, see `FlowMatching`.
     """
 
@@ -38,6 +39,7 @@ class PriorArchitecture(ContextArchitecture):
     flow: str = "affine"
     num_bins: int = 0
     bound: float = 0.0
+    min_slope: float = 1e-3
     velocity_hidden: list[int] = field(default_factory=list)
     num_steps: int = 0
 
@@ -52,7 +54,14 @@ def make_flow(a: PriorArchitecture) -> Flow:
         return RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
     if a.flow == "spline":
         return SplineFlow(
-            ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale, a.num_bins, a.bound
+            ACTION_DIM,
+            a.context_dim,
+            a.num_layers,
+            a.hidden,
+            a.max_log_scale,
+            a.num_bins,
+            a.bound,
+            a.min_slope,
         )
     if a.flow == "matching":
         return FlowMatching(ACTION_DIM, a.context_dim, a.velocity_hidden, a.num_steps)

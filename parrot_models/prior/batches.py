@@ -56,15 +56,6 @@ class TransitionBatches:
             yield self.transitions.gather(self.held_out_rows[start : start + batch_size])
 
 
-def step_generator(seed: int, step: int, stream: int = 0) -> np.random.Generator:
-    """Make the randomness of one training step; streams keep several trainings apart.
-
-    It depends on nothing but seed, step and stream, so that resumed training draws the batches that
-    uninterrupted training would have drawn.
-    """
-    return np.random.default_rng((seed, step, stream))
-
-
 def held_out_episodes(content_hashes: Sequence[str], fraction: float) -> list[int]:
     """Choose the places of the episodes to hold out: those with the lowest content hashes.
 

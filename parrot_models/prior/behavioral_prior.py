@@ -13,7 +13,7 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.sight import Encoding
-from parrot_models.networks.stored import load_model, save_model
+from parrot_models.networks.stored import architecture_of, load_model, save_model
 from parrot_models.prior.architecture import PriorArchitecture, make_flow
 
 WEIGHTS = "prior.safetensors"
@@ -75,7 +75,7 @@ class BehavioralPrior(ContextModel):
             UserError: config or weights are missing, unreadable or do not fit each other.
         """
         return load_model(
-            lambda config: cls(PriorArchitecture(**config["architecture"])),
+            lambda config: cls(architecture_of(PriorArchitecture, config)),
             folder, WEIGHTS, "a prior", "parrot train-prior",
         )  # fmt: skip
 

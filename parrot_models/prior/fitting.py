@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from parrot_data.errors import UserError
-from parrot_models.networks.device import on_host
+from parrot_data.interruption import held_back
+from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
+from parrot_models.networks.finite import check_values, check_weights
+
+_log = logging.getLogger(__name__)
 
 WARMUP_FRACTION = 0.05
 
@@ -50,56 +54,97 @@ def fit(
     schedule: Schedule,
     checkpoint: Path,
     after_step: Callable[[int, float], None],
+    curve: Path | None = None,
 ) -> None:
-    """Minimise a loss, resuming from `checkpoint` where there is one.
+    """Minimise a loss, resuming from `checkpoint` where there is one that is whole.
 
     Args:
         module: what the checkpoint holds, with the optimiser's state.
         parameters: what is trained.
         loss_at: the loss of a step; all its randomness must follow from the step's number.
         schedule: how to descend.
-        checkpoint: file, written whole or not at all.
+        checkpoint: file; see `save_checkpoint`.
         after_step: told each step's number and loss; sees the module after the step.
+        curve: file that `after_step` writes, kept in the checkpoint: resuming brings it back.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: loss, gradient or weights are not finite. What is not never gets into a
+            checkpoint, and no such gradient into the weights.
+        Interrupted: a signal asked for it; a checkpoint of the last step was saved before.
     """
     optimizer = torch.optim.AdamW(
         parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
-    start = _resume(module, optimizer, checkpoint)
-    for step in range(start, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.learning_rate_at(step)
-        loss = loss_at(step)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise UserError(
-                f"the loss became {value} at step {step} of training ({checkpoint.stem}); lower "
-                "its learning rate or gradient_clip in params.yaml and run again"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
-        optimizer.step()
-        after_step(step, value)
-        is_last = step + 1 == schedule.steps
-        if is_last or (step + 1) % schedule.checkpoint_every == 0:
-            _save(module, optimizer, step + 1, checkpoint)
+    start = _resume(module, optimizer, checkpoint, curve)
+    if 0 < start < schedule.steps:
+        _log.info(
+            "training (%s) goes on from step %s of %s",
+            checkpoint.stem, f"{start:,}", f"{schedule.steps:,}",
+        )  # fmt: skip
+    with held_back() as signals:
+        for step in range(start, schedule.steps):
+            _descend(parameters, optimizer, loss_at, schedule, step, checkpoint, after_step)
+            done = step + 1
+            is_due = done % schedule.checkpoint_every == 0 or done == schedule.steps
+            if is_due or signals:
+                check_weights(module.state_dict(), f"training ({checkpoint.stem}) by step {step}")
+                _save(module, optimizer, done, checkpoint, curve)
+                signals.release(f"step {done:,} of {schedule.steps:,} ({checkpoint.stem})")
 
 
-def _resume(module: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Path) -> int:
-    """Restore module and optimiser; the number of steps already done."""
-    if not checkpoint.exists():
+def _descend(
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    loss_at: Callable[[int], Tensor],
+    schedule: Schedule,
+    step: int,
+    checkpoint: Path,
+    after_step: Callable[[int, float], None],
+) -> None:
+    """Take one step; see `fit`."""
+    for group in optimizer.param_groups:
+        group["lr"] = schedule.learning_rate_at(step)
+    loss = loss_at(step)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(parameters, schedule.gradient_clip)
+    # Both in one copy, before the step: it is all that a training waits for a GPU for.
+    value, size = torch.stack([loss.detach().float(), norm.float()]).tolist()
+    where = f"at step {step} of training ({checkpoint.stem})"
+    check_values({"loss": value, "norm of the gradient": size}, where)
+    optimizer.step()
+    after_step(step, value)
+
+
+def _resume(
+    module: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Path, curve: Path | None
+) -> int:
+    """Restore module, optimiser and curve; the number of steps already done."""
+    state = load_checkpoint(checkpoint)
+    if curve is not None:
+        # Its rows are proven by the checkpoint alone.
+        curve.unlink(missing_ok=True)
+        if state is not None and state["curve"]:
+            curve.write_text(state["curve"], encoding="utf-8")
+    if state is None:
         return 0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
 
 
-def _save(module: nn.Module, optimizer: torch.optim.Optimizer, step: int, checkpoint: Path) -> None:
-    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    temporary = checkpoint.with_suffix(".tmp")
-    torch.save(on_host(state), temporary)
-    temporary.replace(checkpoint)
+def _save(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    checkpoint: Path,
+    curve: Path | None,
+) -> None:
+    rows = curve.read_text(encoding="utf-8") if curve is not None and curve.exists() else ""
+    state = {
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "curve": rows,
+    }
+    save_checkpoint(checkpoint, state)

@@ -13,19 +13,19 @@ def curve_log(
     """Write a curve row by row; rows of steps done again after a kill are overwritten.
 
     Args:
-        path: the CSV file; rows in it are gone on from.
+        path: the CSV file; rows that lie in it at the first call are gone on from.
         columns: names of what is measured.
         measure: the values of a row, in that order.
 
     Returns:
         To be called with the number of steps done.
     """
-    rows: dict[int, Sequence[float]] = {}
-    if path.exists():
-        with path.open(newline="") as file:
-            rows = {int(step): [*map(float, row)] for step, *row in list(csv.reader(file))[1:]}
+    rows: dict[int, Sequence[float]] | None = None
 
     def log(step: int) -> None:
+        nonlocal rows
+        # Not before: resuming from a checkpoint may bring back the rows of its time.
+        rows = _read(path) if rows is None else rows
         rows[step] = measure()
         lines = [",".join(["step", *columns])]
         lines += [
@@ -38,3 +38,10 @@ def curve_log(
         temporary.replace(path)
 
     return log
+
+
+def _read(path: Path) -> dict[int, Sequence[float]]:
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {int(step): [*map(float, row)] for step, *row in list(csv.reader(file))[1:]}

@@ -6,38 +6,20 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_models.networks.device import CPU, to_device
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.fitting import Schedule, fit
+from parrot_models.prior.keypoint_params import KeypointParams
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture
-FIT_STREAM, INIT_STREAM = 0, 2
-
-
-class KeypointParams(BaseModel):
-    """Section `keypoints` of params.yaml: of a prior's, and of those of the baselines.
-
-    Attributes:
-        num_keypoints, width, foreground_weight: see `KeypointAutoencoder`.
-        steps, batch_size, learning_rate: how it is trained.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    num_keypoints: int = Field(ge=1)
-    width: int = Field(ge=1)
-    foreground_weight: float = Field(ge=1)
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
 
 
 class Beside(Protocol):
@@ -91,13 +73,13 @@ def fit_keypoints(
         params.width,
         params.foreground_weight,
     )
-    some = batches.sample(NUM_INIT, step_generator(beside.seed, 0, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(beside.seed, "keypoints: first batch"))
     mean_picture = scale_images(some.images).mean(0, keepdim=True)
     autoencoder.encoder.mean_picture.copy_(mean_picture)
     autoencoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_at(step: int) -> torch.Tensor:
-        rng = step_generator(beside.seed, step, FIT_STREAM)
+        rng = generator(beside.seed, "keypoints: step", step)
         batch = batches.sample(params.batch_size, rng)
         images = augment(batch, rng).images if beside.augment else batch.images
         with layers_in(beside.precision, device):

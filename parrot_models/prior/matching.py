@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from parrot_models.flows.matching import FlowMatching
+from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.transitions import Batch
@@ -49,12 +50,13 @@ def distillation_metrics(
     `distillation_error` is from one step to the few steps it imitates, `integration_error` from
     the few steps to the fine ones that have the density. Both at latents of N(0, I).
     """
-    flow, generator = matched_flow(prior), torch.Generator(prior.device).manual_seed(seed)
-    squares, count = torch.zeros(2, device=prior.device), 0
+    flow, device = matched_flow(prior), prior.device
+    generator = torch_generator(seed, "one step: errors", device=device)
+    squares, count = torch.zeros(2, device=device), 0
     for batch in batches:
-        here = batch.to(prior.device)
+        here = batch.to(device)
         context = prior.context(here.images, here.proprioception)
-        z = torch.randn(len(context), flow.dim, generator=generator, device=prior.device)
+        z = torch.randn(len(context), flow.dim, generator=generator, device=device)
         few = flow.integrate(z, context)
         others = (flow.decode(z, context), flow.forward(z, context)[0])
         squares += torch.stack([(few - other).square().sum() for other in others])

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from parrot_data.section import BatchSize, Count, Positive, Section, Seed, SomeCount, Width, Widths
+from parrot_models.networks.choices import Encoder, Precision
 
 
-class SplineParams(BaseModel):
+class SplineParams(Section):
     """Part `spline` of section `train_prior`, read where `flow` is spline.
 
     Attributes:
         num_bins, bound: see `SplineCoupling`.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    num_bins: int = Field(ge=2)
-    bound: float = Field(gt=0)
+    num_bins: int = Field(ge=2, le=1024)
+    bound: Positive
 
 
-class MatchingParams(BaseModel):
+class MatchingParams(Section):
     """Part `matching` of section `train_prior`, read where `flow` is matching.
 
     Attributes:
@@ -31,16 +32,14 @@ class MatchingParams(BaseModel):
             `batch_size`, once the velocity is.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    hidden: list[int] = Field(min_length=1)
-    num_steps: int = Field(ge=1)
-    draws: int = Field(ge=1)
-    distillation_steps: int = Field(ge=1)
-    distillation_learning_rate: float = Field(gt=0)
+    hidden: Widths
+    num_steps: SomeCount
+    draws: SomeCount
+    distillation_steps: Count
+    distillation_learning_rate: Positive
 
 
-class TrainPriorParams(BaseModel):
+class TrainPriorParams(Section):
     """Section `train_prior` of params.yaml.
 
     Attributes:
@@ -59,28 +58,26 @@ class TrainPriorParams(BaseModel):
         probe_scenes: scenes a linear probe is fitted and tested on, per task.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
+    seed: Seed
     held_out_fraction: float = Field(gt=0, lt=1)
     augment: bool
-    precision: Literal["bf16", "fp32"]
-    gradient_clip: float = Field(gt=0)
-    log_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
-    encoder: Literal["foveal", "fast", "paper"]
-    feature_dim: int = Field(ge=1)
-    window_dim: int = Field(ge=0)
-    context_dim: int = Field(ge=1)
-    num_layers: int = Field(ge=2)
-    hidden: list[int] = Field(min_length=1)
-    max_log_scale: float = Field(gt=0)
+    precision: Precision
+    gradient_clip: Positive
+    log_every: Count
+    checkpoint_every: Count
+    encoder: Encoder
+    feature_dim: Width
+    window_dim: int = Field(ge=0, le=2**16)
+    context_dim: Width
+    num_layers: int = Field(ge=2, le=64)
+    hidden: Widths
+    max_log_scale: Positive
     flow: Literal["affine", "spline", "matching"]
     spline: SplineParams
     matching: MatchingParams
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=2)
-    learning_rate: float = Field(gt=0)
-    rollout_seed: int = Field(ge=0)
-    rollout_episodes: int = Field(ge=1)
-    probe_scenes: int = Field(ge=10)
+    steps: Count
+    batch_size: BatchSize
+    learning_rate: Positive
+    rollout_seed: Seed
+    rollout_episodes: Count
+    probe_scenes: Count = Field(ge=10)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -10,23 +9,31 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from parrot_data.progress import Progress
-from parrot_data.stores.manifest import MANIFEST
-from parrot_data.stores.publish import (
-    open_work,
-    publish,
-    read_json,
-    sha256_file,
-    sha256_sources,
-    write_json,
-)
+from parrot_data.stores.manifest import MANIFEST, load_manifest
+from parrot_data.stores.outputs.layout import Output
+from parrot_data.stores.outputs.work import FINGERPRINT, open_work
+from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.seal import SEAL, seal
+from parrot_data.stores.sources import code_of
+from parrot_data.worlds.tabletop.params import check_made_for
+from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
+from parrot_models.networks.finite import check_weights
 from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
+
+# What is sealed: results, not what resuming needs
+RESULTS = ("*.safetensors", "*.json", "*.csv", "*.md", "*.png")
+
+SCRATCH = ("cache", "*.checkpoint")
+WRITTEN = ("metrics.json", "README.md", "history.csv", SEAL)
 
 
 class Trainable(Protocol):
     """A module that writes itself; `save` makes config.json and the weights."""
 
     def eval(self) -> Any: ...  # noqa: D102
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
     def requires_grad_(self, requires_grad: bool = ..., /) -> Any: ...  # noqa: D102
     def save(self, folder: Path, lineage: dict[str, Any], /) -> None: ...  # noqa: D102
 
@@ -41,8 +48,10 @@ def write_trained(
     card: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
     data: Path,
     out: Path,
+    output: Output,
     made_from: Mapping[str, Any],
     *,
+    stage: str,
     seed: int,
     held_out_fraction: float,
     device: torch.device = CPU,
@@ -51,8 +60,8 @@ def write_trained(
     """Train a model on the shards and write it with its metrics and its card.
 
     Written: what the model's `save` writes, what `fit` and `judge` leave in the work folder but
-    checkpoints, metrics.json and README.md (the model card). An interrupted run resumes from
-    `<out>.partial`, if code, data and params are what they were.
+    checkpoints, metrics.json, README.md (the model card) and the seal. An interrupted run resumes
+    from `<out>.partial`, if code, data and params are what they were.
 
     Args:
         make: the model with freshly drawn weights.
@@ -61,7 +70,9 @@ def write_trained(
         card: the model card, of lineage and metrics.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
+        output: what it looks like, with SCRATCH.
         made_from: the lineage, but for the data: params and all else that determines the result.
+        stage: name of the stage's module: its code decides whether unfinished work is gone on with.
         seed: of the weights, which torch's own initialisers draw.
         held_out_fraction: share of the episodes kept for validation.
         device: where `fit` trains; another one changes the last bits of what is learned.
@@ -71,26 +82,33 @@ def write_trained(
         The metrics.
 
     Raises:
-        UserError: a shard is missing or damaged, or training diverged.
+        UserError: a shard is missing or damaged, the data show another world, a dimension of the
+            actions is constant, or training diverged.
     """
-    read_json(data / MANIFEST)
+    manifest = load_manifest(data, "shards")
+    check_made_for(
+        data, manifest.params.get("environment", {}), made_from["params"].get("environment", {})
+    )
+    check_deviations(data)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
-    code = sha256_sources(Path(__file__).parents[1])
-    work = open_work(out, {**lineage, "code": code, "device": device.type})
-    cache = work / "cache"
-    batches = TransitionBatches(data, cache, held_out_fraction, progress)
-    torch.manual_seed(seed)
-    model = make()
-    fit(model, batches, work)
-    model.eval()
-    model.requires_grad_(False)
-    model.save(work, lineage)
-    metrics = judge(model, batches, work)
-    write_json(work / "metrics.json", metrics)
-    (work / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
-    del batches  # unmaps the cache
-    shutil.rmtree(cache)
-    for checkpoint in work.glob("*.checkpoint"):
-        checkpoint.unlink()
-    publish(work, out)
+    fingerprint = {**lineage, "code": code_of(stage), "device": device.type}
+    with open_work(out, output, fingerprint, [data]) as work:
+        folder = work.folder
+        batches = TransitionBatches(data, folder / "cache", held_out_fraction, progress)
+        check_variety(batches, data)
+        torch.manual_seed(torch_seed(seed, "training on shards: weights"))
+        model = make()
+        fit(model, batches, folder)
+        model.eval()
+        model.requires_grad_(False)
+        check_weights(model.state_dict(), "training")
+        model.save(folder, lineage)
+        metrics = judge(model, batches, folder)
+        check_metrics(metrics)
+        write_json(folder / "metrics.json", metrics)
+        (folder / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
+        del batches  # unmaps the cache
+        found = {path.name for kind in RESULTS for path in folder.glob(kind)}
+        seal(folder, found - {FINGERPRINT})
+        work.publish()
     return metrics

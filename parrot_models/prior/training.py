@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from parrot_data.progress import Progress
+from parrot_data.streams import generator
 from parrot_models.flows.matching import FlowMatching
 from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.fitting import Schedule, fit
 from parrot_models.prior.likelihood import likelihood_log, negative_log_likelihood
@@ -23,7 +24,6 @@ WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
 NUM_LOGGED_OF_MATCHED = 512  # of either kind: there a density costs two hundred times as much
-FLOW_STREAM, INIT_STREAM, DISTILLATION_STREAM = 1, 2, 3  # step 0 of the second is the keypoints'
 
 
 def fit_flow(
@@ -40,7 +40,7 @@ def fit_flow(
     is_matched = isinstance(prior.flow, FlowMatching)
     prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    some = batches.sample(NUM_INIT, step_generator(params.seed, 1, INIT_STREAM))
+    some = batches.sample(NUM_INIT, generator(params.seed, "flow: first batch"))
     backdrop = backdrop_of(some.images)
     some = some.to(prior.device)
     with torch.no_grad():
@@ -48,21 +48,22 @@ def fit_flow(
         context = prior.context(some.images, some.proprioception)
         prior.flow.init_from_data(some.actions, context)
 
-    def draw(step: int, stream: int) -> tuple[Batch, np.random.Generator]:
-        rng = step_generator(params.seed, step, stream)
+    def draw(rng: np.random.Generator) -> Batch:
         batch = batches.sample(params.batch_size, rng)
-        return (augment(batch, rng, backdrop) if params.augment else batch), rng
+        return augment(batch, rng, backdrop) if params.augment else batch
 
     def loss_at(step: int) -> torch.Tensor:
-        batch, rng = draw(step, FLOW_STREAM)
+        rng = generator(params.seed, "flow: step", step)
+        batch = draw(rng)
         if is_matched:
             return matching_loss(prior, batch, params.matching.draws, params.precision, rng)
         return negative_log_likelihood(prior, batch, params.precision)
 
     num_logged = min(NUM_LOGGED, NUM_LOGGED_OF_MATCHED) if is_matched else NUM_LOGGED
-    logged = batches.sample(num_logged, step_generator(params.seed, 2, INIT_STREAM))
+    logged = batches.sample(num_logged, generator(params.seed, "flow: logged"))
+    curve = work / "history.csv"
     log = likelihood_log(
-        prior, logged, batches, params.batch_size, params.precision, work / "history.csv",
+        prior, logged, batches, params.batch_size, params.precision, curve,
         num_held_out=num_logged if is_matched else None,
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ def fit_flow(
 
     trained = [p for p in prior.parameters() if p.requires_grad]
     schedule = _schedule(params, params.steps, params.learning_rate)
-    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step)
+    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve)
     if is_matched:
         _fit_one_step(params, prior, draw, work, progress)
 
@@ -82,19 +83,20 @@ def fit_flow(
 def _fit_one_step(
     params: TrainPriorParams,
     prior: BehavioralPrior,
-    draw: Callable[[int, int], tuple[Batch, np.random.Generator]],
+    draw: Callable[[np.random.Generator], Batch],
     work: Path,
     progress: Progress,
 ) -> None:
     """Teach the step that acts to arrive where the flow does; all else stays as it is.
 
-    `draw` makes the batch of a step in a stream, and the rest of that step's randomness.
+    `draw` makes a batch from the randomness of a step, and leaves the rest of it.
     """
     flow, steps = matched_flow(prior), params.matching.distillation_steps
     flow.begin_distillation()
 
     def loss_at(step: int) -> torch.Tensor:
-        batch, rng = draw(step, DISTILLATION_STREAM)
+        rng = generator(params.seed, "one step: step", step)
+        batch = draw(rng)
         return distillation_loss(prior, batch, params.matching.draws, params.precision, rng)
 
     def after_step(step: int, loss: float) -> None:

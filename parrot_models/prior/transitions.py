@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest, load_manifest
-from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.proof import (
+    DamagedError,
+    check_digests,
+    digests_of,
+    read_sealed,
+    write_sealed,
+)
+from parrot_data.stores.publish import allocate, sha256_file
 from parrot_data.stores.records import check_file
-from parrot_data.stores.tar_shards import decode_sample
+from parrot_data.stores.tar_shards import decode_sample, num_steps_of, read_samples
 from parrot_models.networks.device import to_device
+
+_log = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
 
@@ -73,19 +84,37 @@ class Transitions:
 def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Transitions:
     """Map the decoded transitions of a dataset, decoding them into `cache` unless they lie there.
 
+    What lies there is read through and held against its digests; what is damaged is decoded again,
+    which is said in one sentence.
+
     Raises:
         UserError: a shard or the manifest is missing, truncated or altered.
     """
-    wanted = {"manifest_sha256": sha256_file(data / MANIFEST)}
-    complete = cache / _COMPLETE
-    if not complete.exists() or read_json(complete) != wanted:
-        complete.unlink(missing_ok=True)
+    manifest_sha256 = sha256_file(data / MANIFEST)
+    if not _is_whole(cache, manifest_sha256):
+        (cache / _COMPLETE).unlink(missing_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
         _decode(data, cache, progress)
-        write_json(complete, wanted)
+        digests = digests_of(cache, [_file(cache, f.name).name for f in fields(Transitions)])
+        write_sealed(cache / _COMPLETE, {"manifest_sha256": manifest_sha256, "files": digests})
     return Transitions(
         **{f.name: np.load(_file(cache, f.name), mmap_mode="r") for f in fields(Transitions)}
     )
+
+
+def _is_whole(cache: Path, manifest_sha256: str) -> bool:
+    """Whether a dataset's transitions lie there, every byte as it was decoded."""
+    if not (cache / _COMPLETE).exists():
+        return False
+    try:
+        complete = read_sealed(cache / _COMPLETE)
+        if complete["manifest_sha256"] != manifest_sha256:
+            return False
+        check_digests(cache, complete["files"])
+    except DamagedError as error:
+        _log.warning("the cache %s %s: the shards are decoded again.", cache, error)
+        return False
+    return True
 
 
 def _file(cache: Path, name: str) -> Path:
@@ -100,6 +129,11 @@ def _decode(data: Path, cache: Path, progress: Progress) -> None:
         steps = _steps_of(episode, place)
         if not arrays:
             arrays = _create(cache, steps, manifest.num_transitions)
+        if arrays["images"].shape[1:] != episode.images.shape[1:]:
+            raise UserError(
+                f"{data}: episode {episode.index} has images of another size than those before "
+                "it: run `parrot shard` again, or `dvc checkout`."
+            )
         for name, values in steps.items():
             arrays[name][row : row + episode.num_steps] = values
         row += episode.num_steps
@@ -109,33 +143,33 @@ def _decode(data: Path, cache: Path, progress: Progress) -> None:
 
 
 def _stream(data: Path, manifest: ShardsManifest) -> Iterator[Episode]:
-    """Read every shard with webdataset, in order, and hold each episode against the manifest."""
+    """Read every shard in order, and hold each episode against the manifest."""
     # A tar cut short at a member's end reads as a shorter tar, so sizes and hashes come first.
     shards = set(manifest.tar_shards)
     for file in manifest.files:
         if file.name in shards:
             check_file(data, file)
-    samples = group_by_keys(tar_file_expander(_open_shards(manifest.tar_paths(data))))
-    for entry in manifest.entries(data):
-        sample = next(samples, None)
+    _check_count(data, manifest)
+    samples = read_samples(manifest.tar_paths(data))
+    for entry, sample in zip_longest(manifest.entries(data), samples):
         episode = None if sample is None else decode_sample(sample)
-        if episode is None or episode.index != entry.index:
+        if episode is None or entry is None or entry_of(episode) != entry:
+            place = "the end" if entry is None else f"episode {entry.index}"
             raise UserError(
-                f"{data / MANIFEST} does not describe the shards beside it, from episode "
-                f"{entry.index} on: run `parrot shard` again, or `dvc checkout`."
+                f"{data / MANIFEST} does not describe the shards beside it, from {place} on: "
+                "run `parrot shard` again, or `dvc checkout`."
             )
         yield episode
 
 
-def _open_shards(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Open the shards one by one, for webdataset's tar reader.
-
-    Not by `WebDataset(urls)`: it never closes a local file, cuts a path at "#" or "?", and splits
-    shards over the processes of a job, where every process needs a whole cache.
-    """
-    for path in paths:
-        with path.open("rb") as stream:
-            yield {"url": str(path), "stream": stream}
+def _check_count(data: Path, manifest: ShardsManifest) -> None:
+    """Count the transitions, before room is made for as many as the manifest says."""
+    found = sum(map(num_steps_of, read_samples(manifest.tar_paths(data))))
+    if found != manifest.num_transitions:
+        raise UserError(
+            f"{data / MANIFEST} says num_transitions {manifest.num_transitions}, but the shards "
+            f"beside it hold {found}: run `parrot shard` again, or `dvc checkout`."
+        )
 
 
 def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:
@@ -151,7 +185,7 @@ def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:
 def _create(
     cache: Path, steps: dict[str, NDArray[Any]], num_transitions: int
 ) -> dict[str, NDArray[Any]]:
-    return {
+    arrays: dict[str, NDArray[Any]] = {
         name: np.lib.format.open_memmap(
             _file(cache, name),
             mode="w+",
@@ -160,3 +194,6 @@ def _create(
         )
         for name, values in steps.items()
     }
+    for name in arrays:
+        allocate(_file(cache, name))
+    return arrays

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from parrot_data.errors import UserError
+from parrot_data.streams import generator
 from parrot_models.report_page.learning import Floats, Run
 
 CONFIDENCE = 0.95
@@ -141,7 +142,7 @@ def _estimate(statistic: Statistic, strata: Strata, bootstrap: Bootstrap) -> Est
         vectorized=True,
         confidence_level=CONFIDENCE,
         method="percentile",
-        rng=np.random.default_rng(bootstrap.seed),
+        rng=generator(bootstrap.seed, "report: bootstrap"),
     ).confidence_interval
     return Estimate(value, np.asarray(interval.low), np.asarray(interval.high))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
+from parrot_data.stores.seal import check_seal
 from parrot_models.report_page.learning import Run, RunKey
 from parrot_models.report_page.runs import read_runs
 
@@ -63,6 +64,7 @@ def read_compared(
     compared = []
     for name in priors:
         metrics = read_json(study / "models" / name / "metrics.json")
+        check_seal(study / "models" / name, "parrot train-prior")
         missing = [key for key in MEASURES if key not in metrics]
         if missing:
             raise UserError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
+from parrot_data.stores.seal import check_seal
 from parrot_models.report_page.page import Row
 from parrot_models.report_page.tables import NONE
 
@@ -68,7 +69,7 @@ def read_parts(folders: Mapping[str, Path]) -> list[TrainedPart]:
     """Read what stages pretrain and train_flow left, by name of the part.
 
     Raises:
-        UserError: a part is not there, or its metrics cannot be read.
+        UserError: a part is not there, its metrics cannot be read, or it was changed.
     """
     return [_read(name, folder) for name, folder in folders.items()]
 
@@ -88,6 +89,7 @@ def _read(name: str, folder: Path) -> TrainedPart:
             f"{folder} holds no {METRICS}: run `dvc repro parts`, or take {name} out of "
             "finetune.parts and finetune.flows"
         )
+    check_seal(folder, "dvc repro parts")
     paths = {file: folder / file for file in PICTURES}
     pictures = {file: path.read_bytes() for file, path in paths.items() if path.is_file()}
     return TrainedPart(name, read_json(folder / METRICS), pictures)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
+from parrot_data.stores.seal import check_seal
 from parrot_models.report_page.learning import Run, RunKey, read_curve
 
 MATRIX = "finetune.tasks, finetune.methods and finetune.seeds"
@@ -56,6 +57,7 @@ class _Metrics(BaseModel):
 
 def _read(folder: Path, key: RunKey) -> Run:
     path = folder / "metrics.json"
+    check_seal(folder, "parrot finetune")
     try:
         metrics = _Metrics.model_validate(read_json(path))
     except ValidationError as error:

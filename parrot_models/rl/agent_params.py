@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal
 
-from parrot_models.networks.precision import Precision
-from parrot_models.rl.views import Observe
+from pydantic import Field
+
+from parrot_data.section import Count, NotNegative, Positive, Section, Width, Widths
+from parrot_models.networks.choices import Precision
+
+Observe = Literal["features", "image"]
 
 
-class AgentParams(BaseModel):
+class AgentParams(Section):
     """`finetune.agent` of params.yaml: all that makes an agent, beside its method.
 
     Attributes:
@@ -31,18 +35,16 @@ class AgentParams(BaseModel):
             convolutions that encode a picture, see `ActingPrior`.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
     observe: Observe
-    encoder: str
-    encoder_dim: int = Field(ge=1)
-    latent_bound: float = Field(gt=0)
-    decision_steps: int = Field(ge=1)
-    hidden: list[int] = Field(min_length=1)
-    learning_rate: float = Field(gt=0)
+    encoder: Literal["fast", "paper"]
+    encoder_dim: Width
+    latent_bound: Positive
+    decision_steps: Count
+    hidden: Widths
+    learning_rate: Positive
     polyak: float = Field(gt=0, le=1)
-    initial_temperature: float = Field(gt=0)
+    initial_temperature: Positive
     target_entropy: float
-    observation_noise: float = Field(ge=0)
-    clone_weight: float = Field(ge=0)
+    observation_noise: NotNegative
+    clone_weight: NotNegative
     precision: Precision

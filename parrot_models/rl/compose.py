@@ -12,6 +12,7 @@ from torch import nn
 
 from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.methods.table import CONTEXT, Method
+from parrot_models.networks.chance import torch_generator, torch_seed
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.rl.agent_params import AgentParams
 from parrot_models.rl.latent_env import ViewedEnv
@@ -47,7 +48,7 @@ def make_agent(method: Method[P], params: AgentParams, env: ViewedEnv, part: P, 
         initial_std=method.initial_std(params),
         observation_noise=params.observation_noise,
         precision=params.precision,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch_generator(seed, "agent"),
         device=part.device,
         make_actor=None if method.make_actor is None else partial(method.make_actor, part, params),
     )
@@ -63,5 +64,5 @@ def critic_action_dim(method: Method[Any], env: gymnasium.Env[Any, Any]) -> int:
 def _image_encoder(params: AgentParams, seed: int) -> nn.Module:
     # Its layers draw their first weights from the global generator: lend it our seed.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(torch_seed(seed, "agent: encoder"))
         return make_encoder(params.encoder, params.encoder_dim)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.networks.device import to_device
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.pretrained import Latents
-from parrot_models.rl.views import BoxedLatentView, Observe
+from parrot_models.rl.views import BoxedLatentView
 
 
 class DecisionView(BoxedLatentView):

@@ -11,29 +11,15 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from parrot_data.progress import Progress, silent
+from parrot_models.networks.finite import check_actions
 from parrot_models.rl.batch import Observation
 
 Policy = Callable[[Observation], NDArray[np.float32]]
 
 MILLISECONDS_A_FRAME = 120
 NUM_COLORS = 64
-
-
-class EvaluateParams(BaseModel):
-    """Section `evaluate` of params.yaml.
-
-    Attributes:
-        seed: of the evaluation episodes; the same scenes for every agent of a task.
-        num_episodes: episodes 0, 1, ... of that seed.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    seed: int = Field(ge=0)
-    num_episodes: int = Field(ge=1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,11 @@ def evaluate_agent(
     num_episodes: int,
     progress: Progress = silent,
 ) -> EvaluationResult:
-    """Run episodes 0 .. num_episodes - 1 of a seed: the same scenes for whoever is evaluated."""
+    """Run episodes 0 .. num_episodes - 1 of a seed: the same scenes for whoever is evaluated.
+
+    Raises:
+        UserError: an action is not finite.
+    """
     successes, episode_returns, grasped = [], [], []
     for index in range(num_episodes):
         rewards, infos = _run_episode(env, policy, seed, index)
@@ -119,7 +109,9 @@ def _run_episode(
     on_observation()
     ended = False
     while not ended:
-        observation, reward, terminated, truncated, info = env.step(policy(observation))
+        action = policy(observation)
+        check_actions(action, f"in evaluation episode {index}")
+        observation, reward, terminated, truncated, info = env.step(action)
         on_observation()
         rewards.append(float(reward))
         infos.append(info)

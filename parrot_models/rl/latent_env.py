@@ -8,9 +8,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.batch import one_row
 from parrot_models.rl.pretrained import Pretrained, Prior
-from parrot_models.rl.views import DirectView, LatentView, Observe
+from parrot_models.rl.views import DirectView, LatentView
 
 
 class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.lockstep import Envs, Outcome
+from parrot_data.streams import generator, seed_sequence
 from parrot_models.networks.device import on_host
+from parrot_models.networks.finite import check_actions, check_values, check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.demo_replay import DemoReplay
 from parrot_models.rl.replay import ReplayBuffer
@@ -84,12 +86,15 @@ class Learner:
         self._num_updates = 0
         self._info: Info = {}
         # Spread, so that no training scene is an evaluation scene because two small seeds agree.
-        scenes, draws = np.random.SeedSequence(seed).spawn(2)
-        self._env_seed = int(scenes.generate_state(1)[0])
-        self._rng = np.random.default_rng(draws)
+        self._env_seed = int(seed_sequence(seed, "finetune: scenes").generate_state(1)[0])
+        self._rng = generator(seed, "finetune: draws")
 
     def run_round(self) -> list[EpisodeSummary]:
-        """Live through one episode in each environment, learning once the warm-up is over."""
+        """Live through one episode in each environment, learning once the warm-up is over.
+
+        Raises:
+            UserError: an action, a loss, a Q-value or the temperature is not finite.
+        """
         num_envs = self.envs.num_envs
         seen = self._begin()
         is_guided = self.schedule.draw_guided(self.num_episodes, num_envs, self._rng)
@@ -111,7 +116,7 @@ class Learner:
             is_live &= ~(outcome.terminated | outcome.truncated)
         self._learn()
         self.num_episodes += num_envs
-        info = {name: float(value) for name, value in self._info.items()}
+        info = self._checked_info()
         return [
             EpisodeSummary(int(end), float(episode_return), bool(success), info)
             for end, episode_return, success in zip(
@@ -120,9 +125,15 @@ class Learner:
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that an exact resume needs; valid between rounds."""
+        """All that an exact resume needs; valid between rounds.
+
+        Raises:
+            UserError: the agent's weights are not finite.
+        """
+        agent = self.agent.state_dict()
+        check_weights(agent["weights"], f"the agent ({self._now()})")
         return {
-            "agent": self.agent.state_dict(),
+            "agent": agent,
             "replay": self.replay.state_dict(),
             "rng": self._rng.bit_generator.state,
             "counts": [self.env_steps, self.num_episodes, self._num_updates],
@@ -150,6 +161,7 @@ class Learner:
         if self.env_steps < self.schedule.warmup_steps:
             return self.view.sample_warmup_actions(self._rng)
         actions = self.agent.act_each(seen, deterministic=False)
+        check_actions(actions, self._now())
         if not is_guided.any():
             return actions
         return np.where(is_guided[:, None], self.view.sample_warmup_actions(self._rng), actions)
@@ -189,6 +201,17 @@ class Learner:
             critic_only = self._num_updates < schedule.critic_only_updates
             self._info = self.agent.update(batch, critic_only=critic_only)
             self._num_updates += 1
+            if all(value.device.type == "cpu" for value in self._info.values()):
+                self._checked_info()  # of a GPU at the round's end alone: it would wait each time
+
+    def _checked_info(self) -> dict[str, float]:
+        """The last update's numbers; see `check_values`."""
+        info = {name: float(value) for name, value in self._info.items()}
+        check_values(info, f"in update {self._num_updates} ({self._now()})")
+        return info
+
+    def _now(self) -> str:
+        return f"by env step {self.env_steps} of fine-tuning"
 
 
 def _row(batch: Observation, index: int) -> dict[str, NDArray[Any]]:

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from typing import Annotated
 
+from pydantic import AfterValidator, Field, model_validator
+
+from parrot_data.section import (
+    Count,
+    CountOrNone,
+    Section,
+    Seed,
+    Seeds,
+    Share,
+    SomeCount,
+    check_names,
+)
+from parrot_data.worlds.tabletop.tasks import Tasks
+from parrot_models.methods.names import FLOWS, PART_OF_METHOD, PARTS
 from parrot_models.rl.agent_params import AgentParams
 
 
-class FinetuneParams(BaseModel):
+def _known_methods(names: list[str]) -> list[str]:
+    check_names(names, PART_OF_METHOD)
+    return names
+
+
+def _known_parts(names: list[str]) -> list[str]:
+    check_names(names, PARTS)
+    return names
+
+
+def _known_flows(names: list[str]) -> list[str]:
+    check_names(names, FLOWS)
+    return names
+
+
+class FinetuneParams(Section):
     """Section `finetune` of params.yaml.
 
     Attributes:
@@ -35,35 +64,59 @@ class FinetuneParams(BaseModel):
         agent: see `AgentParams`.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    tasks: list[str]
-    methods: list[str]
-    seeds: list[str]
-    parts: list[str]
-    flows: list[str]
-    env_steps: int = Field(ge=1)
-    num_envs: int = Field(ge=1)
-    warmup_steps: int = Field(ge=1)
-    critic_only_updates: int = Field(ge=0)
-    batch_size: int = Field(ge=1)
-    utd: float = Field(ge=0)
-    final_rate: float = Field(ge=0, le=1)
-    n_step: int = Field(ge=1)
-    discount: float = Field(ge=0, le=1)
-    replay_capacity: int = Field(ge=2)
-    checkpoint_every_steps: int = Field(ge=1)
-    curve_window_episodes: int = Field(ge=1)
-    curve_every_episodes: int = Field(ge=1)
-    explore_share: float = Field(ge=0, le=1)
-    demo_episodes: int = Field(ge=1)
-    video_episodes: int = Field(ge=1)
+    tasks: Tasks
+    methods: Annotated[list[str], AfterValidator(_known_methods)]
+    seeds: Seeds
+    parts: Annotated[list[str], AfterValidator(_known_parts)]
+    flows: Annotated[list[str], AfterValidator(_known_flows)]
+    env_steps: Count
+    num_envs: SomeCount
+    warmup_steps: Count
+    critic_only_updates: CountOrNone
+    batch_size: int = Field(ge=1, le=2**20)
+    utd: float = Field(ge=0, le=1000)
+    final_rate: Share
+    n_step: SomeCount
+    discount: Share
+    replay_capacity: Count = Field(ge=2)
+    checkpoint_every_steps: Count
+    curve_window_episodes: Count
+    curve_every_episodes: Count
+    explore_share: Share
+    demo_episodes: Count
+    video_episodes: Count
     agent: AgentParams
 
-    @field_validator("replay_capacity")
-    @classmethod
-    def _has_room_for_all(cls, capacity: int, info: ValidationInfo) -> int:
-        num_envs = info.data.get("num_envs", 1)
-        if capacity < 2 * num_envs:
-            raise ValueError(f"{num_envs} environments need at least {2 * num_envs}")
-        return capacity
+    @model_validator(mode="after")
+    def _check(self) -> FinetuneParams:
+        if self.replay_capacity < 2 * self.num_envs:
+            raise ValueError(
+                f"replay_capacity: {self.num_envs} environments need at least {2 * self.num_envs}"
+            )
+        made = {"prior", *self.parts, *self.flows}
+        for method in self.methods:
+            part = PART_OF_METHOD[method]
+            if part not in made:
+                key = "flows" if part in FLOWS else "parts"
+                raise ValueError(f"methods: {method} needs {part!r} among {key}, which lacks it")
+        updates = int(self.utd * (self.env_steps - self.warmup_steps))
+        if updates <= self.critic_only_updates:
+            raise ValueError(
+                f"env_steps: {self.env_steps} of them leave {max(0, updates)} updates after "
+                f"{self.warmup_steps} warmup_steps at a utd of {self.utd:g}, and the first "
+                f"{self.critic_only_updates} are critic_only_updates, so the actor would never "
+                "learn: raise env_steps, or lower the others"
+            )
+        return self
+
+
+class EvaluateParams(Section):
+    """Section `evaluate` of params.yaml.
+
+    Attributes:
+        seed: of the evaluation episodes; the same scenes for every agent of a task.
+        num_episodes: episodes 0, 1, ... of that seed.
+    """
+
+    seed: Seed
+    num_episodes: Count

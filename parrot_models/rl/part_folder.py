@@ -12,8 +12,8 @@ from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, sha256_file
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.methods.part import Part
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.device import CPU
-from parrot_models.networks.precision import Precision
 from parrot_models.rl.pretrained import Pretrained
 
 CONFIG = "config.json"

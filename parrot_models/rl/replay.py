@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +62,16 @@ class ReplayBuffer:
         self._sizes = np.zeros(num_lanes, np.int64)  # slots of each lane in use
         self._newest = np.full(num_lanes, -1)  # counted from the lane's start
         self._is_under_way = np.zeros(num_lanes, bool)  # a decision, on each lane's newest slot
+
+    @staticmethod
+    def bytes_a_slot(observation_space: gymnasium.spaces.Dict, action_dim: int) -> int:
+        """Memory that one of the `capacity` takes."""
+        shapes = [(space.shape, space.dtype) for space in observation_space.spaces.values()]
+        observation = sum(
+            math.prod(shape or ()) * np.dtype(dtype).itemsize for shape, dtype in shapes
+        )
+        of_step = np.dtype(np.float64).itemsize * 2 + np.dtype(bool).itemsize
+        return observation + np.dtype(np.float32).itemsize * action_dim + of_step
 
     def __len__(self) -> int:
         """Number of transitions that can be drawn."""

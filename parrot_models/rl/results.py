@@ -8,16 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from parrot_data.stores.publish import write_json
+from parrot_data.stores.seal import seal
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.methods.runs import RunConfig, save_agent
+from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, save_agent
+from parrot_models.networks.finite import check_weights
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.curve import curve_rows, steps_to, write_curve
-from parrot_models.rl.evaluation import EvaluateParams, evaluate_agent, record_gif
+from parrot_models.rl.evaluation import evaluate_agent, record_gif
 from parrot_models.rl.latent_env import ViewedEnv
 from parrot_models.rl.learner import EpisodeSummary
+from parrot_models.rl.params import EvaluateParams
 from parrot_models.rl.sac import SAC
 
 
@@ -35,7 +37,7 @@ def write_results(
 ) -> dict[str, Any]:
     """Judge a trained agent and write all there is to say of its run.
 
-    Written: the agent, metrics.json, evaluation.json, curve.csv and video.gif.
+    Written: the agent, metrics.json, evaluation.json, curve.csv and video.gif, then the seal.
 
     Args:
         folder: of the run.
@@ -50,7 +52,11 @@ def write_results(
 
     Returns:
         The metrics, as in metrics.json.
+
+    Raises:
+        UserError: its weights or its actions are not finite.
     """
+    check_weights(agent.weights(), "the agent")
     policy = partial(agent.act, deterministic=True)
     num_episodes = evaluation.num_episodes
     result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=num_episodes)
@@ -73,6 +79,7 @@ def write_results(
     write_curve(folder / "curve.csv", rows)
     filmed = range(min(num_filmed, num_episodes))
     record_gif(env, policy, seed=evaluation.seed, episode_indices=filmed, path=folder / "video.gif")
+    seal(folder, (AGENT, CONFIG, "metrics.json", "evaluation.json", "curve.csv", "video.gif"))
     return metrics
 
 
@@ -82,7 +89,7 @@ def _untrained_success_rate(env: ViewedEnv, evaluation: EvaluateParams) -> float
     For a method that acts through the prior it is the prior's own success on the task; the chance
     is the evaluation's, so that runs of several seeds start from one number.
     """
-    rng = np.random.default_rng(evaluation.seed)
+    rng = generator(evaluation.seed, "finetune: untrained")
 
     def policy(_observation: Observation) -> Any:
         return env.sample_warmup_action(rng)

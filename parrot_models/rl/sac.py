@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.device import adam, on_host, restore, set_learning_rate
-from parrot_models.networks.precision import Precision, layers_in, products_in
+from parrot_models.networks.precision import layers_in, products_in
 from parrot_models.rl.agent import Agent
 from parrot_models.rl.batch import Batch
 from parrot_models.rl.cuda_graph import CapturedUpdate

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.networks.precision import Precision
 from parrot_models.networks.sight import Encoding, Sight
 
 

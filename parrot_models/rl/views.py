@@ -6,7 +6,7 @@ tells each of them to do, for a step or for several. Most methods differ in it a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.networks.device import to_device
+from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.pretrained import Latents, Pretrained, Prior
-
-Observe = Literal["features", "image"]
 
 
 class DirectView:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from cli.params import Sections, load_params, section
+from cli.params import load_params, section
 from parrot_data.errors import UserError
 
 GOOD = """
@@ -36,7 +36,7 @@ def params_file(tmp_path: Path) -> Path:
 
 
 def read(path: Path, *overrides: str) -> Example:
-    return Sections(path, list(overrides))("generate", Example)
+    return section(load_params(path, overrides), "generate", Example, path)
 
 
 def test_a_good_file_is_read_as_it_stands(params_file: Path) -> None:

@@ -22,6 +22,7 @@ from synthetic import (
 
 from parrot_data.errors import UserError
 from parrot_data.generate import generate
+from parrot_data.interruption import ENDING
 from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import load_manifest
 from parrot_data.stores.tar_shards import read_episodes
@@ -110,6 +111,27 @@ def test_finished_files_are_not_made_again(tmp_path: Path) -> None:
     assert files_of(tmp_path / "e") == files_of(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "name", ["episodes-00000.tar", "episodes-00000.jsonl", "episodes-00000.json"]
+)
+@pytest.mark.parametrize("harm", ["flip", "empty"])
+def test_a_damaged_file_of_unfinished_work_is_made_again_and_never_published(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, harm: str
+) -> None:
+    with pytest.raises(UserError, match="too crowded"):
+        run(tmp_path / "e", collector=SyntheticCollector(broken_at=12))
+    path, log = tmp_path / "e.partial" / name, tmp_path / "log"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(b"" if harm == "empty" else bytes(content))
+    log.mkdir()
+    run(tmp_path / "e", collector=SyntheticCollector(log=log))
+    assert collected(log) == {*range(5), *range(10, 23)}
+    assert len([m for m in caplog.messages if "made again" in m]) == 1
+    run(tmp_path / "whole")
+    assert files_of(tmp_path / "e") == files_of(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("harm", ["shorten", "other params"])
 def test_what_is_not_this_runs_finished_work_is_made_again(tmp_path: Path, harm: str) -> None:
     with pytest.raises(UserError, match="too crowded"):
@@ -145,7 +167,7 @@ def test_killed_run_leaves_no_worker_and_resumes_to_the_same_bytes(
 def test_ctrl_c_is_answered_once_and_leaves_no_worker(tmp_path: Path, workers: int) -> None:
     process, log = started(tmp_path, workers)
     pids = {int(path.name) for path in log.iterdir()}
-    assert all(is_deaf_to_ctrl_c(pid) for pid in pids - {process.pid})
+    assert all(is_deaf(pid) for pid in pids - {process.pid})
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate()
     assert stderr.splitlines() == ["interrupted"]  # no worker's traceback beside it
@@ -235,8 +257,8 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def is_deaf_to_ctrl_c(pid: int) -> bool:
-    """Whether the process blocks SIGINT: only its parent is to answer."""
+def is_deaf(pid: int) -> bool:
+    """Whether the process blocks Ctrl-C, TERM and a hang-up: only its parent is to answer."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     blocked = next(line.split()[1] for line in lines if line.startswith("SigBlk:"))
-    return bool(int(blocked, 16) & 1 << signal.SIGINT - 1)
+    return all(int(blocked, 16) & 1 << signum - 1 for signum in ENDING)

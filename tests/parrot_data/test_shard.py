@@ -123,6 +123,21 @@ def test_what_an_interrupted_run_left_does_not_show(
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
+def test_a_kill_before_publishing_does_not_show(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("parrot_data.shard.publish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            shard(shard_params(), *inputs, tmp_path / "a")
+    shard(shard_params(), *inputs, tmp_path / "a")
+    shard(shard_params(), *inputs, tmp_path / "b")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
 def test_kept_from_other_episodes_is_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     _, other_kept = make_inputs(tmp_path / "other", seed=1)
     with pytest.raises(UserError, match=r"kept\.json was made from other episodes"):

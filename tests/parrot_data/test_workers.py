@@ -56,6 +56,11 @@ def test_every_item_is_done_once_by_few_enough_processes(tmp_path: Path, num_wor
     assert not multiprocessing.active_children()
 
 
+def test_one_worker_works_apart_where_asked(tmp_path: Path) -> None:
+    share_out(partial(noting, tmp_path), ["a", "b"], 1, lambda: None, apart=True)
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() != f"{os.getpid()}\n"
+
+
 def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
     share_out(unstartable, [], 2, lambda: None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.stores import tar_shards
@@ -13,7 +14,9 @@ from parrot_data.stores.records import file_entry
 from parrot_data.stores.statistics import RunningStatistics
 
 
-def write_shards(folder: Path, episodes: Sequence[Episode]) -> Path:
+def write_shards(
+    folder: Path, episodes: Sequence[Episode], params: dict[str, Any] | None = None
+) -> Path:
     folder.mkdir()
     statistics = RunningStatistics()
     for episode in episodes:
@@ -25,7 +28,7 @@ def write_shards(folder: Path, episodes: Sequence[Episode]) -> Path:
         tar_shards.write_shard(folder / name, part, zstd_level=1)
     write_entries(folder / ENTRIES, map(entry_of, episodes))
     manifest = ShardsManifest(
-        params={},
+        params=params or {},
         seed=0,
         num_episodes=len(episodes),
         num_transitions=sum(episode.num_steps for episode in episodes),

@@ -97,6 +97,28 @@ def test_a_killed_measurement_ends_in_the_same_bytes(
     assert set(files_of(out)) == FILES
 
 
+@pytest.mark.parametrize("harm", ["empty", "flip"])
+def test_a_damaged_piece_is_measured_again(
+    folders: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    def kill(done: int, _total: int, _note: str) -> None:
+        if done == 3:
+            raise KilledError
+
+    run(folders, tmp_path / "whole" / "out")
+    out = tmp_path / "killed" / "out"
+    with pytest.raises(KilledError):
+        run(folders, out, kill)
+    piece = out.with_name("out.partial") / "1.piece"
+    content = piece.read_text()
+    piece.write_text(
+        "" if harm == "empty" else content.replace('"num_episodes": 2', '"num_episodes": 3')
+    )
+    run(folders, out)
+    assert len([m for m in caplog.messages if "measured again" in m]) == 1
+    assert files_of(out) == files_of(tmp_path / "whole" / "out")
+
+
 def test_without_a_clone_it_is_left_out(folders: tuple[Path, Path], tmp_path: Path) -> None:
     rows = explore(PARAMS, ENVIRONMENT, folders[0], None, tmp_path / "out")
     assert {row["policy"] for row in rows} == set(POLICIES) - {"bc"}

@@ -10,7 +10,7 @@ from parrot_models.methods.table import METHODS
 
 BY_PART = {
     name: {m for m, method in METHODS.items() if method.part.name == name}
-    for name in {method.part.name for method in METHODS.values()}
+    for name in sorted({method.part.name for method in METHODS.values()})  # as xdist needs it
 }
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_shards import write_shards
@@ -25,7 +26,7 @@ from parrot_models.networks.device import CPU
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.prior.keypoint_params import KeypointParams
 from parrot_models.rl.part_folder import part_sha256
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
@@ -35,7 +36,7 @@ KEYPOINTS = KeypointParams(
 )
 # The calls of the progress: decoding, for "bc" keypoints, then the model.
 FIRST_CALL, FIRST_OF_CLONE = NUM_EPISODES, NUM_EPISODES + KEYPOINTS.steps
-FILES = {"config.json", "history.csv", "metrics.json", "README.md"}
+FILES = {"config.json", "history.csv", "metrics.json", "README.md", "SHA256SUMS"}
 OF_METHOD_FILES = {
     "bc": {"policy.safetensors", "keypoints.safetensors"},
     "vae": {"vae.safetensors", "reconstructions.png"},
@@ -215,7 +216,8 @@ def test_a_part_without_keypoints_says_how_to_get_them(
 ) -> None:
     folder = tmp_path / "bc"
     shutil.copytree(cloned, folder)
-    (folder / "keypoints.safetensors").unlink()
+    for name in ("keypoints.safetensors", "SHA256SUMS"):
+        (folder / name).unlink()
     if harm == "older":
         config = json.loads((folder / "config.json").read_text())
         del config["params"]["keypoints"]
@@ -231,7 +233,7 @@ def test_probes_judge_what_an_agent_sees_and_either_half(cloned: Path) -> None:
 
 def test_cloning_raises_the_likelihood_of_its_data(data: Path, tmp_path: Path) -> None:
     batches = TransitionBatches(data, tmp_path / "cache", 0.34)
-    batch = batches.sample(64, cloning.step_generator(0, 0))
+    batch = batches.sample(64, np.random.default_rng(0))
 
     def likelihood(steps: int) -> float:
         out = tmp_path / str(steps)

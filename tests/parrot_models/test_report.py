@@ -19,6 +19,7 @@ from parrot_data.stores import zarr_writer
 from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
 from parrot_data.stores.publish import sha256_file, write_json
 from parrot_data.stores.records import file_entry
+from parrot_data.stores.seal import seal
 from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.report import ReportParams, report
 
@@ -97,6 +98,7 @@ def write_run(folder: Path, final: float) -> None:
     write_json(folder / "metrics.json", {**UNTRAINED, **metrics, "success_rate": final})
     frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 200)]
     frames[0].save(folder / "video.gif", save_all=True, append_images=frames[1:])
+    seal(folder, [path.name for path in folder.iterdir()])
 
 
 @pytest.fixture
@@ -112,6 +114,7 @@ def inputs(tmp_path: Path) -> Path:
     (tmp_path / "prior" / "history.csv").write_text(
         "step,train_log_prob_per_dim,validation_log_prob_per_dim\n0,-1,-1.1\n10,0.5,\n20,1.0,0.9\n"
     )
+    seal(tmp_path / "prior", ["history.csv", "metrics.json"])
     for task, method, seed in WANTED:
         final = 0.9 if method == "parrot" else 0.0
         write_run(tmp_path / "runs" / task / method / seed, final)
@@ -134,6 +137,7 @@ def write_parts(inputs: Path) -> None:
     for name in ("spline", "vae"):
         (inputs / "parts" / name).mkdir(parents=True)
         write_json(inputs / "parts" / name / "metrics.json", {"rollout_success_rate": 0.375})
+        seal(inputs / "parts" / name, ["metrics.json"])
     write_json(inputs / "prior" / "config.json", {"params": {"train_prior": {"flow": "affine"}}})
     picture = Image.new("RGB", (32, 32), (0, 200, 0))
     picture.save(inputs / "parts" / "vae" / "reconstructions.png")
@@ -280,6 +284,17 @@ def test_a_left_over_run_is_named_and_nothing_is_written(inputs: Path) -> None:
 def test_an_unfinished_run_is_no_run(inputs: Path) -> None:
     (inputs / "runs" / "pick-1" / "sac" / "2.partial").mkdir()
     make(inputs)
+
+
+@pytest.mark.parametrize(
+    "name", ["prior/history.csv", "parts/vae/metrics.json", "runs/pick-1/sac/0/metrics.json"]
+)
+def test_a_changed_input_is_named_and_nothing_is_written(inputs: Path, name: str) -> None:
+    write_parts(inputs)
+    (inputs / name).write_text((inputs / name).read_text() + " ")
+    with pytest.raises(UserError, match=f"{name} was changed after it was written"):
+        make(inputs)
+    assert not (inputs / "report").exists()
 
 
 @pytest.mark.parametrize("name", ["prior/metrics.json", "kept/summary.json", "prior/history.csv"])

@@ -10,10 +10,11 @@ import pytest
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.seal import seal
 from parrot_models.report_page.compared import MEASURES
 from parrot_models.report_study import StudyParams, report_study
 
-TASKS, SEEDS = ("pick-1", "place-1"), ("0", "1")
+TASKS, SEEDS = ("pick-cup", "place-can-in-pan"), ("0", "1")
 PRIORS = {"1000": 990, "50": 50, "200": 200}
 PARAMS = StudyParams(episodes="", priors=list(PRIORS), tasks=list(TASKS), seeds=list(SEEDS))
 
@@ -29,6 +30,7 @@ def write_run(folder: Path, rate: float) -> None:
     write_json(folder / "metrics.json", {**metrics, "steps_to_50": None, "steps_to_80": None})
     for name in ("config.json", "agent.safetensors"):
         (folder / name).write_text(f"{name} of {folder.name}")
+    seal(folder, [path.name for path in folder.iterdir()])
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def study(tmp_path: Path) -> Path:
         write_json(folder / "models" / name / "metrics.json", metrics)
         for file in ("config.json", "prior.safetensors"):
             (folder / "models" / name / file).write_text(name)
+        seal(folder / "models" / name, ["metrics.json", "config.json", "prior.safetensors"])
         for task, seed in itertools.product(TASKS, SEEDS):
             run = folder / "runs" / name / task / "parrot" / seed
             write_run(run, success(num_kept, seed))
@@ -87,8 +90,8 @@ def test_same_inputs_make_the_same_bytes_and_name_their_hashes(study: Path, kind
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("runs/50/pick-1/parrot/1", "study.priors, study.tasks and study.seeds"),
-        ("scratch/place-1/sac/0", "is missing"),
+        ("runs/50/pick-cup/parrot/1", "study.priors, study.tasks and study.seeds"),
+        ("scratch/place-can-in-pan/sac/0", "is missing"),
         ("models/200/metrics.json", "is missing"),
         ("kept/50/summary.json", "is missing"),
     ],
@@ -101,7 +104,7 @@ def test_what_is_missing_is_named(study: Path, path: str, words: str) -> None:
     assert not (study.parent / "out").exists()
 
 
-@pytest.mark.parametrize("path", ["runs/70/pick-1/parrot/0", "runs/50/pick-2/parrot/0"])
+@pytest.mark.parametrize("path", ["runs/70/pick-cup/parrot/0", "runs/50/pick-2/parrot/0"])
 def test_what_is_left_over_is_named(study: Path, path: str) -> None:
     (study / path).mkdir(parents=True)
     with pytest.raises(UserError, match="left over"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ from parrot_models.report import PRIOR_NEEDED
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, NUM_HELD_OUT = 6, 2
 KEYPOINT_STEPS, STEPS, DISTILLATION_STEPS = 5, 7, 5
-FILES = {"prior.safetensors", "config.json", "history.csv", "metrics.json", "README.md"}
+FILES = {
+    *("prior.safetensors", "config.json", "history.csv", "metrics.json", "README.md"),
+    "SHA256SUMS",
+}
 # The calls of the progress: decoding, keypoints, flow, then validation.
 FIRST_KEYPOINT_CALL = NUM_EPISODES
 FIRST_FLOW_CALL = FIRST_KEYPOINT_CALL + KEYPOINT_STEPS
@@ -85,7 +89,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of real episodes, successful or not."""
     collector = Collector(ENVIRONMENT, {"pick": 0.5, "place": 0.5}, [2, 3], 0.1, seed=0)
     episodes: list[Episode] = [collector.collect(index) for index in range(NUM_EPISODES)]
-    return write_shards(tmp_path_factory.mktemp("data") / "shards", episodes)
+    made_with = {"environment": ENVIRONMENT.model_dump()}
+    return write_shards(tmp_path_factory.mktemp("data") / "shards", episodes, made_with)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -141,6 +146,19 @@ def test_the_config_says_what_the_prior_was_made_from(whole: Path, data: Path) -
     assert config["data_manifest_sha256"] in (whole / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", sorted(FILES - {"SHA256SUMS"}))
+def test_a_prior_of_which_a_byte_was_flipped_is_refused(
+    whole: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "prior"
+    shutil.copytree(whole, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[-2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name} was changed .* `parrot train-prior` again"):
+        BehavioralPrior.load(folder)
+
+
 def test_the_curve_has_a_row_every_so_many_steps_and_a_last_one(whole: Path) -> None:
     with (whole / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -180,6 +198,29 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     assert not (tmp_path / "prior").exists()
     train(data, tmp_path / "prior")
     assert files_of(tmp_path / "prior") == files_of(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("flow.checkpoint", "set aside"),
+        ("keypoints.checkpoint", "set aside"),
+        ("cache/actions.npy", "decoded again"),
+        ("history.csv", ""),
+    ],
+)
+def test_a_flipped_byte_of_unfinished_training_shows_in_no_weights(
+    data: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, says: str
+) -> None:
+    with pytest.raises(KilledError):
+        train(data, tmp_path / "prior", killed_at_call(FIRST_FLOW_CALL + 5))
+    path = tmp_path / "prior.partial" / name
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    train(data, tmp_path / "prior")
+    assert files_of(tmp_path / "prior") == files_of(whole)
+    assert [says for message in caplog.messages if says in message] == [says] * bool(says)
 
 
 def test_a_resumed_training_does_not_begin_anew(data: Path, tmp_path: Path) -> None:
@@ -222,6 +263,17 @@ def test_a_divergence_is_told_in_one_sentence(
     with pytest.raises(UserError, match=r"nan at step 0 of training \(flow\)"):
         train(data, tmp_path / "prior")
     assert not (tmp_path / "prior").exists()
+
+
+@pytest.mark.parametrize("changes", [{"image_size": 64}, {"episode_steps": 9}])
+def test_data_of_another_world_are_told_in_one_sentence(
+    data: Path, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    world = ENVIRONMENT.model_copy(update=changes)
+    (key,) = changes
+    with pytest.raises(UserError, match=rf"environment\.{key} is {changes[key]}, but .*shards"):
+        stage.train_prior(params(), KEYPOINTS, world, data, tmp_path / "prior")
+    assert not list(tmp_path.iterdir())
 
 
 def test_held_out_episodes_are_never_learned_from(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,19 +12,21 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.arm import FINGER_CLOSED, FINGER_OPEN
 from parrot_data.worlds.tabletop.layout import Layout, draw_layout
 from parrot_data.worlds.tabletop.motion import moved_pose
 from parrot_data.worlds.tabletop.objects import ObjectSpec, library
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import MAX_OBJECTS, EnvironmentParams
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, TIMESTEP_S, Scene
 from parrot_data.worlds.tabletop.success import is_lifted, is_placed, is_successful
 from parrot_data.worlds.tabletop.tasks import Task, named_task
 
-ACTION_DIM = 7
+ACTION_NAMES = ("x", "y", "z", "turn about x", "turn about y", "turn about z", "gripper")
+ACTION_DIM = len(ACTION_NAMES)
 PROPRIOCEPTION_DIM = 8
 GRIPPER_THRESHOLD = 0.5
-MAX_OBJECTS = 3
+SEEDS = 2**63  # what an environment without a seed draws its own from
 
 Observation = dict[str, NDArray[Any]]
 # Draws an episode's task from the episode's own generator.
@@ -31,8 +34,8 @@ DrawTask = Callable[[np.random.Generator], Task]
 
 
 def episode_generator(seed: int, episode_index: int) -> np.random.Generator:
-    """The one source of chance of an episode: a function of seed and index alone."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(episode_index,)))
+    """The one source of chance of a scene: a function of seed and index alone."""
+    return generator(seed, "scene", episode_index)
 
 
 class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -46,7 +49,9 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     terminated; it is truncated after `episode_steps`.
 
     Episode i after `reset(seed=s)` is a pure function of (params, s, i). Each reset moves on to the
-    next index; `reset(options={"episode_index": i})` goes to any.
+    next index; `reset(options={"episode_index": i})` goes to any. An environment that was never
+    given a seed draws one from gymnasium's `np_random`, which starts from the operating system's
+    entropy: no two of them show the same episodes.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as gymnasium declares it
@@ -76,7 +81,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.render_size = render_size
         self._draw_task = draw_task
         self.scene = Scene(library() if specs is None else specs)
-        self._seed = 0
+        self._seed: int | None = None
         self._next_index = 0
         self._num_steps = 0
         size = params.image_size
@@ -99,11 +104,17 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
         Raises:
             UserError: the task's objects do not fit on the table.
+            ValueError: the episode's index is negative.
         """
         super().reset(seed=seed)
+        following = self._next_index if seed is None else 0
+        index = operator.index((options or {}).get("episode_index", following))
+        if index < 0:
+            raise ValueError(f"episode_index must be at least 0, not {index}")
         if seed is not None:
-            self._seed, self._next_index = seed, 0
-        index = int((options or {}).get("episode_index", self._next_index))
+            self._seed = seed
+        elif self._seed is None:
+            self._seed = int(self.np_random.integers(SEEDS))
         self._next_index = index + 1
         rng = episode_generator(self._seed, index)
         self.task = self._draw_task(rng)
@@ -116,9 +127,12 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Move the gripper by one action; actions beyond [-1, 1] are clipped."""
-        wanted = np.asarray(action, dtype=np.float64).tolist()
-        clipped = [min(max(a, -1.0), 1.0) for a in wanted]
+        """Move the gripper by one action; actions beyond [-1, 1] are clipped.
+
+        Raises:
+            ValueError: the action has another shape than (7,), or a number in it is not finite.
+        """
+        clipped = [min(max(a, -1.0), 1.0) for a in _checked(action)]
         if abs(clipped[6]) > GRIPPER_THRESHOLD:
             self._finger = FINGER_OPEN if clipped[6] > 0 else FINGER_CLOSED
         position, quaternion = self.scene.tool_pose()
@@ -172,6 +186,18 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             "placed": next(iter(placed), ""),
             "touched": next((n for n in task.objects if scene.touching_links(n)), ""),
         }
+
+
+def _checked(action: NDArray[np.float32]) -> list[float]:
+    """The numbers of an action; a NaN would be clipped to a bound, and pass for a wish."""
+    wanted = np.asarray(action, dtype=np.float64)
+    if wanted.shape != (ACTION_DIM,):
+        raise ValueError(f"an action has shape ({ACTION_DIM},), not {wanted.shape}")
+    numbers: list[float] = wanted.tolist()
+    for place, number in enumerate(numbers):
+        if not math.isfinite(number):
+            raise ValueError(f"action[{place}] ({ACTION_NAMES[place]}) is {number}, not finite")
+    return numbers
 
 
 def make_task_env(

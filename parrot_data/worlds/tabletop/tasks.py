@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from parrot_data.errors import UserError
+from parrot_data.section import check_names
 
 Family = Literal["pick", "place", "drawer"]
 
@@ -84,3 +87,12 @@ def named_task(name: str) -> Task:
     if name not in TASKS:
         raise UserError(f"no task is called {name!r}; choose one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def _known_tasks(names: list[str]) -> list[str]:
+    check_names(names, TASKS)
+    return names
+
+
+# Names of fine-tuning tasks in params.yaml
+Tasks = Annotated[list[str], AfterValidator(_known_tasks)]

@@ -11,6 +11,7 @@ from parrot_data.errors import UserError
 from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import (
     MANIFEST,
+    BlockEntry,
     EpisodesManifest,
     load_manifest,
     save_manifest,
@@ -22,7 +23,10 @@ from parrot_data.stores.records import FileEntry
 def manifest(tmp_path: Path) -> EpisodesManifest:
     params = {"generate": {"seed": 1, "action_noise": 0.1}}
     episodes = FileEntry(name="episodes.jsonl", sha256="0" * 64, size=600)
-    manifest = EpisodesManifest(params=params, seed=1, num_episodes=3, files=[], episodes=episodes)
+    file = BlockEntry(name="episodes-00000.tar", sha256="1" * 64, size=9, num_episodes=3)
+    manifest = EpisodesManifest(
+        params=params, seed=1, num_episodes=3, files=[file], episodes=episodes
+    )
     save_manifest(tmp_path, manifest)
     return manifest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_shards import write_shards
@@ -21,8 +22,8 @@ from parrot_models.baselines.options_training import OptionParams, make_options
 from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches, step_generator
-from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior.keypoint_params import KeypointParams
 from parrot_models.prior.transitions import Batch
 
 EPISODE_STEPS = 8
@@ -39,6 +40,7 @@ FILES = {
     "history.csv",
     "metrics.json",
     "README.md",
+    "SHA256SUMS",
 }
 
 
@@ -142,7 +144,7 @@ def fitted(batches: TransitionBatches, work: Path, **changes: object) -> OptionM
 def test_training_raises_the_bound_and_keeps_the_length_of_options(
     batches: TransitionBatches, tmp_path: Path
 ) -> None:
-    every = [EpisodeBatches(batches).sample(64, EPISODE_STEPS, step_generator(0, 0))]
+    every = [EpisodeBatches(batches).sample(64, EPISODE_STEPS, np.random.default_rng(0))]
     early, late = (
         bound_parts(fitted(batches, tmp_path / str(steps), steps=steps), every, 0, "fp32")
         for steps in (1, 120)
@@ -155,7 +157,7 @@ def test_training_raises_the_bound_and_keeps_the_length_of_options(
 
 def test_the_head_of_endings_alone_learns_from_endings(batches: TransitionBatches) -> None:
     model = make_options(params(), ENVIRONMENT)
-    batch = EpisodeBatches(batches).sample(4, 3, step_generator(0, 0))
+    batch = EpisodeBatches(batches).sample(4, 3, np.random.default_rng(0))
 
     def gradients() -> dict[str, torch.Tensor]:
         model.zero_grad()
@@ -176,7 +178,7 @@ def test_the_head_of_endings_alone_learns_from_endings(batches: TransitionBatche
 
 def test_pictures_and_steps_are_of_their_episode(batches: TransitionBatches) -> None:
     episodes = EpisodeBatches(batches)
-    batch = episodes.sample(16, 3, step_generator(0, 0))
+    batch = episodes.sample(16, 3, np.random.default_rng(0))
     every = next(episodes.held_out(100))
     data = batches.transitions
     assert bool((batch.steps.diff() > 0).all())
@@ -198,12 +200,12 @@ def np_first(actions: object, action: torch.Tensor) -> int:
 
 
 def test_episodes_are_augmented_as_their_transitions_are(batches: TransitionBatches) -> None:
-    batch = EpisodeBatches(batches).sample(4, EPISODE_STEPS, step_generator(0, 0))
+    batch = EpisodeBatches(batches).sample(4, EPISODE_STEPS, np.random.default_rng(0))
     values = (batch.images, batch.proprioception, batch.actions)
     flat = Batch(*(value.flatten(0, 1) for value in values))
     backdrop = backdrop_of(flat.images)
-    expected = augment(flat, step_generator(0, 1), backdrop)
-    augmented = augment_episodes(batch, step_generator(0, 1), backdrop)
+    expected = augment(flat, np.random.default_rng(1), backdrop)
+    augmented = augment_episodes(batch, np.random.default_rng(1), backdrop)
     assert torch.equal(augmented.images.flatten(0, 1), expected.images)
     assert torch.equal(augmented.proprioception.flatten(0, 1), expected.proprioception)
     assert torch.equal(augmented.actions.flatten(0, 1), expected.actions)

@@ -14,7 +14,7 @@ from parrot_data.errors import UserError
 from parrot_models.baselines.trajectories_model import path_of
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
 from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches, step_generator
+from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.transitions import Batch
 
 NUM_EPISODES, NUM_STEPS, HELD_OUT_FRACTION = 8, 6, 0.3
@@ -73,7 +73,7 @@ def test_chunks_tile_the_held_out_episodes(batches: TransitionBatches, num_steps
 def test_a_sample_is_consecutive_steps_of_one_training_episode(
     batches: TransitionBatches, num_steps: int
 ) -> None:
-    batch = TrajectoryBatches(batches, num_steps).sample(200, step_generator(0, 0))
+    batch = TrajectoryBatches(batches, num_steps).sample(200, np.random.default_rng(0))
     assert_begins_as_seen(batch)
     episode, step = batch.actions[..., 0], batch.actions[..., 1]
     assert torch.equal(episode, episode[:, :1].expand_as(episode))
@@ -84,8 +84,8 @@ def test_a_sample_is_consecutive_steps_of_one_training_episode(
 
 
 def test_what_mirrors_actions_mirrors_their_path(batches: TransitionBatches) -> None:
-    batch = TrajectoryBatches(batches, NUM_STEPS).sample(8, step_generator(0, 0))
-    mirrored = augment(batch, step_generator(0, 1))
+    batch = TrajectoryBatches(batches, NUM_STEPS).sample(8, np.random.default_rng(0))
+    mirrored = augment(batch, np.random.default_rng(1))
     path, reflected = path_of(batch.actions), path_of(mirrored.actions)
     assert torch.equal(reflected[:4], path[:4] * torch.tensor([1.0, -1.0, 1.0]))
     assert torch.equal(reflected[4:], path[4:])

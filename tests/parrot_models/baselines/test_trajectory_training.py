@@ -22,7 +22,7 @@ from parrot_models.judging.rollouts import SelectAction
 from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.prior import keypoint_training
 from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_training import KeypointParams
+from parrot_models.prior.keypoint_params import KeypointParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 5
@@ -36,6 +36,7 @@ FILES = {
     "history.csv",
     "metrics.json",
     "README.md",
+    "SHA256SUMS",
 }
 
 

@@ -17,8 +17,10 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
+from parrot_models.flows.coupling_flow import CouplingFlow
+from parrot_models.flows.real_nvp import RealNVP
 from parrot_models.flows.spline import SplineFlow
-from parrot_models.flows.spline_coupling import SplineCoupling
+from parrot_models.flows.spline_coupling import MIN_SLOPE, SplineCoupling
 
 
 def elementwise_of_zuko(coupling: SplineCoupling, term: Tensor, kept: Tensor) -> Any:
@@ -30,7 +32,11 @@ def elementwise_of_zuko(coupling: SplineCoupling, term: Tensor, kept: Tensor) ->
     shift, scale = x[:, :size], coupling.norm_log_scale + 1.5 * x[:, size : 2 * size].tanh()
     knots = x[:, 2 * size :].reshape(len(x), size, 3 * num - 1)
     spline = MonotonicRQSTransform(
-        knots[..., :num], knots[..., num : 2 * num], knots[..., 2 * num :], bound=coupling.bound
+        knots[..., :num],
+        knots[..., num : 2 * num],
+        knots[..., 2 * num :],
+        bound=coupling.bound,
+        slope=MIN_SLOPE,
     )
     both = ComposedTransform(spline, AffineTransform(shift, scale.exp()))
     return DependentTransform(both, 1)
@@ -95,3 +101,53 @@ def test_tails_are_those_of_the_affine_map() -> None:
 def test_shapes_that_make_no_spline_are_refused(hidden, num_bins) -> None:
     with pytest.raises(ValueError, match="a flow needs"):
         SplineFlow(7, 5, 4, hidden, 1.5, num_bins, 3.0)
+
+
+def moved_flow(kind: str, std: float, context_dim: int, hidden: list[int]) -> CouplingFlow:
+    """A fresh flow in float32 whose every parameter was moved by N(0, std^2)."""
+    torch.manual_seed(0)
+    shape = (7, context_dim, 4, hidden, 1.5)
+    flow = SplineFlow(*shape, 8, 4.0) if kind == "spline" else RealNVP(*shape)
+    for parameter in flow.parameters():
+        parameter.data += std * torch.randn_like(parameter)
+    return flow.requires_grad_(False)
+
+
+def latents_as_far_as(reach: float, context_dim: int) -> tuple[Tensor, Tensor]:
+    """Latents whose largest dimension is just so far out, in 4,096 contexts."""
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(4096, 7, generator=generator)
+    context = torch.randn(4096, context_dim, generator=generator)
+    return reach * z / z.abs().amax(1, keepdim=True), context
+
+
+SIZES = pytest.mark.parametrize(("context_dim", "hidden"), [(5, [16, 16]), (128, [64])])
+REACHES = pytest.mark.parametrize("reach", [1.0, 4.0])
+
+
+@SIZES
+@REACHES
+def test_float32_finds_latents_again(context_dim, hidden, reach) -> None:
+    flow = moved_flow("spline", 0.1, context_dim, hidden)
+    z, context = latents_as_far_as(reach, context_dim)
+    found, log_det = flow.inverse(flow(z, context)[0], context)
+    assert log_det.isfinite().all()
+    torch.testing.assert_close(found, z, rtol=0, atol=1e-3)
+
+
+@SIZES
+@REACHES
+def test_wild_splines_are_undone_as_far_as_float32_can_write_an_action(
+    context_dim, hidden, reach
+) -> None:
+    """Moved by N(0, 0.3^2) a flow stretches by thousands: actions return, latents in float64."""
+    flow = moved_flow("spline", 0.3, context_dim, hidden)
+    z, context = latents_as_far_as(reach, context_dim)
+    actions, _ = flow(z, context)
+    found, log_det = flow.inverse(actions, context)
+    assert found.isfinite().all()
+    assert log_det.isfinite().all()
+    torch.testing.assert_close(flow(found, context)[0], actions, rtol=1e-3, atol=1e-3)
+    exact, z, context = flow.double(), z.double(), context.double()
+    found, _ = exact.inverse(exact(z, context)[0], context)
+    torch.testing.assert_close(found, z, rtol=0, atol=1e-3)

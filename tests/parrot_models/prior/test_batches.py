@@ -14,11 +14,8 @@ from parrot_data.errors import UserError
 from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import load_manifest, save_manifest
 from parrot_data.stores.records import file_entry
-from parrot_models.prior.batches import (
-    TransitionBatches,
-    held_out_episodes,
-    step_generator,
-)
+from parrot_data.streams import generator
+from parrot_models.prior.batches import TransitionBatches, held_out_episodes
 from parrot_models.prior.transitions import Batch, load_transitions
 
 NUM_EPISODES, NUM_STEPS, NUM_HELD_OUT = 9, 5, 2
@@ -69,7 +66,7 @@ def tags(batch: Batch) -> set[tuple[int, int]]:
 
 
 def seen_in_training(batches: TransitionBatches) -> set[tuple[int, int]]:
-    return set().union(*(tags(batches.sample(32, step_generator(0, i))) for i in range(40)))
+    return set().union(*(tags(batches.sample(32, generator(0, "test", i))) for i in range(40)))
 
 
 def seen_held_out(batches: TransitionBatches) -> set[tuple[int, int]]:
@@ -77,7 +74,7 @@ def seen_held_out(batches: TransitionBatches) -> set[tuple[int, int]]:
 
 
 def test_an_action_stays_with_its_observation(batches: TransitionBatches) -> None:
-    batch = batches.sample(64, step_generator(0, 0))
+    batch = batches.sample(64, generator(0, "test", 0))
     assert batch.images.shape == (64, 48, 48, 3)
     assert batch.images.dtype == torch.uint8
     assert batch.proprioception.shape == (64, 8)
@@ -102,12 +99,14 @@ def test_held_out_goes_once_through_its_transitions(batches) -> None:
 
 def test_a_batch_is_a_function_of_seed_and_step(batches, data, tmp_path) -> None:
     resumed = TransitionBatches(data, tmp_path / "elsewhere", NUM_HELD_OUT / NUM_EPISODES)
-    drawn = [batches.sample(32, step_generator(5, step)) for step in range(3)]
-    again = [resumed.sample(32, step_generator(5, step)) for step in (2, 0, 1)]
+    drawn = [batches.sample(32, generator(5, "test", step)) for step in range(3)]
+    again = [resumed.sample(32, generator(5, "test", step)) for step in (2, 0, 1)]
     for step, batch in zip((2, 0, 1), again, strict=True):
         assert torch.equal(batch.images, drawn[step].images)
         assert torch.equal(batch.actions, drawn[step].actions)
-    others = [batches.sample(32, step_generator(*key)) for key in ((5, 1), (6, 0), (0, 5))]
+    others = [
+        batches.sample(32, generator(key[0], "test", key[1])) for key in ((5, 1), (6, 0), (0, 5))
+    ]
     for other in others:
         assert not torch.equal(other.images, drawn[0].images)
 
@@ -159,6 +158,23 @@ def test_a_decoding_cut_short_starts_anew(data, tmp_path) -> None:
     assert sorted(set(whole.images[:, 0, 0, 0])) == list(
         range(FIRST_INDEX, FIRST_INDEX + NUM_EPISODES)
     )
+
+
+@pytest.mark.parametrize("name", ["images", "proprioception", "actions", "episodes", "complete"])
+@pytest.mark.parametrize("harm", ["flip", "empty", "remove"])
+def test_a_damaged_cache_is_decoded_again_and_says_so(data, tmp_path, caplog, name, harm) -> None:
+    cache = tmp_path / "cache"
+    decoded(data, cache)
+    whole = {path.name: path.read_bytes() for path in cache.iterdir()}
+    path = cache / ("complete.json" if name == "complete" else f"{name}.npy")
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if harm == "empty" else whole[path.name][:-9] + b"x" * 9)
+    assert decoded(data, cache) == list(range(1, NUM_EPISODES + 1))
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == whole
+    said = 0 if (name, harm) == ("complete", "remove") else 1
+    assert len([r for r in caplog.records if "decoded again" in r.getMessage()]) == said
 
 
 def remove(shard: Path) -> None:

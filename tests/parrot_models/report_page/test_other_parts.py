@@ -8,6 +8,7 @@ import pytest
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import write_json
+from parrot_data.stores.seal import seal
 from parrot_models.report_page.parts import HEADER, read_parts, with_prior
 from parrot_models.report_page.sections import parts_section
 
@@ -26,6 +27,7 @@ def models(tmp_path: Path) -> Path:
     for name, metrics in {"prior": PRIOR, **METRICS}.items():
         (tmp_path / name).mkdir()
         write_json(tmp_path / name / "metrics.json", metrics)
+        seal(tmp_path / name, ["metrics.json"])
     config = {"params": {"train_prior": {"flow": "affine"}}}
     write_json(tmp_path / "prior" / "config.json", config)
     (tmp_path / "vae" / "reconstructions.png").write_bytes(b"PNG")

@@ -98,7 +98,7 @@ def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
     view = TrajectoryView(
         env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", chunk
     )
-    learner = make_learner(env, view, bootstraps=bootstraps, utd=0.0)
+    learner = make_learner(env, view, seed=1, bootstraps=bootstraps, utd=0.0)
     (episode,) = learner.run_round()
     assert episode.env_steps == learner.env_steps == EPISODE_STEPS
     assert len(learner.replay) == len(lengths)

@@ -177,3 +177,13 @@ def test_a_restored_buffer_goes_on_like_the_original(num_episodes):
         assert getattr(drawn[0], name).equal(getattr(drawn[1], name))
     for key in SPACE.spaces:
         assert drawn[0].next_observations[key].equal(drawn[1].next_observations[key])
+
+
+def test_bytes_a_slot_are_those_of_its_arrays():
+    space = Dict({"a": Box(-1, 1, (3,), np.float32), "image": Box(0, 255, (4, 4, 3), np.uint8)})
+    buffer = ReplayBuffer(10, space, 7, 1, 0.9)
+    arrays = [
+        *buffer._observations.values(), buffer._actions, buffer._rewards, buffer._discounts,
+        buffer._has_action,
+    ]  # fmt: skip
+    assert sum(array.nbytes for array in arrays) == 10 * ReplayBuffer.bytes_a_slot(space, 7)

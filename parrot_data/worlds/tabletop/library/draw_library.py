@@ -13,8 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from parrot_data.progress import Progress
+from parrot_data.stores.outputs.file import file_to_write
+from parrot_data.stores.publish import replace_synced
 from parrot_data.worlds.tabletop.bodies import Bodies
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.containers import CONTAINERS
@@ -29,6 +32,7 @@ SIDE = 144  # of both pictures in a cell, pixels: three times what the agent see
 AGENT_SIZE = 48
 CAPTION, GAP = 18, 6  # pixels
 COLUMNS = 8
+MARKER = ("Software", "parrot contact-sheet")
 PLACE, TURN = (0.31, 0.03), 1.0  # m and rad; clear of the arm, and no face seen from straight ahead
 PAPER, INK = (255, 255, 255), {"train": (60, 60, 60), "test": (190, 20, 20)}
 
@@ -54,7 +58,11 @@ def draw_library(out: Path, progress: Progress) -> int:
 
     Returns:
         How many cells it has.
+
+    Raises:
+        UserError: `out` is a folder, or a file that this command did not write.
     """
+    out = file_to_write(out, "contact-sheet", _is_own)
     entries = _entries()
     rows = -(-len(entries) // COLUMNS)
     width, height = 2 * SIDE + GAP, SIDE + CAPTION
@@ -71,8 +79,21 @@ def draw_library(out: Path, progress: Progress) -> int:
             caption = f"{entry.name} ({entry.split})"
             draw.text((left + 2, top + SIDE + 1), caption, INK[entry.split], font)
             progress(number + 1, len(entries), entry.name)
-    sheet.save(out)
+    temporary = out.with_name(f".tmp-{out.name}")  # the ending says the format
+    marker = PngInfo()
+    marker.add_text(*MARKER)
+    sheet.save(temporary, pnginfo=marker)
+    replace_synced(temporary, out)
     return len(entries)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether an image says that it was drawn here; those of earlier versions do not."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get(MARKER[0]) == MARKER[1]
+    except OSError:
+        return False
 
 
 def _entries() -> list[_Entry]:

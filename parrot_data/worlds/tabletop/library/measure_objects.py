@@ -19,6 +19,9 @@ import pybullet_data
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress
+from parrot_data.stores.outputs.file import file_to_write
+from parrot_data.stores.outputs.layout import json_in
+from parrot_data.stores.publish import replace_synced
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import Layout
@@ -64,10 +67,11 @@ def measure_objects(
         How many objects the table has.
 
     Raises:
-        UserError: an id of `only` is none of a candidate.
+        UserError: an id of `only` is none of a candidate, or `out` is not this command's.
     """
-    write_meshes()
+    out = file_to_write(out, "measure-objects", _is_own)
     candidates = _candidates(only)
+    write_meshes()
     kept = {} if not only else {s.id: s for s in library().values() if s.id not in only}
     measure = partial(_measured, num_trials=num_trials)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -76,8 +80,16 @@ def measure_objects(
                 kept[spec.id] = spec
             progress(done, len(candidates), f"{len(kept)} objects kept")
     rows = [json.dumps(asdict(kept[name]), sort_keys=True) for name in sorted(kept)]
-    out.write_text("[\n" + ",\n".join(rows) + "\n]\n")
+    temporary = out.with_name(f"{out.name}.tmp")
+    temporary.write_text("[\n" + ",\n".join(rows) + "\n]\n")
+    replace_synced(temporary, out)
     return len(kept)
+
+
+def _is_own(path: Path) -> bool:
+    rows = json_in(path)
+    wanted = {"id", "lift_rate", "rest_height", "split"}
+    return isinstance(rows, list) and all(isinstance(r, dict) and r.keys() >= wanted for r in rows)
 
 
 def _candidates(only: Sequence[str]) -> list[ObjectSpec]:

@@ -15,7 +15,7 @@ from parrot_data.episodes.rollout import SelectAction, collect_episode
 from parrot_data.progress import Progress
 from parrot_data.worlds.tabletop.env import Observation, TabletopEnv, make_task_env
 from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import POLICY_STREAM, make_scripted_policy
+from parrot_data.worlds.tabletop.scripts.collect import make_scripted_policy, script_generator
 from parrot_data.worlds.tabletop.tasks import TASKS, Task
 
 SEED = 0
@@ -63,8 +63,7 @@ def success_rate(env: TabletopEnv, num_episodes: int) -> float:
     """Share of an environment's first episodes that the noise-free script solves."""
     successes = []
     for index in range(num_episodes):
-        stream = np.random.SeedSequence(SEED, spawn_key=(index, POLICY_STREAM))
-        episode = collect_episode(env, _script, SEED, index, np.random.default_rng(stream))
+        episode = collect_episode(env, _script, SEED, index, script_generator(SEED, index))
         successes.append(episode.success)
     return float(np.mean(successes))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import SelectAction, collect_episode
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.containers import container_names
 from parrot_data.worlds.tabletop.drawer import drawer_names
 from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
@@ -20,8 +21,6 @@ from parrot_data.worlds.tabletop.scripts.noise import noisy_action
 from parrot_data.worlds.tabletop.scripts.place import PlacePolicy, draw_place_style
 from parrot_data.worlds.tabletop.tasks import TASKS, Family, Task
 
-# Keeps the policy's chance apart from the scene's: both are spawned from (seed, index).
-POLICY_STREAM = 1
 # A grasp alone has time to spare.
 VARIETY = GraspVariety(min_speed=0.3, max_detour_steps=5, min_detour_height=0.03, max_stumbles=1)
 
@@ -88,8 +87,7 @@ class Collector:
         Raises:
             UserError: the scene could not be laid out.
         """
-        stream = np.random.SeedSequence(self._seed, spawn_key=(index, POLICY_STREAM))
-        rng = np.random.default_rng(stream)
+        rng = script_generator(self._seed, index)
         return collect_episode(self._env, self._scripted_policy, self._seed, index, rng)
 
     def close(self) -> None:
@@ -103,6 +101,11 @@ class Collector:
             return noisy_action(policy.action(), self._action_noise, rng)
 
         return select_action
+
+
+def script_generator(seed: int, episode_index: int) -> np.random.Generator:
+    """A script's source of chance, its style and its noise: apart from the scene's."""
+    return generator(seed, "script", episode_index)
 
 
 def make_scripted_policy(

@@ -41,6 +41,15 @@ def make_env() -> Iterator[MakeEnv]:
         env.close()
 
 
+@pytest.fixture(scope="module")
+def shared_env() -> Iterator[TabletopEnv]:
+    """An environment in an episode, for what must not change it."""
+    env = make_task_env("pick-cup", PARAMS, None)
+    env.reset(seed=0)
+    yield env
+    env.close()
+
+
 def trace(env: TabletopEnv, index: int, num_steps: int = 8) -> bytes:
     """All an episode shows under fixed random actions."""
     rng = np.random.default_rng(index)
@@ -73,6 +82,80 @@ def test_reset_counts_episodes_from_the_last_seed(make_env: MakeEnv) -> None:
     np.testing.assert_array_equal(counted, env.object_positions())
 
 
+def test_a_new_seed_starts_the_count_anew_and_no_index_is_negative(make_env: MakeEnv) -> None:
+    env = make_env("pick")
+    first, _ = env.reset(seed=3)
+    env.reset()
+    again, _ = env.reset(seed=3)
+    np.testing.assert_array_equal(first["image"], again["image"])
+    with pytest.raises(ValueError, match="-1"):
+        env.reset(options={"episode_index": -1})
+
+
+def test_environments_without_a_seed_show_different_scenes() -> None:
+    """Two that are fresh differ as two processes do: nothing but their own entropy is drawn on."""
+    seen: set[bytes] = set()
+    for _ in range(2):
+        envs = gymnasium.make_vec("parrot/PickCup-v0", num_envs=3)
+        for _ in range(2):
+            observation, _ = envs.reset()
+            seen |= {image.tobytes() for image in observation["image"]}
+        envs.close()
+    assert len(seen) == 12
+
+
+def test_seeded_environments_are_reproducible_side_by_side() -> None:
+    traces = []
+    for _ in range(2):
+        envs = gymnasium.make_vec("parrot/PickCup-v0", num_envs=3)
+        first, _ = envs.reset(seed=5)
+        second, _ = envs.reset()
+        envs.close()
+        traces.append([image.tobytes() for seen in (first, second) for image in seen["image"]])
+    assert traces[0] == traces[1]
+    assert len(set(traces[0])) == 6
+
+
+def test_without_a_seed_the_given_generator_decides(make_env: MakeEnv) -> None:
+    images = []
+    for _ in range(2):
+        env = make_env("pick")
+        env.np_random = np.random.default_rng(0)
+        images.append(env.reset()[0]["image"])
+    np.testing.assert_array_equal(*images)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", range(7))
+def test_an_action_that_is_not_finite_is_refused(
+    shared_env: TabletopEnv, place: int, value: float
+) -> None:
+    action = np.zeros(7, np.float32)
+    action[place] = value
+    with pytest.raises(ValueError, match=rf"action\[{place}\] .* is {value}"):
+        shared_env.step(action)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (6,), (8,), (1, 7), (7, 1)])
+def test_an_action_of_another_shape_is_refused(
+    shared_env: TabletopEnv, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"shape \(7,\), not"):
+        shared_env.step(np.zeros(shape, np.float32))
+
+
+def test_a_refused_action_leaves_the_episode_as_it_was(make_env: MakeEnv) -> None:
+    seen = []
+    for bad in (False, True):
+        env = make_env("pick")
+        env.reset(seed=0)
+        if bad:
+            with pytest.raises(ValueError, match="not finite"):
+                env.step(np.array([0, 0, 0, 0, 0, 0, np.nan], np.float32))
+        seen.append(env.step(np.full(7, 0.3, np.float32))[0]["image"])
+    np.testing.assert_array_equal(*seen)
+
+
 def test_the_arm_is_symmetric_about_its_middle_plane(make_env: MakeEnv) -> None:
     """What the prior's augmentation rests on: mirrored actions end in the mirrored pose."""
     mirrored_action = np.array([1, -1, 1, -1, 1, -1, 1], np.float32)
@@ -102,9 +185,10 @@ def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str, most
     assert num_successes <= most
 
 
+@pytest.mark.parametrize("name", ["parrot/Pick-v0", "parrot/PickCup-v0"])
 @pytest.mark.parametrize("proprioception", [False, True])
-def test_both_environment_checkers_pass(proprioception: bool) -> None:
-    env = gymnasium.make("parrot/Pick-v0", proprioception=proprioception, render_mode="rgb_array")
+def test_both_environment_checkers_pass(name: str, proprioception: bool) -> None:
+    env = gymnasium.make(name, proprioception=proprioception, render_mode="rgb_array")
     with warnings.catch_warnings():
         # The checkers recommend symmetric or unbounded spaces and larger images; neither is wrong.
         warnings.simplefilter("ignore")

@@ -1,0 +1,35 @@
+"""What the output folder of `generate` or `shard` looks like: its manifest lists the files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from parrot_data.stores.manifest import MANIFEST
+from parrot_data.stores.outputs.layout import Output, json_in
+
+
+def dataset_output(
+    stage: str, kind: Literal["episodes", "shards"], scratch: tuple[str, ...] = ()
+) -> Output:
+    """The output of a stage whose manifest is of a kind; see `Output`.
+
+    A folder with an altered manifest, or one of an earlier version, is such an output too: nothing
+    in it is a user's, and the stage that is to mend it must be able to.
+    """
+
+    def files(folder: Path) -> Collection[str] | None:
+        manifest = json_in(folder / MANIFEST)
+        if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+            return None
+        listed = manifest.get("files")
+        entries = [manifest.get("episodes"), *(listed if isinstance(listed, list) else ())]
+        return {MANIFEST, *filter(None, map(_name_of, entries))}
+
+    return Output(stage, MANIFEST, files, scratch)
+
+
+def _name_of(entry: Any) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else ""

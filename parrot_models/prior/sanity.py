@@ -1,0 +1,82 @@
+"""What no training starts from, and no result of one looks like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parrot_data.errors import UserError
+from parrot_data.stores.manifest import MANIFEST, load_manifest
+from parrot_models.prior.batches import TransitionBatches
+
+SMALLEST_STD = 1e-3  # of a dimension of the action: a flow's normalisation divides by no less
+LARGEST_SHARE = 0.9  # of a dimension's actions that may be one and the same number
+# Nats a dimension. The densest says that an action in [-1, 1] is known to the last bit of a
+# float32; the thinnest is a hundred nats below the uniform density.
+LIKELIEST, UNLIKELIEST = 16.6, -100.0
+PER_DIM = "_per_dim"  # ends the names of metrics that are such densities, or bounds on one
+
+
+def check_deviations(data: Path) -> None:
+    """Refuse shards in which a dimension of the action is constant: its density has no bound.
+
+    Raises:
+        UserError: naming the dimension; or the manifest is missing or altered.
+    """
+    for dim, std in enumerate(load_manifest(data, "shards").statistics.action.std):
+        if not std >= SMALLEST_STD:
+            raise UserError(
+                f"dimension {dim} of the actions in {data / MANIFEST} is constant (its standard "
+                f"deviation is {std:.2g}, training needs {SMALLEST_STD:g}): generate episodes "
+                "whose actions vary, with generate.action_noise above 0"
+            )
+
+
+def check_variety(batches: TransitionBatches, data: Path) -> None:
+    """Refuse data in which nearly all actions share one number in a dimension.
+
+    Raises:
+        UserError: naming the dimension.
+    """
+    actions = batches.transitions.actions
+    for dim in range(actions.shape[1]):
+        values, counts = np.unique(actions[:, dim], return_counts=True)
+        share = counts.max() / len(actions)
+        if share > LARGEST_SHARE:
+            raise UserError(
+                f"dimension {dim} of the actions in {data} is {values[counts.argmax()]:.4g} in "
+                f"{share:.0%} of the transitions, which leaves a density nothing to learn: "
+                "generate episodes whose actions vary, with generate.action_noise above 0"
+            )
+
+
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Refuse metrics that are not finite, and likelihoods that no action has.
+
+    Raises:
+        UserError: naming the metric.
+    """
+    for name, value in _numbers(metrics):
+        if not math.isfinite(value):
+            raise UserError(
+                f"training ended with {name} = {value}: lower its learning rate in params.yaml and "
+                "run again"
+            )
+        if name.endswith(PER_DIM) and not UNLIKELIEST <= value <= LIKELIEST:
+            raise UserError(
+                f"training ended with {name} = {value:.4g} nats, outside of what actions can have "
+                f"({UNLIKELIEST:g} to {LIKELIEST:g}): lower its learning rate in params.yaml, or "
+                "train on data whose actions vary"
+            )
+
+
+def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}", float(value)
