@@ -17,7 +17,7 @@ from benchmarks.timing import interleaved
 from parrot_data.filter import filter_episodes
 from parrot_data.generate import GenerateParams, generate
 from parrot_data.shard import shard
-from parrot_models.prior.likelihood import negative_log_likelihood
+from parrot_models.training.likelihood import negative_log_likelihood
 
 EPISODES_PER_FILE = 25  # small, so that both workers end together
 

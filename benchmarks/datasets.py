@@ -12,7 +12,7 @@ from parrot_data.generate import EpisodeCollector, generate
 from parrot_data.shard import shard
 from parrot_data.stores import tar_shards
 from parrot_data.worlds.tabletop.scripts.collect import Collector
-from parrot_models.prior.batches import TransitionBatches
+from parrot_models.training.batches import TransitionBatches
 
 NUM_REAL = 40  # attempts; a batch of 256 rarely draws one transition of their successes twice
 # Several files even in the smallest dataset: what is held in memory is one of them.

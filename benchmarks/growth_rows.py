@@ -32,8 +32,8 @@ from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
 from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.scripts.collect import Collector
-from parrot_models.prior.augment import augment
-from parrot_models.prior.likelihood import negative_log_likelihood
+from parrot_models.training.augment import augment
+from parrot_models.training.likelihood import negative_log_likelihood
 
 # Linear and flat, with room for what any measurement varies by.
 COST_GROWTH, MEMORY_GROWTH, ALLOWED_MB = 1.2, 1.2, 16.0

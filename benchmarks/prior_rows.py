@@ -8,7 +8,7 @@ from benchmarks.agents import still_env_and_agent
 from benchmarks.priors import prior_in_training, some_batch, training_step, untrained_prior
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import Setting
-from parrot_models.prior.likelihood import negative_log_likelihood
+from parrot_models.training.likelihood import negative_log_likelihood
 
 
 def acting_against_nflows(setting: Setting) -> Figures:

@@ -14,8 +14,8 @@ from benchmarks.setting import Values
 from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.training import WEIGHT_DECAY
-from parrot_models.prior.transitions import Batch
 from parrot_models.train_prior import prior_architecture
+from parrot_models.training.transitions import Batch
 
 SEED = 0
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_data.worlds.tabletop.scripts.params import GenerateParams
     from parrot_models.baselines.params import PretrainParams
-    from parrot_models.prior.keypoint_params import KeypointParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.rl.params import FinetuneParams
+    from parrot_models.training.keypoint_params import KeypointParams
 
 
 def models() -> dict[str, type[BaseModel]]:
@@ -33,10 +33,10 @@ def models() -> dict[str, type[BaseModel]]:
     from parrot_data.worlds.tabletop.scripts.params import GenerateParams
     from parrot_models.baselines.params import PretrainParams
     from parrot_models.judging.params import ExploreParams
-    from parrot_models.prior.keypoint_params import KeypointParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.report_page.params import ReportParams, StudyParams
     from parrot_models.rl.params import EvaluateParams, FinetuneParams
+    from parrot_models.training.keypoint_params import KeypointParams
 
     return {
         "environment": EnvironmentParams,

@@ -18,9 +18,9 @@ from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.baselines.trajectories_training import TRAJECTORIES
 from parrot_models.baselines.vae_training import BETA_VAE
 from parrot_models.networks.stored import CONFIG
-from parrot_models.prior.card_page import card_page, keypoints_fact
-from parrot_models.prior.keypoint_params import KeypointParams
-from parrot_models.prior.trained_folder import SCRATCH, WRITTEN, write_trained
+from parrot_models.training.card_page import card_page, keypoints_fact
+from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
     "bc": BEHAVIOR_CLONING,

@@ -15,14 +15,14 @@ from parrot_models.judging.prior import validate
 from parrot_models.networks.device import CPU
 from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.architecture import PriorArchitecture
-from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import WEIGHTS, BehavioralPrior
-from parrot_models.prior.keypoint_params import KeypointParams
-from parrot_models.prior.keypoint_training import fit_keypoints
 from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
-from parrot_models.prior.trained_folder import SCRATCH, WRITTEN, write_trained
 from parrot_models.prior.training import fit_flow
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.keypoint_training import fit_keypoints
+from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
 __all__ = ["KeypointParams", "TrainPriorParams", "prior_architecture", "train_prior"]
 

@@ -15,9 +15,9 @@ from benchmarks.rivals.plain_softmax import PlainSpatialSoftmax
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import ImageEncoder
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.transitions import Batch
 from parrot_models.rl.batch import Observation
 from parrot_models.rl.sac import SAC
+from parrot_models.training.transitions import Batch
 
 
 class NflowsPrior(nn.Module):

@@ -15,10 +15,10 @@ from parrot_models.baselines.params import CloningParams
 from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import rollout_metrics, sampling_policy
 from parrot_models.networks.chance import torch_generator
-from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import fit
-from parrot_models.prior.likelihood import (
+from parrot_models.training.augment import augment, backdrop_of
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import fit
+from parrot_models.training.likelihood import (
     likelihood_log,
     log_prob_per_dim,
     negative_log_likelihood,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_data.errors import UserError
-from parrot_models.prior.augment import (
+from parrot_models.training.augment import (
     MIRRORED_ACTION,
     MIRRORED_PROPRIOCEPTION,
     paint,
     shuffle_colors,
 )
-from parrot_models.prior.batches import TransitionBatches
+from parrot_models.training.batches import TransitionBatches
 
 Rows = NDArray[np.int64]
 

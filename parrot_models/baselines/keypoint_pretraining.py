@@ -18,9 +18,9 @@ from parrot_models.judging.probe import encoded, probe_errors_cm
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_params import KeypointParams
-from parrot_models.prior.keypoint_training import fit_keypoints
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.keypoint_training import fit_keypoints
 
 
 def with_keypoints(

@@ -19,10 +19,10 @@ from parrot_models.baselines.params import OptionParams
 from parrot_models.baselines.pretraining import Pretraining, schedule_of
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
 from parrot_models.networks.chance import torch_generator
-from parrot_models.prior.augment import backdrop_of
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import fit
-from parrot_models.prior.history import curve_log
+from parrot_models.training.augment import backdrop_of
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import fit
+from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # transitions that initialise the mean picture and the posterior's scales
 NUM_LOGGED = 256  # training episodes, for the curve

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 from parrot_data.progress import Progress
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_models.baselines.params import PretrainingParams
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import Schedule
-from parrot_models.prior.trained_folder import Trainable
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import Schedule
+from parrot_models.training.trained_folder import Trainable
 
 WEIGHT_DECAY = 1e-3
 

@@ -21,10 +21,10 @@ from parrot_models.baselines.trajectory_policies import act_out, random_trajecto
 from parrot_models.judging.rollouts import FAMILIES, rollout_metrics
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import fit
-from parrot_models.prior.history import curve_log
+from parrot_models.training.augment import augment, backdrop_of
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import fit
+from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # trajectories whose pictures initialise the mean picture
 NUM_LOGGED = 1024  # of the training trajectories, for the curve

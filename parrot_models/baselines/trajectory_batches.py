@@ -9,8 +9,8 @@ import torch
 
 from parrot_data.errors import UserError
 from parrot_models.baselines.episodes import Rows, episode_starts
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.transitions import Batch
 
 
 class TrajectoryBatches:

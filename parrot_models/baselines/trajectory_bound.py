@@ -14,7 +14,7 @@ from parrot_data.worlds.tabletop.motion import TRANSLATION_M
 from parrot_models.baselines.trajectories_model import TrajectoryVAE, path_of
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.transitions import Batch
 
 ACTION_DIMS = ("x", "y", "z", "turn_x", "turn_y", "turn_z", "gripper")
 

@@ -23,10 +23,10 @@ from parrot_models.baselines.vae_model import (
 )
 from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import fit
-from parrot_models.prior.history import curve_log
+from parrot_models.training.augment import augment
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import fit
+from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # transitions that make the mean picture
 NUM_LOGGED = 1024  # training and held-out transitions of the curve, and of the metrics

@@ -13,11 +13,11 @@ from parrot_models.flows.matching import FlowMatching
 from parrot_models.judging.probe import encoded, probe_errors_cm
 from parrot_models.judging.rollouts import random_policy, rollout_metrics, sampling_policy
 from parrot_models.networks.chance import torch_generator
-from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.likelihood import log_prob_per_dim
 from parrot_models.prior.matching import distillation_metrics
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.likelihood import log_prob_per_dim
+from parrot_models.training.transitions import Batch
 
 EVALUATION_BATCH = 1024
 FARTHEST = 4.0  # latents that an agent may use lie no further out, in any dimension

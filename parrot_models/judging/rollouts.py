@@ -14,7 +14,7 @@ from parrot_data.worlds.tabletop.env import ACTION_DIM, Observation, TabletopEnv
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import draw_random_task
 from parrot_models.networks.device import to_device
-from parrot_models.prior.likelihood import ActionDensity
+from parrot_models.training.likelihood import ActionDensity
 
 SelectAction = Callable[[Observation], NDArray[np.float32]]
 FAMILIES = ("pick", "place")

@@ -12,7 +12,7 @@ from parrot_models.flows.matching import FlowMatching
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.transitions import Batch
 
 
 def matching_loss(

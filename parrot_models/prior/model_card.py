@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parrot_models.prior.card_page import card_page, keypoints_fact
+from parrot_models.training.card_page import card_page, keypoints_fact
 
 NAMES = {
     "affine": "A conditional RealNVP",

@@ -11,14 +11,14 @@ import torch
 from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_models.flows.matching import FlowMatching
-from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.fitting import Schedule, fit
-from parrot_models.prior.likelihood import likelihood_log, negative_log_likelihood
 from parrot_models.prior.matching import distillation_loss, matched_flow, matching_loss
 from parrot_models.prior.params import TrainPriorParams
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.augment import augment, backdrop_of
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import Schedule, fit
+from parrot_models.training.likelihood import likelihood_log, negative_log_likelihood
+from parrot_models.training.transitions import Batch
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation

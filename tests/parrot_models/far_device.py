@@ -15,8 +15,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from parrot_models.prior import likelihood
 from parrot_models.rl import agent, sac
+from parrot_models.training import likelihood
 
 FAR = torch.device("meta")
 COPIES = {

@@ -13,14 +13,14 @@ from parrot_models.methods.bc_sac import Clone
 from parrot_models.networks import device as devices
 from parrot_models.networks.image_encoder import make_encoder
 from parrot_models.networks.keypoints import KeypointAutoencoder, KeypointEncoder
-from parrot_models.prior import transitions
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.architecture import PriorArchitecture
-from parrot_models.prior.augment import augment
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.likelihood import negative_log_likelihood
 from parrot_models.rl.batch import Batch
 from parrot_models.rl.sac import SAC, actions_as_given
+from parrot_models.training import transitions
+from parrot_models.training.augment import augment
+from parrot_models.training.likelihood import negative_log_likelihood
 
 
 def make_prior(encoder="foveal"):

@@ -24,10 +24,10 @@ from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.methods.bc_sac import CLONE
 from parrot_models.networks.device import CPU
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
-from parrot_models.prior import keypoint_training
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_params import KeypointParams
 from parrot_models.rl.part_folder import part_sha256
+from parrot_models.training import keypoint_training
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.keypoint_params import KeypointParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 7

@@ -21,10 +21,11 @@ from parrot_data.stores.publish import sha256_file
 from parrot_data.worlds.tabletop.params import EnvironmentParams
 from parrot_data.worlds.tabletop.scripts.collect import Collector
 from parrot_models import train_prior as stage
-from parrot_models.prior import keypoint_training, trained_folder, training
-from parrot_models.prior.batches import TransitionBatches
+from parrot_models.prior import training
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.report import PRIOR_NEEDED
+from parrot_models.training import keypoint_training, trained_folder
+from parrot_models.training.batches import TransitionBatches
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, NUM_HELD_OUT = 6, 2

@@ -20,11 +20,11 @@ from parrot_models.baselines.option_bound import bound_parts, option_loss
 from parrot_models.baselines.options_model import OptionModel
 from parrot_models.baselines.options_training import OptionParams, make_options
 from parrot_models.pretrain import PretrainParams, pretrain
-from parrot_models.prior import keypoint_training
-from parrot_models.prior.augment import augment, backdrop_of
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.keypoint_params import KeypointParams
-from parrot_models.prior.transitions import Batch
+from parrot_models.training import keypoint_training
+from parrot_models.training.augment import augment, backdrop_of
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.transitions import Batch
 
 EPISODE_STEPS = 8
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=EPISODE_STEPS)

@@ -13,9 +13,9 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_models.baselines.trajectories_model import path_of
 from parrot_models.baselines.trajectory_batches import TrajectoryBatches
-from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.augment import augment
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.transitions import Batch
 
 NUM_EPISODES, NUM_STEPS, HELD_OUT_FRACTION = 8, 6, 0.3
 

@@ -12,8 +12,8 @@ from parrot_data.errors import UserError
 from parrot_models.judging.prior import FARTHEST, LARGEST_LATENT_ERROR, latent_metrics
 from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.prior.sanity import check_metrics
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.sanity import check_metrics
+from parrot_models.training.transitions import Batch
 
 AFFINE = PriorArchitecture(
     image_size=48, proprioception=False, encoder="fast", feature_dim=4, window_dim=0,

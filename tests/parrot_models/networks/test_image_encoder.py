@@ -12,7 +12,6 @@ from parrot_models.networks.image_encoder import (
     scale_images,
 )
 
-
 IMAGE = ImageSpec(height=48, width=48)
 SIZES = [IMAGE, ImageSpec(height=8, width=8), ImageSpec(height=31, width=90)]
 

@@ -11,9 +11,9 @@ from small_shards import write_shards
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
-from parrot_models.prior.trained_folder import write_trained
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.sanity import check_deviations, check_metrics, check_variety
+from parrot_models.training.trained_folder import write_trained
 
 NUM_STEPS = 40
 

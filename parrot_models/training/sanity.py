@@ -11,7 +11,7 @@ import numpy as np
 
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_models.prior.batches import TransitionBatches
+from parrot_models.training.batches import TransitionBatches
 
 SMALLEST_STD = 1e-3  # of a dimension of the action: a flow's normalisation divides by no less
 LARGEST_SHARE = 0.9  # of a dimension's actions that may be one and the same number

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
 from parrot_models.networks.checkpoint import load_checkpoint
-from parrot_models.prior.fitting import Schedule, fit
-from parrot_models.prior.history import curve_log
+from parrot_models.training.fitting import Schedule, fit
+from parrot_models.training.history import curve_log
 
 SCHEDULE = Schedule(
     steps=20, learning_rate=0.1, gradient_clip=1.0, weight_decay=0.0, checkpoint_every=4

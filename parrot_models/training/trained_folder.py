@@ -19,8 +19,8 @@ from parrot_data.worlds.tabletop.params import check_made_for
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.sanity import check_deviations, check_metrics, check_variety
 
 # What is sealed: results, not what resuming needs
 RESULTS = ("*.safetensors", "*.json", "*.csv", "*.md", "*.png")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_models.prior.transitions import Batch, load_transitions
+from parrot_models.training.transitions import Batch, load_transitions
 
 
 class TransitionBatches:

@@ -13,10 +13,10 @@ from parrot_models.networks.device import CPU, to_device
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.keypoints import KeypointAutoencoder
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.augment import augment
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.fitting import Schedule, fit
-from parrot_models.prior.keypoint_params import KeypointParams
+from parrot_models.training.augment import augment
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.fitting import Schedule, fit
+from parrot_models.training.keypoint_params import KeypointParams
 
 WEIGHT_DECAY = 1e-3
 NUM_INIT = 4096  # transitions that initialise the mean picture

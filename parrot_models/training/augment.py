@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.transitions import Batch
 
 # The scene, the arm and the camera are symmetric about the plane y = 0. Under that reflection a
 # position's y changes sign; a rotation vector is a pseudovector, so its x and z do.

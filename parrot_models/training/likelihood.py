@@ -13,9 +13,9 @@ from torch import Tensor
 
 from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.precision import layers_in
-from parrot_models.prior.batches import TransitionBatches
-from parrot_models.prior.history import curve_log
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.history import curve_log
+from parrot_models.training.transitions import Batch
 
 
 class ActionDensity(Protocol):

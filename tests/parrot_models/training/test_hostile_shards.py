@@ -18,7 +18,7 @@ from small_shards import write_shards
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST
-from parrot_models.prior.transitions import load_transitions
+from parrot_models.training.transitions import load_transitions
 
 LITTLE = 3_000_000  # bytes
 

@@ -15,8 +15,8 @@ from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import load_manifest, save_manifest
 from parrot_data.stores.records import file_entry
 from parrot_data.streams import generator
-from parrot_models.prior.batches import TransitionBatches, held_out_episodes
-from parrot_models.prior.transitions import Batch, load_transitions
+from parrot_models.training.batches import TransitionBatches, held_out_episodes
+from parrot_models.training.transitions import Batch, load_transitions
 
 NUM_EPISODES, NUM_STEPS, NUM_HELD_OUT = 9, 5, 2
 FIRST_INDEX = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from parrot_models.prior.augment import (
+from parrot_models.training.augment import (
     NUM_TINTS,
     augment,
     backdrop_of,
@@ -13,7 +13,7 @@ from parrot_models.prior.augment import (
     paint,
     shuffle_colors,
 )
-from parrot_models.prior.transitions import Batch
+from parrot_models.training.transitions import Batch
 
 
 def some_batch(size: int = 16) -> Batch:
