@@ -147,9 +147,7 @@ class ToyWorld:
     def demonstrator(self) -> ToyDemonstrator:
         return ToyDemonstrator(self)
 
-    def _make(
-        self, is_far: bool, render_mode: str | None, ends: bool = True
-    ) -> gymnasium.Env:
+    def _make(self, is_far: bool, render_mode: str | None, ends: bool = True) -> gymnasium.Env:
         env = ReachEnv(**{"ends": ends, **self._kwargs}, is_far=is_far, render_mode=render_mode)
         return gymnasium.wrappers.TimeLimit(env, self.max_steps)
 
