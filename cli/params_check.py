@@ -7,7 +7,7 @@ of params lie in modules of their own, so that this imports no torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from parrot_data.generate_params import GenerateParams
     from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.baselines.params import PretrainParams
-    from parrot_models.judging.params import JudgeParams
+    from parrot_models.judging.params import ExploreParams, JudgeParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.rl.params import FinetuneParams
     from parrot_models.training.keypoint_params import KeypointParams
@@ -68,6 +68,7 @@ class Together:
     pretrain: PretrainParams
     judge: JudgeParams
     finetune: FinetuneParams
+    explore: ExploreParams
 
 
 def check_together(sections: Together, available: int | None = None) -> None:
@@ -104,29 +105,36 @@ def _check_generated(generate: GenerateParams, filter_: FilterParams) -> None:
 
 def _check_tasks(sections: Together) -> None:
     """Names of tasks against the world's; of a user's own world they are known once it is made."""
-    from parrot_data.worlds.task_names import task_names
+    from parrot_data.worlds.params import demonstrated_names, task_names
 
-    known = task_names(sections.environment)
-    if known is None:
+    tasks, probe = task_names(sections.environment), sections.judge.probe
+    if tasks is None:
         return
-    named = {
-        "finetune.tasks": (sections.finetune.tasks, known.tasks),
-        "judge.families": (sections.judge.families, known.families),
-        "judge.probe.tasks": (
-            sections.judge.probe.tasks if sections.judge.probe else [],
-            known.tasks,
-        ),
-    }
-    if known.demonstrated:  # else nothing is generated here: the data come from elsewhere
-        named["generate.tasks"] = (list(sections.generate.tasks), known.demonstrated)
-    world = sections.environment.name
-    for key, (names, there) in named.items():
+    families = _families(sections.environment)
+    named: list[tuple[str, Collection[str], Collection[str]]] = [
+        ("finetune.tasks", sections.finetune.tasks, tasks),
+        ("judge.families", sections.judge.families, families),
+        ("explore.families", sections.explore.families, families),
+        ("judge.probe.tasks", probe.tasks if probe else (), tasks),
+    ]
+    # Where a world demonstrates nothing its data come from elsewhere
+    if demonstrated := demonstrated_names(sections.environment):
+        named.append(("generate.tasks", sections.generate.tasks, demonstrated))
+    for key, names, there in named:
         for name in names:
             if name not in there:
-                choice = ", ".join(there) or "none"
                 raise UserError(
-                    f"{key} names {name!r}, and the world {world} has only {choice}: correct it"
+                    f"{key} names {name!r}, and the world {sections.environment.name} has only "
+                    f"{', '.join(there) or 'none'}: correct it"
                 )
+
+
+def _families(environment: EnvironmentParams) -> Collection[str]:
+    """Of unseen scenes, of a world that is known from its params."""
+    from parrot_data.worlds.tabletop.params import TabletopParams
+    from parrot_data.worlds.tabletop.tasks import FAMILIES
+
+    return FAMILIES if isinstance(environment, TabletopParams) else ()
 
 
 def _check_judged(sections: Together) -> None:
