@@ -62,18 +62,23 @@ def judge(
     model: options.Model,
     out: Out,
     threads: options.Threads = 1,
+    device: options.Device = "cpu",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
     """Roll a model out by itself in scenes that no data show, and probe what it sees."""
     from cli.params import Sections
     from parrot_models import judge as stage
+    from parrot_models.networks.device import named_device
 
     options.set_threads(threads)
+    where = named_device(device)
     read = Sections(params, overrides)
     values = read("judge", stage.JudgeParams)
     with show_progress("judge") as progress:
-        summary = stage.judge(values, read.environment(), model, out, progress=progress)
+        summary = stage.judge(
+            values, read.environment(), model, out, device=where, progress=progress
+        )
     print_summary(f"judged {model} into {out}", summary)
 
 
