@@ -111,7 +111,7 @@ def validated(raw: dict[str, dict[str, Any]], name: str, form: Any, path: Path) 
     try:
         return TypeAdapter(form).validate_python(raw[name])
     except ValidationError as error:
-        details = [
+        details: list[dict[str, Any]] = [
             {**detail, "loc": keys_of(detail, raw[name])}
             for detail in error.errors(include_url=False)
         ]
