@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from parrot_data.worlds.params import EnvironmentParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.training.params import KeypointParams
 
     Model = TypeVar("Model", bound=BaseModel)
 
@@ -162,7 +162,7 @@ class Sections:
 
     def keypoints(self) -> KeypointParams:
         """Section `keypoints`, whose kind says of which model it is."""
-        from parrot_models.training.keypoint_params import KeypointParams
+        from parrot_models.training.params import KeypointParams
 
         params: KeypointParams = validated(self.raw, "keypoints", KeypointParams, self.path)
         return params
