@@ -58,7 +58,7 @@ class BehaviorCloning(ContextModel):
         return self.architecture.spec.action.dim
 
     def gaussian(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (B, A), under the tanh if any, of context (B, context_dim)."""
+        """Mean and deviation (B, A), under the tanh if any, of context (B, context_dim)."""
         mean, raw = self.head(context).chunk(2, -1)
         return mean, bounded_log_std(raw, *LOG_STD_RANGE).exp()
 
@@ -69,14 +69,12 @@ class BehaviorCloning(ContextModel):
             actions: (B, A) in the robot's units.
             context: (B, context_dim).
         """
-        density: Distribution = Independent(
-            Normal(*self.gaussian(context), validate_args=False), 1
-        )
+        density: Distribution = Independent(Normal(*self.gaussian(context), validate_args=False), 1)
         normalised = self.action_scale.normalised(actions)
         if self.action_scale.is_bounded:
             density = TransformedDistribution(density, TanhTransform(), validate_args=False)
             normalised = normalised.clamp(-LARGEST_ACTION, LARGEST_ACTION)
-        log_prob: Tensor = density.log_prob(normalised)  # type: ignore[no-untyped-call]
+        log_prob: Tensor = density.log_prob(normalised)
         return log_prob
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
@@ -97,7 +95,7 @@ class BehaviorCloning(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the policy was made from."""
-        save_model(self, folder, WEIGHTS, self.architecture.model_dump(), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BehaviorCloning:

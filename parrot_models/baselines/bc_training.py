@@ -12,10 +12,10 @@ from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
 from parrot_models.baselines.params import CloningParams
-from parrot_models.baselines.pretraining import Pretraining, schedule_of
+from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.fitting import fit
+from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.likelihood import (
     likelihood_log,
     log_prob_per_dim,
@@ -66,7 +66,15 @@ def fit_policy(
 
     checkpoint = work / "policy.checkpoint"
     weights = list(policy.parameters())
-    fit(policy, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
+    fit(
+        policy,
+        weights,
+        loss_at,
+        schedule_of(params, params.steps, params.learning_rate),
+        checkpoint,
+        after_step,
+        curve,
+    )
 
 
 def measure_policy(

@@ -161,7 +161,7 @@ class OptionPosterior(nn.Module):
         return mean, bounded_log_std(raw, *LATENT_LOG_STD_RANGE).exp()
 
     def _read(self, vectors: Observations, actions: Tensor, is_step: Tensor) -> Tensor:
-        """What the GRU says of each step, (B, T, 2 * width); packed, so that it reads no padding."""
+        """What the GRU says of each step, (B, T, 2 * width); packed, it reads no padding."""
         (inputs,) = self.scale(_inputs_of(self._vectors, vectors, actions))
         lengths, num_steps = is_step.sum(1).cpu(), is_step.shape[1]
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
@@ -251,7 +251,7 @@ class OptionModel(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
-        save_model(self, folder, WEIGHTS, self.architecture.model_dump(), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> OptionModel:

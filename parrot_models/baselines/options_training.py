@@ -22,12 +22,12 @@ from parrot_models.baselines.episodes import (
 )
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel, Segmentation
 from parrot_models.baselines.params import OptionParams
-from parrot_models.baselines.pretraining import Pretraining, schedule_of
+from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import Augmentation, augmentation_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.fitting import fit
+from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # transitions that initialise mean images and scales
@@ -95,7 +95,9 @@ def bound_parts(
         )
         sums += np.array([*map(float, values), len(batch.actions)])
         dim = batch.actions.shape[-1]
-    log_prob, latent_kl, end_log_prob, num_ends, num_options, num_steps, num_episodes = sums.tolist()
+    log_prob, latent_kl, end_log_prob, num_ends, num_options, num_steps, num_episodes = (
+        sums.tolist()
+    )
     return {
         "bound_per_dim": (log_prob - latent_kl) / (num_steps * dim),
         "log_prob_per_dim": log_prob / (num_steps * dim),
@@ -190,7 +192,15 @@ def fit_options(
 
     checkpoint = work / "options.checkpoint"
     weights = list(model.parameters())
-    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
+    fit(
+        model,
+        weights,
+        loss_at,
+        schedule_of(params, params.steps, params.learning_rate),
+        checkpoint,
+        after_step,
+        curve,
+    )
 
 
 def _loss_at(

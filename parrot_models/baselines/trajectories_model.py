@@ -88,7 +88,7 @@ class TrajectoryVAE(ContextModel):
         """Mean and deviation (B, L) of q(z | a_1..T, s_1).
 
         Args:
-            actions: (B, T, A) in the robot's units; what lies beyond a trajectory's end is not read.
+            actions: (B, T, A) in the robot's units; those beyond a trajectory's end are not read.
             is_step: bool (B, T), true up to that end.
             context: (B, context_dim), of what is seen before the first.
         """
@@ -110,7 +110,7 @@ class TrajectoryVAE(ContextModel):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
-        save_model(self, folder, WEIGHTS, self.architecture.model_dump(), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> TrajectoryVAE:

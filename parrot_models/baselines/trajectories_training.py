@@ -16,7 +16,7 @@ from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_models.baselines.episodes import TrajectoryBatch, TrajectoryBatches
 from parrot_models.baselines.params import TrajectoryParams
-from parrot_models.baselines.pretraining import Pretraining, schedule_of
+from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.baselines.trajectories_model import (
     TrajectoryArchitecture,
     TrajectoryVAE,
@@ -26,7 +26,7 @@ from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.fitting import fit
+from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # trajectories that initialise mean images and scales
@@ -66,7 +66,10 @@ def bound_of(
     """
     mean, std = model.encode(batch.actions, batch.is_step, context)
     z = mean + std * torch.randn(mean.shape, generator=noise)
-    actions, decoded = model.action_scale.normalised(batch.actions), model.decode_normalised(z, context)
+    actions, decoded = (
+        model.action_scale.normalised(batch.actions),
+        model.decode_normalised(z, context),
+    )
     paths = path_of(actions), path_of(decoded)
     return Bound(
         log_prob=_log_prob(actions, decoded, model.log_std_action, batch.is_step),
@@ -188,7 +191,15 @@ def fit_model(
 
     checkpoint = work / "trajectories.checkpoint"
     weights = list(model.parameters())
-    fit(model, weights, loss_at, schedule_of(params), checkpoint, after_step, curve)
+    fit(
+        model,
+        weights,
+        loss_at,
+        schedule_of(params, params.steps, params.learning_rate),
+        checkpoint,
+        after_step,
+        curve,
+    )
 
 
 def trajectory_loss(

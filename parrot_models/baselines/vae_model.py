@@ -188,7 +188,7 @@ class BetaVAE(nn.Module):
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the VAE was made from."""
-        save_model(self, folder, WEIGHTS, self.architecture.model_dump(), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BetaVAE:
@@ -220,7 +220,7 @@ def evidence_bound(
 ) -> Bound:
     """The parts of the bound, of observations (B, ...) by name and noise (B, feature_dim)."""
     log_likelihoods, kls = [], []
-    of_images = noise.split(vae.architecture.latent_dim, -1)
+    of_images = torch.split(noise, vae.architecture.latent_dim, -1)
     for name, of_image in zip(vae.spec.images, of_images, strict=True):
         one = vae.vae_of(name)
         difference = one.difference(observations[name])

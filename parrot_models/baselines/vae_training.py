@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.progress import Progress
 from parrot_data.streams import generator
 from parrot_models.baselines.params import BetaVAEParams
-from parrot_models.baselines.pretraining import Pretraining, schedule_of
+from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.baselines.vae_model import (
     BetaVAE,
     VAEArchitecture,
@@ -27,7 +26,7 @@ from parrot_models.networks.observations import Observations, num_rows
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.fitting import fit
+from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
 NUM_INIT = 4096  # transitions that make the mean images
@@ -72,7 +71,15 @@ def fit_vae(
             log(step + 1)
 
     weights = list(vae.parameters())
-    fit(vae, weights, loss_at, schedule_of(params), work / "vae.checkpoint", after_step, curve)
+    fit(
+        vae,
+        weights,
+        loss_at,
+        schedule_of(params, params.steps, params.learning_rate),
+        work / "vae.checkpoint",
+        after_step,
+        curve,
+    )
 
 
 def measure_vae(
