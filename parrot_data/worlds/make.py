@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parrot_data.errors import UserError
 from parrot_data.worlds.params import EnvironmentParams, GymnasiumParams, OwnWorldParams
-from parrot_data.worlds.world import World
+from parrot_data.worlds.world import Env, World
 
 
 def make_world(params: EnvironmentParams) -> World:
@@ -26,6 +26,11 @@ def make_world(params: EnvironmentParams) -> World:
     from parrot_data.worlds.tabletop.world import TabletopWorld  # noqa: PLC0415
 
     return TabletopWorld(params)
+
+
+def make_task_env(params: EnvironmentParams, task: str, render_mode: str | None = None) -> Env:
+    """The environment of a task of the world that params name: see `World.make_env`."""
+    return make_world(params).make_env(task, render_mode)
 
 
 def _own_world(params: OwnWorldParams) -> World:
