@@ -3,9 +3,9 @@
 They are those of PARROT's own comparison (Singh et al., 2021, section 5) and rivals of later years:
 RLPD (Ball et al., 2023) for what is kept in memory, DSRL (Wagenmaker et al., 2025) for acting
 through the noise of flow matching. What an agent of each sees is what its own part encodes, the
-part's own keypoints, and all vectors of the observation, so that no baseline hangs on the flow. `sac` alone
-sees the prior's features, to differ from `parrot` in nothing but its actions; `vae_features` sees
-those of its VAE in place of keypoints.
+part's own keypoints, and all vectors of the observation, so that no baseline hangs on the flow.
+`sac` alone sees the prior's features, to differ from `parrot` in nothing but its actions;
+`vae_features` sees those of its VAE in place of keypoints.
 """
 
 from __future__ import annotations
