@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,37 @@ from parrot_data.episodes.rollout import (
     episode_seed,
     roll_out,
 )
+from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.world import Demonstrator, Env
+from parrot_data.worlds.world import Demonstrator, Env, World
 from parrot_models.judging.policies import Policy
 
 MAX_TRIES = 10  # episodes simulated for one demonstration that succeeds
-SUCCESS = "success_rate"
+
+
+def families_of(world: World, wanted: Sequence[str], section: str) -> list[str]:
+    """Families of unseen scenes to act in: those wanted, or all that the world has.
+
+    Args:
+        world: that has them.
+        wanted: by name; empty for all.
+        section: of params.yaml that names them, for errors.
+
+    Raises:
+        UserError: the world has no such family, or none at all.
+    """
+    unknown = sorted(set(wanted) - set(world.families))
+    if world.families and unknown:
+        raise UserError(
+            f"{section}.families: {unknown[0]!r} is none of the world's families of unseen scenes "
+            f"({', '.join(world.families)}): name some of these, or set it to []"
+        )
+    if not world.families:
+        raise UserError(
+            f"{section} needs scenes that no data show, and the world in section environment has "
+            "no families of them: give it some, or name another world"
+        )
+    return list(wanted or world.families)
 
 
 def rates(env: Env, policy: Policy, seed: int, num_episodes: int) -> dict[str, float]:
@@ -81,14 +106,13 @@ def reproduction(
         the share of scenes in which the script did.
     """
     reproduced: list[bool] = []
-    num_scenes = 0
-    for num_scenes, demonstration in _demonstrations(  # noqa: B007 - counted to the last
-        env, demonstrator, seed, num_demonstrations
-    ):
+    for num_scenes in range(1, MAX_TRIES * num_demonstrations + 1):
+        demonstration = _demonstration(env, demonstrator, seed, num_scenes - 1)
         if demonstration.success:
             policy = repeat(demonstration)
-            again = roll_out(env, lambda _env: policy, episode_seed(seed, demonstration.index))
-            reproduced.append(again.success)
+            reproduced.append(_again(env, policy, episode_seed(seed, demonstration.index)))
+        if len(reproduced) == num_demonstrations:
+            break
     found = {
         "num_demonstrations": float(len(reproduced)),
         "demonstration_success_rate": len(reproduced) / num_scenes,
@@ -96,20 +120,14 @@ def reproduction(
     return {rate: float(np.mean(reproduced)), **found} if reproduced else found
 
 
-def _demonstrations(
-    env: Env, demonstrator: Demonstrator, seed: int, count: int
-) -> Iterator[tuple[int, Episode]]:
-    """The number of scenes so far, and the episode, until `count` have succeeded."""
-    num_successes = 0
-    for index in range(MAX_TRIES * count):
-        rng = generator(seed, "judge: script", index)
-        rollout = roll_out(
-            env, lambda env, rng=rng: demonstrator.begin(env, rng), episode_seed(seed, index)
-        )
-        yield index + 1, episode_of(rollout, index, "demonstration")
-        num_successes += rollout.success
-        if num_successes == count:
-            return
+def _demonstration(env: Env, demonstrator: Demonstrator, seed: int, index: int) -> Episode:
+    rng = generator(seed, "judge: script", index)
+    rollout = roll_out(env, lambda env: demonstrator.begin(env, rng), episode_seed(seed, index))
+    return episode_of(rollout, index, "demonstration")
+
+
+def _again(env: Env, policy: SelectAction, seed: int) -> bool:
+    return roll_out(env, lambda _env: policy, seed).success
 
 
 def _roll_out(env: Env, policy: Policy, seed: int, index: int) -> dict[str, bool]:
