@@ -142,7 +142,11 @@ FROM_SPECS = ("flows", "networks", "training", "prior", "baselines", "rl", "meth
 OF_THE_TABLETOP = {"ACTION_DIM", "PROPRIOCEPTION_DIM", "IMAGE_SHAPE"}
 SIZES_OF_THE_TABLETOP = {7, 8, 48}
 # By file: numbers that are no size of a robot, and what they are.
-NO_SIZES: dict[str, tuple[int, str]] = {}
+NO_SIZES = {
+    "baselines/options_training.py": (7, "terms of the options' bound that are summed"),
+    "networks/declared.py": (8, "modules that a declared tensor may hang on"),
+    "training/augment.py": (8, "orders of the colour channels in a batch"),
+}
 
 
 def sizes_named_in(path: Path) -> set[int | str]:
