@@ -146,7 +146,10 @@ NO_SIZES = {
     "baselines/options_training.py": ({7}, "terms of the options' bound that are summed"),
     "baselines/vae_model.py": ({8}, "strides of its three convolutions together"),
     "networks/declared.py": ({8}, "modules that a declared tensor may hang on"),
-    "networks/image_encoder.py": ({8, 48}, "kernel and channels of convolutions, and their strides"),
+    "networks/image_encoder.py": (
+        {8, 48},
+        "kernel and channels of convolutions, and their strides",
+    ),
     "training/augment.py": ({8}, "orders of the colour channels in a batch"),
 }
 
