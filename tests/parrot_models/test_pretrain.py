@@ -20,7 +20,7 @@ from parrot_models.baselines import (
     vae_training,
 )
 from parrot_models.baselines.bc_model import BehaviorCloning
-from parrot_models.baselines.pretraining import load_keypoints
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.training import keypoint_training
 from tests.parrot_models.baselines.part_params import NONE, RECONSTRUCTION, part_params
