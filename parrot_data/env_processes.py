@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.lockstep import Env, Observations, Outcome
-from parrot_data.workers import Crew, dismiss, hear, hire, say, tell
+from parrot_data.workers import Processes, receive, report, send, start_process, terminate
 
 
 class EnvProcesses:
@@ -48,11 +48,11 @@ class EnvProcesses:
         kinds |= dict.fromkeys(("terminated", "truncated", "is_success"), (np.bool_, ()))
         self._memory = _Memory(num_envs, kinds)
         self._arrays = self._memory.arrays()
-        self._crew: Crew = {}
+        self._crew: Processes = {}
         self._busy: list[Connection] = []
         try:
             for index in range(num_envs):
-                hire(self._crew, _live_in, make_env, self._memory, index)
+                start_process(self._crew, _live_in, make_env, self._memory, index)
         except BaseException:
             self.close()
             raise
@@ -70,7 +70,7 @@ class EnvProcesses:
 
     def close(self) -> None:
         """End all processes."""
-        dismiss(self._crew)
+        terminate(self._crew)
 
     def reset(self, seed: int, indices: Sequence[int]) -> Observations:
         """See `Envs`."""
@@ -88,7 +88,7 @@ class EnvProcesses:
     def finish_step(self) -> Outcome:
         """See `Envs`."""
         for pipe in self._busy:
-            hear(pipe, self._crew)
+            receive(pipe, self._crew)
         self._busy.clear()
         # Copies: the next step overwrites the memory.
         now = {name: array.copy() for name, array in self._arrays.items()}
@@ -101,7 +101,7 @@ class EnvProcesses:
         )
 
     def _tell(self, pipe: Connection, message: tuple[int, int] | None) -> None:
-        tell(pipe, self._crew, message)
+        send(pipe, self._crew, message)
         self._busy.append(pipe)
 
 
@@ -142,4 +142,4 @@ def _live_in(pipe: Connection, make_env: Callable[[], Env], memory: _Memory, row
                 observation, _ = env.reset(seed=seed, options={"episode_index": index})
             for key, value in observation.items():
                 mine[f"observation.{key}"][0] = value
-            say(pipe, "done")
+            report(pipe, "done")

@@ -9,7 +9,7 @@ import colorsys
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,10 +22,13 @@ from parrot_data.progress import Progress
 from parrot_data.stores.outputs.file import file_to_write
 from parrot_data.stores.outputs.layout import json_in
 from parrot_data.stores.publish import replace_synced
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import Layout
 from parrot_data.worlds.tabletop.objects import (
+    LIBRARY_FILE,
+    SHAPES_FOLDER,
     Color,
     ObjectSpec,
     Quaternion,
@@ -33,19 +36,25 @@ from parrot_data.worlds.tabletop.objects import (
     Vector,
     library,
 )
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 from parrot_data.worlds.tabletop.scripts.grasp import PLAIN_GRASP, GraspPolicy
-from parrot_data.worlds.tabletop.shapes.files import own_shapes, write_meshes
+from parrot_data.worlds.tabletop.shapes.files import meshes, own_shapes, write_meshes
 from parrot_data.worlds.tabletop.shapes.solids import Shape
 from parrot_data.worlds.tabletop.tasks import Task
 
 LARGEST_EXTENT_M = 0.056  # any turn of it fits between the open fingers
 LEAST_ELONGATION = 0.3  # smallest over largest extent: slimmer ones slip through
-MAX_FACES = 360  # a picture costs time for every triangle in it
+MAX_FACES = 360  # an image costs time for every triangle in it
 MIN_PIXELS = 10  # at 48x48, in the middle of the workspace
 MIN_LIFT_RATE = 0.8
 SETTLE_STEPS = 24
-PARAMS = EnvironmentParams(image_size=48, proprioception=False, episode_steps=25)
+PARAMS = TabletopParams(
+    name="tabletop",
+    image_size=48,
+    proprioception=False,
+    episode_steps=25,
+    demonstrations=DemonstrationParams(action_noise=0.0, num_objects=[1, 1]),
+)
 
 
 def measure_objects(
@@ -57,21 +66,24 @@ def measure_objects(
     the shapes of our own.
 
     Args:
-        out: JSON file to write, a row an object.
+        out: JSON file to write, a row an object. The meshes go to the package's own folder where it
+            is the committed library, else beside it, to NAME-shapes.
         num_trials: lifts an object, at random positions and turns, alone on the table.
         workers: processes to measure in; the result does not depend on it.
         only: measure these ids alone, and take the other rows from the library as it is.
-        progress: told of each candidate.
+        progress: called after each candidate.
 
     Returns:
         How many objects the table has.
 
     Raises:
-        UserError: an id of `only` is none of a candidate, or `out` is not this command's.
+        UserError: an id of `only` is none of a candidate, or `out` or the folder of the meshes is
+            not this command's.
     """
     out = file_to_write(out, "measure-objects", _is_own)
-    candidates = _candidates(only)
-    write_meshes()
+    shapes = _shapes_folder(out)
+    candidates = _candidates(only, shapes)
+    write_meshes(shapes)
     kept = {} if not only else {s.id: s for s in library().values() if s.id not in only}
     measure = partial(_measured, num_trials=num_trials)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -79,7 +91,7 @@ def measure_objects(
             if spec is not None:
                 kept[spec.id] = spec
             progress(done, len(candidates), f"{len(kept)} objects kept")
-    rows = [json.dumps(asdict(kept[name]), sort_keys=True) for name in sorted(kept)]
+    rows = [json.dumps(_row(kept[name]), sort_keys=True) for name in sorted(kept)]
     temporary = out.with_name(f"{out.name}.tmp")
     temporary.write_text("[\n" + ",\n".join(rows) + "\n]\n")
     replace_synced(temporary, out)
@@ -92,14 +104,53 @@ def _is_own(path: Path) -> bool:
     return isinstance(rows, list) and all(isinstance(r, dict) and r.keys() >= wanted for r in rows)
 
 
-def _candidates(only: Sequence[str]) -> list[ObjectSpec]:
+def _row(spec: ObjectSpec) -> dict[str, object]:
+    return {field.name: getattr(spec, field.name) for field in fields(ObjectSpec)}
+
+
+def _shapes_folder(out: Path) -> Path:
+    """Where the meshes are written that go with a table."""
+    if out.resolve() == LIBRARY_FILE.resolve():
+        return SHAPES_FOLDER
+    folder = out.with_name(f"{out.stem}-shapes")
+    foreign = (
+        sorted(set(folder.iterdir()) - {folder / n for n in meshes()}) if folder.exists() else []
+    )
+    if foreign:
+        raise UserError(
+            f"{folder} holds {foreign[0].name}, which measure-objects did not write: name another "
+            "--out, or move that file away"
+        )
+    return folder
+
+
+@dataclass(frozen=True)
+class _Candidate(ObjectSpec):
+    """What may become an object.
+
+    Attributes:
+        shapes: where the meshes of our own shapes lie.
+    """
+
+    shapes: Path
+
+    @property
+    def meshes(self) -> tuple[str, ...]:
+        """See `ObjectSpec`."""
+        return tuple(
+            path if self.id.isdigit() else str(self.shapes / Path(path).name)
+            for path in super().meshes
+        )
+
+
+def _candidates(only: Sequence[str], folder: Path) -> list[ObjectSpec]:
     """What may become an object, at its scale, not yet at rest."""
     shapes = own_shapes()
     ids = sorted(path.name for path in _meshes_folder().iterdir() if path.is_dir())
     unknown = set(only) - set(ids) - set(shapes)
     if unknown:
         raise UserError(f"no object is called {min(unknown)!r}; shapes: {', '.join(shapes)}")
-    ours = [_shape(name, split, shape) for name, (split, shape) in shapes.items()]
+    ours = [_shape(name, split, shape, folder) for name, (split, shape) in shapes.items()]
     wanted = [*map(_random_object, ids), *ours]
     return [spec for spec in wanted if spec is not None and (not only or spec.id in only)]
 
@@ -135,13 +186,13 @@ def _color_of(number: int) -> Color:
     return red, green, blue, 1.0
 
 
-def _shape(name: str, split: Split, shape: Shape) -> ObjectSpec:
+def _shape(name: str, split: Split, shape: Shape, folder: Path) -> ObjectSpec:
     """A shape of our own: it stands as it was drawn, its middle at the origin."""
     height = max(float(solid.vertices[:, 2].max()) for p in shape for solid in p.solids)
-    return ObjectSpec(
+    return _Candidate(
         id=name, split=split, scale=1.0, lift_rate=0.0, center=(0.0, 0.0, 0.0),
         rest_height=height + 0.002, rest_orientation=(0, 0, 0, 1),
-        colors=tuple(part.color for part in shape),
+        colors=tuple(part.color for part in shape), shapes=folder,
     )  # fmt: skip
 
 
@@ -169,7 +220,7 @@ def _settled(spec: ObjectSpec) -> ObjectSpec:
 
 
 def _num_pixels(spec: ObjectSpec) -> int:
-    """How many pixels of the agent's picture it covers in the middle of the workspace."""
+    """How many pixels of the agent's image it covers in the middle of the workspace."""
     env = _env_of(spec)
     env.scene.reset(_alone(spec), Layout(np.array([[9.0, 0.0]]), np.zeros(1), None))
     empty = env.scene.render(PARAMS.image_size)
@@ -187,7 +238,8 @@ def _lift_rate(spec: ObjectSpec, num_trials: int) -> float:
     env = _env_of(spec)
     num_lifted = 0
     for trial in range(num_trials):
-        env.reset(seed=0, options={"episode_index": trial})
+        env.np_random = generator(0, "scene", trial)
+        env.reset()
         policy = GraspPolicy(env.scene, spec.id, PLAIN_GRASP)
         is_lifted = False
         for _ in range(PARAMS.episode_steps):
