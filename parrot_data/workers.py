@@ -8,8 +8,8 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -80,19 +80,28 @@ def start_process(processes: Processes, target: Callable[..., None], *arguments:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
-    # What asks to end often goes to the whole process group (Ctrl-C, a hang-up, `timeout`): a
-    # worker starts with it blocked, so that only this process answers. The tracker's own start
-    # lifts the block of all but the hang-up, hence a second one.
+    with signals_blocked_in_children():
+        process.start()
+        processes[ours] = process
+    # With our copy of the worker's end closed, its death reads as the end of the pipe.
+    theirs.close()
+
+
+@contextmanager
+def signals_blocked_in_children() -> Iterator[None]:
+    """Start processes in here that do not answer signals that ask to end.
+
+    These often go to the whole process group (Ctrl-C, a hang-up, `timeout`): only this process is
+    to answer.
+    """
     blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         resource_tracker.ensure_running()
+        # Its own start lifts the block of all but the hang-up, hence a second one
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        process.start()
-        processes[ours] = process
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
-    # With our copy of the worker's end closed, its death reads as the end of the pipe.
-    theirs.close()
 
 
 def terminate(processes: Processes) -> None:
@@ -171,7 +180,7 @@ def _work_on_items(pipe: Connection, start: Start[_Item]) -> None:
 
 
 def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         target(pipe, *arguments)
     except (EOFError, BrokenPipeError):
@@ -182,6 +191,11 @@ def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None
         pipe.send(("system", (error.errno, error.strerror, error.filename)))
     except Exception:  # noqa: BLE001 - whatever it is, it is raised again in the parent
         pipe.send(("defect", traceback.format_exc()))
+
+
+def end_with_parent() -> None:
+    """In a process that multiprocessing started: end as soon as its parent does."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.worlds.params import EnvironmentParams, GymnasiumParams, OwnWorldParams
-from parrot_data.worlds.world import World, cause
+from parrot_data.worlds.world import Env, World, cause
 
 CALLED = ("make_env", "unseen", "demonstrator")  # members of a `World` that are methods
 NAMED = ("tasks", "families")  # and those that are lists of names
@@ -32,6 +32,11 @@ def make_world(params: EnvironmentParams) -> World:
     from parrot_data.worlds.tabletop.world import TabletopWorld  # noqa: PLC0415
 
     return TabletopWorld(params)
+
+
+def make_task_env(params: EnvironmentParams, task: str, render_mode: str | None = None) -> Env:
+    """The environment of a task of the world that params name: see `World.make_env`."""
+    return make_world(params).make_env(task, render_mode)
 
 
 def code_of_world(params: EnvironmentParams, world: World) -> dict[str, Any]:
