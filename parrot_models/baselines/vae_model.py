@@ -74,7 +74,7 @@ class ImageVAE(nn.Module):
 
     Args:
         architecture: widths.
-        image: height and width; inside, sides are filled up to multiples of STRIDES with the mean image.
+        image: height and width; inside, sides are filled up with the mean image to be halved.
     """
 
     def __init__(self, architecture: VAEArchitecture, image: ImageSpec) -> None:
