@@ -96,6 +96,16 @@ def actions(num_envs: int, step: int) -> np.ndarray:
     return rng.uniform(-1, 1, (num_envs, DIM)).astype(np.float32)
 
 
+def step(envs: EnvProcesses, number: int) -> None:
+    envs.start_step(actions(2, number))
+    envs.finish_step()
+
+
+def step_twice(envs: EnvProcesses) -> None:
+    step(envs, 0)
+    step(envs, 1)
+
+
 def test_each_has_the_episode_it_would_have_alone() -> None:
     alone = OneEnv(MAKE_ENV())
     with processes(2) as together:
@@ -161,8 +171,7 @@ def test_a_killed_environment_is_an_error_of_one_sentence() -> None:
         os.kill(victim.pid, signal.SIGKILL)
         victim.join()
         with pytest.raises(UserError, match="exit code -9"):
-            envs.start_step(actions(2, 0))
-            envs.finish_step()
+            step(envs, 0)
     assert not multiprocessing.active_children()
 
 
@@ -181,9 +190,7 @@ def test_an_error_in_an_environment_is_one_here(
     with processes(2, make_env, make_env) as envs:
         envs.reset([0, 1])
         with pytest.raises(error, match=words):
-            for step in range(2):
-                envs.start_step(actions(2, step))
-                envs.finish_step()
+            step_twice(envs)
     assert not multiprocessing.active_children()
 
 
