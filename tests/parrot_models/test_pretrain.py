@@ -23,14 +23,9 @@ from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.training import keypoint_training
-<<<<<<< HEAD
-from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.params import KeypointParams
-=======
 from tests.parrot_models.baselines.part_params import NONE, RECONSTRUCTION, part_params
 from tests.parrot_models.baselines.some_shards import write_demonstrations
 from tests.specs import TABLETOP_LIKE, some_observations
->>>>>>> open-baselines
 
 LENGTHS = (8, 5, 8, 12, 6, 8)
 STEPS = 7
