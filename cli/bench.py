@@ -29,10 +29,17 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Run all of the code, too briefly to tell anything.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure anew what results.json has already.")
+    ] = False,
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Measure speed, memory and growth beside other tools, on one core; leave the machine idle."""
+    """Measure speed, memory and growth beside other tools, on one core; leave the machine idle.
+
+    Rows that results.json has, of the same code, values and machine, are not measured again. Exits
+    with 1 where a row failed.
+    """
     from benchmarks.bench import bench as measure
 
     set_threads(1)
@@ -40,12 +47,23 @@ def bench(
     checkout = params.resolve().parent
     try:
         with show_progress("bench") as progress:
-            results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
+            results = measure(
+                values, checkout, out, groups, is_quick=quick, is_anew=again, progress=progress
+            )
     except KeyboardInterrupt as interrupt:
-        print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
+        print_error(
+            f"interrupted; {out / 'results.md'} has the rows measured so far, and the same command "
+            "goes on from there"
+        )
         raise typer.Exit(exit_code_of(interrupt)) from None
     _print(results)
     print_if_read(f"\n{out / 'results.md'} has a note on every row.")
+    if failed := [result.row.name for result in results if result.is_failure]:
+        print_error(
+            f"{len(failed)} of {len(results)} rows failed ({'; '.join(failed)}): mend what "
+            "results.md says of them, and call again for these alone"
+        )
+        raise typer.Exit(1)
 
 
 def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
