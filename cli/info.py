@@ -18,9 +18,11 @@ KINDS = (
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
     ("policy.safetensors", "behaviour-cloned policy", ("metrics.json", "config.json")),
     ("exploration.csv", "measures of exploration", ("config.json",)),
-    ("history.csv", "behavioural prior", ("metrics.json", "config.json")),
+    ("prior.safetensors", "behavioural prior", ("metrics.json", "config.json")),
+    ("history.csv", "what a baseline starts from", ("metrics.json", "config.json")),
+    ("metrics.json", "judgement of a model", ("metrics.json", "config.json")),
 )
-WITH_LINEAGE = ("run of finetune", "behavioural prior")
+WITH_LINEAGE = ("run of finetune", "behavioural prior", "what a baseline starts from")
 
 
 def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:

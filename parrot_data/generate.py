@@ -1,4 +1,4 @@
-"""Generate raw episodes: scripted policies in simulation, as many processes as wanted.
+"""Generate raw episodes: a world's scripted policies, in as many processes as wanted.
 
 Every episode is a function of (params, seed, index) alone, and every file holds a fixed range of
 indices: the same bytes come out of any number of workers, interrupted or not, and on any x86-64
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from parrot_data.arithmetic import plain_arithmetic
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
+from parrot_data.generate_params import GenerateParams
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
@@ -25,28 +25,16 @@ from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.sources import code_of
-from parrot_data.workers import Start, Work, share_out
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import Collector
-from parrot_data.worlds.tabletop.scripts.params import GenerateParams
+from parrot_data.workers import Work, share_out
+from parrot_data.worlds.demonstrations import Demonstrations
+from parrot_data.worlds.make import code_of_world, make_world
+from parrot_data.worlds.params import EnvironmentParams
 
 _log = logging.getLogger(__name__)
 OUTPUT = dataset_output("generate", "episodes", scratch=("episodes-*.json", "episodes-*.jsonl"))
 
 
 __all__ = ["GenerateParams", "generate"]
-
-
-class EpisodeCollector(Protocol):
-    """Makes the episode of an index, whatever was collected before."""
-
-    def collect(self, index: int) -> Episode:
-        """The episode of that index."""
-        ...
-
-    def close(self) -> None:
-        """Release what it simulates in."""
-        ...
 
 
 def generate(
@@ -56,7 +44,6 @@ def generate(
     *,
     workers: int,
     progress: Progress = silent,
-    make_collector: Callable[[], EpisodeCollector] | None = None,
 ) -> dict[str, object]:
     """Simulate `num_episodes` episodes into tars and a manifest under `out`.
 
@@ -64,31 +51,32 @@ def generate(
 
     Args:
         params: what to simulate.
-        environment: where.
+        environment: in which world; it must have a demonstrator.
         out: folder of the result, replaced at the end.
         workers: processes to simulate in, apart from this one; the result does not depend on it.
-        progress: told of every episode.
-        make_collector: picklable; replaces the scripted policies, for tests. One worker is then
-            this process.
+        progress: called after every episode.
 
     Returns:
         num_episodes, num_successes and success_rate.
 
     Raises:
-        UserError: `workers` is below 1, a worker was killed, or `open_work` refuses `out`.
+        UserError: `workers` is below 1, the world cannot be made, demonstrates nothing or not one
+            of the tasks, its episodes are not as its spec says, a worker was killed, or `open_work`
+            refuses `out`.
     """
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}.")
+    world = make_world(environment)
+    Demonstrations(world, params.tasks, params.seed).close()  # said now, not by a worker
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}
-    simulates = make_collector is None  # then in processes alone: this one has started already
-    make_collector = make_collector or partial(_scripted_collector, params, environment)
-    with open_work(out, OUTPUT, {"params": plain, "code": code_of(__name__)}) as work:
-        start = partial(_block_writer, make_collector, work.folder, params.zstd_level)
+    code = {**code_of(__name__), "world": code_of_world(environment, world)}
+    with open_work(out, OUTPUT, {"params": plain, "code": code}) as work:
         blocks = blocks_of(params.num_episodes, params.episodes_per_file)
-        _write_blocks(start, work.folder, blocks, workers, progress, simulates=simulates)
+        _write_blocks(params, environment, work.folder, blocks, workers, progress)
         files, entries = gather(work.folder, blocks)
         manifest = EpisodesManifest(
             params=plain,
+            spec=world.spec,
             seed=params.seed,
             num_episodes=params.num_episodes,
             files=files,
@@ -105,13 +93,12 @@ def generate(
 
 
 def _write_blocks(
-    start: Start[Block],
+    params: GenerateParams,
+    environment: EnvironmentParams,
     work: Path,
     blocks: Sequence[Block],
     workers: int,
     progress: Progress,
-    *,
-    simulates: bool,
 ) -> None:
     """Simulate the blocks that an earlier call has not left complete."""
     total = blocks[-1].stop
@@ -126,27 +113,23 @@ def _write_blocks(
         progress(done, total, "episodes")
 
     progress(done, total, "episodes")
-    with plain_arithmetic():
-        share_out(start, missing, workers, tick, apart=simulates)
-
-
-def _scripted_collector(params: GenerateParams, environment: EnvironmentParams) -> EpisodeCollector:
-    return Collector(
-        environment, params.families, params.num_objects, params.action_noise, params.seed
-    )
+    start = partial(_block_writer, params, environment, work)
+    with plain_arithmetic():  # which only processes that start from now on have, so always apart
+        share_out(start, missing, workers, tick, apart=True)
 
 
 @contextmanager
 def _block_writer(
-    make_collector: Callable[[], EpisodeCollector], work: Path, zstd_level: int
+    params: GenerateParams, environment: EnvironmentParams, work: Path
 ) -> Iterator[Work[Block]]:
     """What writes blocks, all of them in one world."""
-    with closing(make_collector()) as collector:
-        yield partial(_write_block, collector, work, zstd_level)
+    world = make_world(environment)
+    with closing(Demonstrations(world, params.tasks, params.seed)) as demonstrations:
+        yield partial(_write_block, demonstrations, work, params.zstd_level)
 
 
 def _write_block(
-    collector: EpisodeCollector,
+    demonstrations: Demonstrations,
     work: Path,
     zstd_level: int,
     block: Block,
@@ -156,7 +139,7 @@ def _write_block(
 
         def collected() -> Iterator[Episode]:
             for index in range(block.start, block.stop):
-                episode = collector.collect(index)
+                episode = demonstrations.episode(index)
                 yield episode
                 lines.write(line_of(entry_of(episode)))
                 tick()

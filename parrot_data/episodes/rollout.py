@@ -1,9 +1,15 @@
 """The one loop that rolls a policy out in an environment, and the record of what came of it.
 
-What an environment may tell beside gymnasium's own: `info["is_success"]` (every step: whether the
-task is achieved now), `info["failure"]` (why not, read at the end), `info["facts"]` (of the reset:
-JSON values about the scene) and `info["privileged"]` (arrays that no policy may see, at reset and
-at every step). Only the first is needed, and only where success is asked for.
+What an environment may tell beside gymnasium's own:
+
+- `info["is_success"]`, at every step: whether the task is achieved now. The only one that is
+  needed, and only where success is asked for.
+- `info["failure"]`, of the last step: in a word or two why it is not.
+- `info["facts"]`, of the reset: JSON values about the scene, by name.
+- `info["privileged"]`, at reset and at every step: arrays that no policy may see, by name, as the
+  spec says.
+- `info["outcomes"]`, at every step: claims about the episode so far, by name, true or not; of an
+  evaluation they become rates.
 """
 
 from __future__ import annotations
@@ -16,7 +22,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.episode import MAX_STEPS, Episode, forms_of
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.streams import seed_sequence
 
@@ -73,7 +80,7 @@ def episode_seed(seed: int, index: int) -> int:
     No more bits, because some simulators take no more: of n episodes of a seed, n^2 / 2^33 pairs
     are of the same scene (one in three runs of 50,000).
     """
-    return int(seed_sequence(seed, "scene", index).generate_state(1)[0])
+    return int(seed_sequence(seed, "episode", index).generate_state(1)[0])
 
 
 def roll_out(
@@ -81,14 +88,19 @@ def roll_out(
     begin: BeginPolicy,
     seed: int,
     on_step: OnStep | None = None,
+    max_steps: int = MAX_STEPS,
 ) -> Rollout:
     """Reset an environment and act in it until the episode terminates or is truncated.
 
     Args:
-        env: any; it must end its episodes (`TimeLimit`).
+        env: any; it must end its episodes, by gymnasium's `TimeLimit`, say.
         begin: makes the policy once the environment is reset.
         seed: that the environment is reset with, see `episode_seed`.
         on_step: called after the reset and after every step, to render, say.
+        max_steps: actions after which an episode should have ended.
+
+    Raises:
+        UserError: it has not.
     """
     observation, info = env.reset(seed=seed)
     select_action = begin(env)
@@ -97,6 +109,11 @@ def roll_out(
     rewards: list[float] = []
     terminated = truncated = False
     while not (terminated or truncated):
+        if len(actions) >= max_steps:
+            raise UserError(
+                f"the environment did not end its episode within {max_steps} steps: wrap it in "
+                "gymnasium's TimeLimit"
+            )
         if on_step is not None:
             on_step(env)
         action = select_action(observation)
@@ -110,11 +127,49 @@ def roll_out(
     return Rollout(observations, actions, rewards, infos, bool(terminated))
 
 
+def record(
+    env: gymnasium.Env[Any, Any],
+    begin: BeginPolicy,
+    spec: EpisodeSpec,
+    *,
+    seed: int,
+    index: int,
+    task: str,
+    max_steps: int,
+) -> Episode:
+    """Roll a policy out and see that what came of it is as a spec says.
+
+    Args:
+        env: as of `roll_out`.
+        begin: as of `roll_out`.
+        spec: of the dataset.
+        seed: that the environment is reset with.
+        index: place of the episode in its run.
+        task: name of what is done.
+        max_steps: as of `roll_out`.
+
+    Raises:
+        UserError: the episode is not as the spec says, an array holds what is not finite, it does
+            not end, or nobody says whether it is a success.
+    """
+    where = f"episode {index} of {task}"
+    rollout = roll_out(env, begin, seed, max_steps=max_steps)
+    for observation in (rollout.observations[0], rollout.observations[-1]):
+        spec.check_observation(observation, where)
+    try:
+        episode = episode_of(rollout, index, task)
+        _check(episode, spec)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{where} is not as its world's spec says: {error}") from error
+    return episode
+
+
 def episode_of(rollout: Rollout, index: int, task: str) -> Episode:
     """The record of a rollout as episode `index` of its run.
 
     Raises:
         UserError: the environment does not say whether the task was achieved.
+        ValueError: an array is of another shape at one step than at another.
     """
     first, last = rollout.infos[0], rollout.infos[-1]
     privileged = [info.get("privileged", {}) for info in rollout.infos]
@@ -134,3 +189,19 @@ def episode_of(rollout: Rollout, index: int, task: str) -> Episode:
 
 def _stacked(steps: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+
+def _check(episode: Episode, spec: EpisodeSpec) -> None:
+    """See that an episode is as a spec says; raises ValueError."""
+    arrays, forms = episode.arrays(), forms_of(spec)
+    if arrays.keys() != forms.keys():
+        raise ValueError(
+            f"it has {', '.join(sorted(arrays))} where the spec has {', '.join(sorted(forms))}"
+        )
+    for name, array in arrays.items():
+        forms[name].check(name, array.dtype.str, array.shape)
+    told = {"actions": episode.actions, "rewards": episode.rewards}
+    for name, array in {**told, **episode.observations}.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds what is not a finite number")
+    episode.metadata_text()

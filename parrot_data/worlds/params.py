@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from parrot_data.section import Section
 from parrot_data.worlds.tabletop.params import TabletopParams
+from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS
 
 OWN = "own"
 
@@ -76,3 +77,17 @@ EnvironmentParams = Annotated[
     | Annotated[OwnWorldParams, Tag(OWN)],
     Discriminator(_which),
 ]
+
+
+def task_names(params: EnvironmentParams) -> tuple[str, ...] | None:
+    """Tasks to fine-tune on, as far as params alone tell; None where only the world itself does."""
+    if isinstance(params, TabletopParams):
+        return tuple(TASKS)
+    return tuple(params.tasks) if isinstance(params, GymnasiumParams) else None
+
+
+def demonstrated_names(params: EnvironmentParams) -> tuple[str, ...] | None:
+    """Tasks that the world demonstrates, none for gymnasium's; None where only it can tell."""
+    if isinstance(params, TabletopParams):
+        return (*FAMILIES, *TASKS)
+    return () if isinstance(params, GymnasiumParams) else None

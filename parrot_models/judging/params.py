@@ -1,10 +1,70 @@
-"""What a user may vary about the measuring of exploration."""
+"""What a user may vary about judging: of models by themselves, and of how they explore."""
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from parrot_data.section import Count, Positive, Section, Seed
+
+FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # a name that is a folder of models/
+
+
+def _without_doubles(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands there twice")
+    return names
+
+
+def _folders(names: list[str]) -> list[str]:
+    for name in names:
+        if not FOLDER.fullmatch(name):
+            raise ValueError(f"{name[:60]!r} is no name of a folder of models")
+    return _without_doubles(names)
+
+
+Names = Annotated[list[str], AfterValidator(_without_doubles)]  # of a world's families or tasks
+Folders = Annotated[list[str], AfterValidator(_folders)]
+
+
+class ProbeParams(Section):
+    """Part `judge.probe`: what is read off what agents see, linearly.
+
+    Attributes:
+        array: a privileged array of the world's spec.
+        dims: which of its numbers, counted through all of its axes.
+        tasks: of the world; a probe is fitted for each.
+        scenes: of each task, four fifths of them to fit, the others to test.
+        max_random_steps: each scene is seen after 0 to so many uniformly random actions.
+    """
+
+    array: str = Field(min_length=1)
+    dims: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    tasks: Names = Field(min_length=1)
+    scenes: Count = Field(ge=10)
+    max_random_steps: int = Field(ge=0, le=10**6)
+
+
+class JudgeParams(Section):
+    """Section `judge` of params.yaml.
+
+    Attributes:
+        models: folders below models/ that the pipeline judges; the command names its own.
+        families: of the world's unseen scenes; empty for all that it has.
+        seed: of scenes and policies; the same scenes for every policy and every model.
+        num_episodes: rollouts of each policy in each family.
+        num_demonstrations: successful ones in each family, that a model has to reproduce.
+        probe: what is probed for; null for nothing.
+    """
+
+    models: Folders
+    families: Names
+    seed: Seed
+    num_episodes: Count
+    num_demonstrations: Count
+    probe: ProbeParams | None
 
 
 class ExploreParams(Section):
@@ -13,15 +73,13 @@ class ExploreParams(Section):
     Attributes:
         seed: of scenes and policies; the same scenes for every policy.
         num_episodes: of each policy in each family of scenes.
-        num_objects: objects in a scene, all of the test split.
+        families: of the world's unseen scenes; empty for all that it has.
         latent_bounds: bounds of |z| to sample the prior within, beside no bound.
         cell_m: side of the cells that visited positions are counted in, m.
-        opening_cell_m: the same for the gripper's opening.
     """
 
     seed: Seed
     num_episodes: Count
-    num_objects: int = Field(ge=1, le=3)
+    families: Names
     latent_bounds: list[Positive]
     cell_m: Positive
-    opening_cell_m: Positive

@@ -1,121 +1,176 @@
-"""How well features tell where a named object is: a linear probe, judged on unseen objects."""
+"""How well features tell what no policy is told: a linear probe of a privileged array."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parrot_data.episodes.rollout import episode_seed
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.tabletop.env import TabletopEnv, make_task_env
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.world import Env
+from parrot_models.judging.params import ProbeParams
+from parrot_models.judging.policies import Box
 from parrot_models.networks.device import to_device
+from parrot_models.networks.observations import Observations
 
-PROBE_TASKS = ("pick-bar", "pick-sculpture", "pick-cup")  # two unseen objects each
-CHUNK = 1024  # pictures encoded at a time
-MAX_ARM_STEPS = 6
+CHUNK_BYTES = 8 << 20  # of observations encoded at a time
+MAX_SIDE = 64  # of images whose pixels are themselves a reference: more are left out evenly
 TRAIN_FRACTION = 0.8
 RIDGE = 1e-3  # of the mean squared feature
 
-Features = NDArray[np.float32]
+Features = NDArray[Any]  # (N, F)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProbeScenes:
-    """Pictures of one task's scenes, the arm in various places.
+    """What was seen of a task's scenes, and what was not told.
 
     Attributes:
-        images: uint8 (N, S, S, 3).
-        proprioception: float32 (N, 8), where the arm was.
-        positions: float64 (N, 2), the target's x and y in m.
+        observations: (N, ...) each, by name.
+        targets: float64 (N, D), in the units of the privileged array.
     """
 
-    images: NDArray[np.uint8]
-    proprioception: NDArray[np.float32]
-    positions: NDArray[np.float64]
+    observations: Mapping[str, NDArray[Any]]
+    targets: NDArray[np.float64]
 
 
 Encode = Callable[[ProbeScenes], Features]
 
 
-def probe_errors_cm(
-    environment: EnvironmentParams, encoders: Mapping[str, Encode], seed: int, num_scenes: int
-) -> dict[str, float]:
-    """Mean of `probe_error_cm` over the tasks, of each encoder, and of pixels and a mean guess.
+def probe_errors(scenes: ProbeScenes, encoders: Mapping[str, Encode]) -> dict[str, float]:
+    """`probe_error` of each encoder that has any features, and of what needs none.
 
-    Args:
-        environment: the world.
-        encoders: by the names of the result.
-        seed: of the scenes.
-        num_scenes: scenes a task.
+    Those are the pixels, the vectors and a guess of the mean.
     """
-    encoders = {
-        **encoders,
-        "pixels": lambda scenes: scenes.images.astype(np.float32) / 255.0,
-        "mean_guess": lambda scenes: np.zeros((len(scenes.images), 1), np.float32),
+    features = {name: encode(scenes) for name, encode in {**encoders, **_REFERENCES}.items()}
+    errors = {
+        name: probe_error(values, scenes.targets)
+        for name, values in features.items()
+        if values.shape[1]
     }
-    errors: dict[str, list[float]] = {name: [] for name in encoders}
-    for task in PROBE_TASKS:
-        env = make_task_env(task, environment)
-        scenes = draw_probe_scenes(env, seed, num_scenes)
-        env.close()
-        for name, encode in encoders.items():
-            errors[name].append(probe_error_cm(scenes, encode))
-    return {name: float(np.mean(values)) for name, values in errors.items()}
+    nothing = np.zeros((len(scenes.targets), 1))
+    return {**errors, "mean_guess": probe_error(nothing, scenes.targets)}
 
 
-def encoded(encode: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> Encode:
-    """An encoder of images and proprioception on a device, as one of scenes, chunk by chunk."""
+def probe_error(features: Features, targets: NDArray[np.float64]) -> float:
+    """Mean distance of a linear probe's guess from targets (N, D), on held-out scenes.
 
-    @torch.inference_mode()
-    def encode_scenes(scenes: ProbeScenes) -> Features:
-        images = torch.split(torch.from_numpy(scenes.images), CHUNK)
-        proprioception = torch.split(torch.from_numpy(scenes.proprioception), CHUNK)
-        chunks = [
-            encode(to_device(seen, device), to_device(felt, device))
-            for seen, felt in zip(images, proprioception, strict=True)
-        ]
-        return torch.cat(chunks).float().cpu().numpy()
-
-    return encode_scenes
-
-
-def draw_probe_scenes(env: TabletopEnv, seed: int, num_scenes: int) -> ProbeScenes:
-    """One picture of each of `num_scenes` scenes, after 0 to 6 uniform random actions."""
-    images, proprioception, positions = [], [], []
-    for index in range(num_scenes):
-        observation, _ = env.reset(seed=seed, options={"episode_index": index})
-        rng = generator(seed, "probe: arm", index)
-        for _ in range(int(rng.integers(MAX_ARM_STEPS + 1))):
-            observation, *_ = env.step(rng.uniform(-1.0, 1.0, 7).astype(np.float32))
-        images.append(observation["image"])
-        proprioception.append(env.proprioception())
-        positions.append(env.object_positions()[0, :2])
-    places = np.stack(positions).astype(np.float64)
-    return ProbeScenes(np.stack(images), np.stack(proprioception), places)
-
-
-def probe_error_cm(scenes: ProbeScenes, encode: Encode) -> float:
-    """Mean distance, in cm, of a linear probe's guess from the target, on held-out scenes.
-
-    Ridge regression on standardised features, fitted on the first four fifths of the scenes.
-
-    Args:
-        scenes: pictures and positions of one task's target.
-        encode: N scenes -> features (N, F).
+    Ridge regression on standardised features (N, F), fitted on the first four fifths of the scenes.
     """
-    features = encode(scenes).astype(np.float64).reshape(len(scenes.images), -1)
+    features = features.astype(np.float64)
     num_train = int(TRAIN_FRACTION * len(features))
     train, test = features[:num_train], features[num_train:]
     mean, std = train.mean(0), train.std(0) + 1e-6
     inputs = np.concatenate([(train - mean) / std, np.ones((num_train, 1))], 1)
-    weights = _ridge(inputs, scenes.positions[:num_train], RIDGE * num_train)
+    weights = _ridge(inputs, targets[:num_train], RIDGE * num_train)
     guess = np.concatenate([(test - mean) / std, np.ones((len(test), 1))], 1) @ weights
-    return float(100 * np.linalg.norm(guess - scenes.positions[num_train:], axis=1).mean())
+    return float(np.linalg.norm(guess - targets[num_train:], axis=1).mean())
+
+
+def encoded(encode: Callable[[Observations], Tensor], device: torch.device) -> Encode:
+    """An encoder of observations on a device, as one of scenes, chunk by chunk."""
+
+    @torch.inference_mode()
+    def encode_scenes(scenes: ProbeScenes) -> Features:
+        seen = scenes.observations
+        row_bytes = sum(math.prod(array.shape[1:]) * array.itemsize for array in seen.values())
+        size = max(1, CHUNK_BYTES // row_bytes)
+        chunks = []
+        for start in range(0, len(scenes.targets), size):
+            rows = {name: torch.from_numpy(v[start : start + size]) for name, v in seen.items()}
+            here = {name: to_device(tensor, device) for name, tensor in rows.items()}
+            chunks.append(encode(here).float().cpu().numpy())
+        return np.concatenate(chunks)
+
+    return encode_scenes
+
+
+def check_probe(params: ProbeParams, spec: EpisodeSpec) -> str:
+    """Why a world's arrays cannot be probed for, "" if they can.
+
+    Raises:
+        UserError: the array is there, but not the numbers of it that params name.
+    """
+    if params.array not in spec.privileged:
+        known = ", ".join(sorted(spec.privileged)) or "none"
+        return f"the world has no privileged array {params.array} (it has: {known})"
+    size = math.prod(spec.privileged[params.array].shape)
+    if max(params.dims) >= size:
+        raise UserError(
+            f"judge.probe.dims names {max(params.dims)}, but {params.array} has {size} numbers: "
+            f"choose from 0 to {size - 1}"
+        )
+    return ""
+
+
+def draw_scenes(env: Env, params: ProbeParams, box: Box, seed: int) -> ProbeScenes:
+    """Observations of scenes, each after some uniformly random actions in a box.
+
+    Raises:
+        UserError: the environment does not tell the array, or it is not finite.
+    """
+    observations, targets = [], []
+    for index in range(params.scenes):
+        observation, info = env.reset(seed=episode_seed(seed, index))
+        rng = generator(seed, "judge: probe", index)
+        is_over = False
+        for _ in range(int(rng.integers(params.max_random_steps + 1))):
+            if not is_over:
+                action = rng.uniform(*box).astype(np.float32)
+                observation, _, terminated, truncated, info = env.step(action)
+                is_over = terminated or truncated
+        observations.append(observation)
+        targets.append(_target(info, params))
+    stacked = {name: np.stack([seen[name] for seen in observations]) for name in observations[0]}
+    return ProbeScenes(stacked, np.stack(targets))
+
+
+def _target(info: Mapping[str, Any], params: ProbeParams) -> NDArray[np.float64]:
+    if params.array not in info.get("privileged", {}):
+        raise UserError(
+            f"the environments of judge.probe.tasks do not tell {params.array}, which the spec of "
+            "their world names: give it in their info under privileged, or set judge.probe to null"
+        )
+    target = np.ravel(info["privileged"][params.array])[params.dims].astype(np.float64)
+    if not np.isfinite(target).all():
+        raise UserError(
+            f"judge.probe: {params.array} is not finite at dims {params.dims} in a scene of "
+            f"{', '.join(params.tasks)}: choose other dims or tasks"
+        )
+    return target
+
+
+def _pixels(scenes: ProbeScenes) -> Features:
+    """Of all images, (N, F), in shares of the range."""
+    arrays = [array for array in scenes.observations.values() if array.dtype == np.uint8]
+    parts = [_thinned(images).reshape(len(images), -1) / np.float32(255.0) for images in arrays]
+    return _joined(parts, len(scenes.targets))
+
+
+def _thinned(images: NDArray[Any]) -> NDArray[Any]:
+    step = -(-max(images.shape[1:3]) // MAX_SIDE)
+    return images[:, ::step, ::step]
+
+
+def _vectors(scenes: ProbeScenes) -> Features:
+    arrays = [array for array in scenes.observations.values() if array.dtype != np.uint8]
+    return _joined(arrays, len(scenes.targets))
+
+
+def _joined(parts: list[NDArray[Any]], num_rows: int) -> Features:
+    return np.concatenate(parts, axis=1) if parts else np.empty((num_rows, 0), np.float32)
+
+
+_REFERENCES: Mapping[str, Encode] = {"pixels": _pixels, "vectors": _vectors}
 
 
 def _ridge(

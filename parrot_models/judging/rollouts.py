@@ -1,123 +1,117 @@
-"""What a policy does by itself in scenes of unseen objects, before it has learned a task."""
+"""What policies do in scenes: rates over episodes, and demonstrations repeated where they were."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from parrot_data.worlds.tabletop.env import ACTION_DIM, Observation, TabletopEnv
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import draw_random_task
-from parrot_models.networks.device import to_device
-from parrot_models.training.likelihood import ActionDensity
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.rollout import (
+    Rollout,
+    SelectAction,
+    episode_of,
+    episode_seed,
+    roll_out,
+)
+from parrot_data.streams import generator
+from parrot_data.worlds.world import Demonstrator, Env
+from parrot_models.judging.policies import Policy
 
-SelectAction = Callable[[Observation], NDArray[np.float32]]
-FAMILIES = ("pick", "place")
-NUM_OBJECTS = 2  # one of them the target: what the tasks look like
-
-
-@dataclass(frozen=True)
-class RolloutRates:
-    """Shares of rollouts.
-
-    Attributes:
-        success_rate: the named target was picked or placed at the end. Nobody told the policy
-            which object that is.
-        any_object_rate: some object was picked or placed at the end.
-        touch_rate: an object was touched at some step.
-    """
-
-    success_rate: float
-    any_object_rate: float
-    touch_rate: float
+MAX_TRIES = 10  # episodes simulated for one demonstration that succeeds
+SUCCESS = "success_rate"
 
 
-def unseen_scenes(environment: EnvironmentParams, family: str, num_objects: int) -> TabletopEnv:
-    """Random scenes of one family with `num_objects` objects, and a container, never trained on."""
-    counts = [num_objects, num_objects]
-    return TabletopEnv(
-        environment, lambda rng: draw_random_task(rng, {family: 1.0}, counts, "test")
-    )
-
-
-def rollout_rates(
-    env: TabletopEnv, select_action: SelectAction, seed: int, num_episodes: int
-) -> RolloutRates:
-    """Roll a policy out in episodes 0 to `num_episodes` of a seed."""
-    outcomes = []
-    for index in range(num_episodes):
-        observation, info = env.reset(seed=seed, options={"episode_index": index})
-        is_touched = is_truncated = False
-        while not is_truncated:
-            observation, _, _, is_truncated, info = env.step(select_action(observation))
-            is_touched |= bool(info["touched"])
-        done = info["placed" if env.task.family == "place" else "lifted"]
-        outcomes.append((info["is_success"], bool(done), is_touched))
-    success_rate, any_object_rate, touch_rate = np.mean(outcomes, axis=0).tolist()
-    return RolloutRates(success_rate, any_object_rate, touch_rate)
-
-
-def rollout_metrics(
-    environment: EnvironmentParams,
-    policies: Mapping[str, Callable[[], SelectAction]],
-    seed: int,
-    num_episodes: int,
-    before_family: Callable[[int, str], None],
-) -> dict[str, float]:
-    """Rates of policies in unseen scenes of both families, and their means.
-
-    Args:
-        environment: the world.
-        policies: by name; each makes its policy anew, with the same chance, for every family.
-        seed: of the scenes.
-        num_episodes: rollouts a family and policy.
-        before_family: told the number of each family, from 1, and its name.
+def rates(env: Env, policy: Policy, seed: int, num_episodes: int) -> dict[str, float]:
+    """Roll a policy out in episodes 0 to `num_episodes` of a seed.
 
     Returns:
-        `pick_NAME_RATE`, `place_NAME_RATE` and, their mean, `NAME_RATE`; rates are those of
-        `RolloutRates`.
+        success_rate, and NAME_rate of every outcome that the environment tells of: shares of the
+        episodes in which it was so.
     """
-    metrics: dict[str, float] = {}
-    means: dict[str, float] = {}
-    for number, family in enumerate(FAMILIES, start=1):
-        before_family(number, family)
-        env = unseen_scenes(environment, family, NUM_OBJECTS)
-        for name, make_policy in policies.items():
-            for rate, value in asdict(
-                rollout_rates(env, make_policy(), seed, num_episodes)
-            ).items():
-                metrics[f"{family}_{name}_{rate}"] = value
-                means[f"{name}_{rate}"] = means.get(f"{name}_{rate}", 0.0) + value
-        env.close()
-    return metrics | {name: total / len(FAMILIES) for name, total in means.items()}
+    return rates_of([_roll_out(env, policy, seed, index) for index in range(num_episodes)])
 
 
-def observed(observation: Observation, device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """An observation as a batch of one: image (1, S, S, 3) and, if it has it, proprioception."""
-    seen = {k: to_device(torch.from_numpy(v)[None], device) for k, v in observation.items()}
-    return seen["image"], seen.get("proprioception")
+def rates_of(episodes: list[dict[str, bool]]) -> dict[str, float]:
+    """Rates of what `outcomes` tells of several episodes."""
+    names = dict.fromkeys(name for episode in episodes for name in episode)
+    return {
+        f"{name}_rate": float(np.mean([episode.get(name, False) for episode in episodes]))
+        for name in names
+    }
 
 
-def sampling_policy(density: ActionDensity, generator: torch.Generator) -> SelectAction:
-    """Sample a ~ p(a | s) anew at every step; the generator is on the density's device."""
-
-    @torch.inference_mode()
-    def select_action(observation: Observation) -> NDArray[np.float32]:
-        context = density.context(*observed(observation, density.device))
-        return density.sample(context, generator)[0].cpu().numpy()
-
-    return select_action
+def outcomes(rollout: Rollout) -> dict[str, bool]:
+    """What happened in an episode: whether it ended in success, then the environment's own."""
+    told: Mapping[str, Any] = rollout.infos[-1].get("outcomes", {})
+    return {"success": rollout.success} | {
+        name: bool(value) for name, value in told.items() if name != "success"
+    }
 
 
-def random_policy(rng: np.random.Generator) -> SelectAction:
-    """Draw actions uniformly from the box."""
+def mean_over(by_family: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Means over families of the rates that all of them have, and the families' own."""
+    several = list(by_family.values())
+    names = [name for name in several[0] if all(name in rates for rates in several)]
+    means = {name: float(np.mean([rates[name] for rates in several])) for name in names}
+    return {**means, "families": {name: dict(rates) for name, rates in by_family.items()}}
 
-    def select_action(_observation: Observation) -> NDArray[np.float32]:
-        return rng.uniform(-1.0, 1.0, ACTION_DIM).astype(np.float32)
 
-    return select_action
+def reproduction(
+    env: Env,
+    demonstrator: Demonstrator,
+    seed: int,
+    num_demonstrations: int,
+    repeat: Callable[[Episode], SelectAction],
+    rate: str,
+) -> dict[str, float]:
+    """Repeat demonstrations that succeeded, each in the very scene that it came from.
+
+    Args:
+        env: of unseen scenes.
+        demonstrator: whose script is repeated.
+        seed: of the scenes, and of the scripts in them.
+        num_demonstrations: successful ones; fewer where most scripts fail.
+        repeat: the policy that repeats a demonstration, for one episode.
+        rate: name of the share that succeeds again.
+
+    Returns:
+        The rate, if any demonstration succeeded; the number of those; demonstration_success_rate,
+        the share of scenes in which the script did.
+    """
+    reproduced: list[bool] = []
+    num_scenes = 0
+    for num_scenes, demonstration in _demonstrations(  # noqa: B007 - counted to the last
+        env, demonstrator, seed, num_demonstrations
+    ):
+        if demonstration.success:
+            policy = repeat(demonstration)
+            again = roll_out(env, lambda _env: policy, episode_seed(seed, demonstration.index))
+            reproduced.append(again.success)
+    found = {
+        "num_demonstrations": float(len(reproduced)),
+        "demonstration_success_rate": len(reproduced) / num_scenes,
+    }
+    return {rate: float(np.mean(reproduced)), **found} if reproduced else found
+
+
+def _demonstrations(
+    env: Env, demonstrator: Demonstrator, seed: int, count: int
+) -> Iterator[tuple[int, Episode]]:
+    """The number of scenes so far, and the episode, until `count` have succeeded."""
+    num_successes = 0
+    for index in range(MAX_TRIES * count):
+        rng = generator(seed, "judge: script", index)
+        rollout = roll_out(
+            env, lambda env, rng=rng: demonstrator.begin(env, rng), episode_seed(seed, index)
+        )
+        yield index + 1, episode_of(rollout, index, "demonstration")
+        num_successes += rollout.success
+        if num_successes == count:
+            return
+
+
+def _roll_out(env: Env, policy: Policy, seed: int, index: int) -> dict[str, bool]:
+    rng = generator(seed, "judge: policy", index)
+    return outcomes(roll_out(env, lambda env: policy(env, rng), episode_seed(seed, index)))

@@ -1,4 +1,4 @@
-"""The camera: pictures of one physics client, the empty table drawn only once."""
+"""The camera: images of one physics client, the empty table drawn only once."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Camera:
         self._client = client
         self._empty_tables: dict[int, NDArray[np.uint32]] = {}  # by size
 
-    def picture(self, size: int) -> NDArray[np.uint8]:
-        """RGB picture, uint8 (size, size, 3).
+    def image(self, size: int) -> NDArray[np.uint8]:
+        """RGB image, uint8 (size, size, 3).
 
-        The table fills the picture and never changes, and shading its pixels costs more than all
-        the rest: it is drawn once a size, and each picture is laid over it. Nothing is ever behind
+        The table fills the image and never changes, and shading its pixels costs more than all
+        the rest: it is drawn once a size, and each image is laid over it. Nothing is ever behind
         the table's top, so this is what drawing it every time would give.
         """
         if size not in self._empty_tables:
@@ -40,10 +40,10 @@ class Camera:
         # numpy takes to mask and to copy runs of three bytes.
         merged = np.where(depth < NOTHING_DEPTH, pixels, self._empty_tables[size])
         channels = merged.view(np.uint8).reshape(size, size, 4)
-        picture = np.empty((size, size, 3), dtype=np.uint8)
+        image = np.empty((size, size, 3), dtype=np.uint8)
         for channel in range(3):
-            picture[:, :, channel] = channels[:, :, channel]
-        return picture
+            image[:, :, channel] = channels[:, :, channel]
+        return image
 
 
 def _camera_image(client: int, size: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
@@ -57,7 +57,7 @@ def _camera_image(client: int, size: int) -> tuple[NDArray[np.uint32], NDArray[n
 
 
 def _empty_table(size: int) -> NDArray[np.uint32]:
-    """Picture (size, size) of the table alone, from a client of its own."""
+    """Image (size, size) of the table alone, from a client of its own."""
     client = bullet.connect(bullet.DIRECT)
     add_visible_table(client)
     pixels, _ = _camera_image(client, size)

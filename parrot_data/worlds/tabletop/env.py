@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,30 +11,25 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.arm import FINGER_CLOSED, FINGER_OPEN
 from parrot_data.worlds.tabletop.layout import Layout, draw_layout
 from parrot_data.worlds.tabletop.motion import moved_pose
 from parrot_data.worlds.tabletop.objects import ObjectSpec, library
-from parrot_data.worlds.tabletop.params import MAX_OBJECTS, EnvironmentParams
+from parrot_data.worlds.tabletop.outcome import Outcome
+from parrot_data.worlds.tabletop.params import MAX_OBJECTS, TabletopParams
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, TIMESTEP_S, Scene
 from parrot_data.worlds.tabletop.success import is_lifted, is_placed, is_successful
-from parrot_data.worlds.tabletop.tasks import Task, named_task
+from parrot_data.worlds.tabletop.tasks import Task
 
 ACTION_NAMES = ("x", "y", "z", "turn about x", "turn about y", "turn about z", "gripper")
 ACTION_DIM = len(ACTION_NAMES)
 PROPRIOCEPTION_DIM = 8
+CONTROL_RATE_HZ = 1 / (SUBSTEPS * TIMESTEP_S)
 GRIPPER_THRESHOLD = 0.5
-SEEDS = 2**63  # what an environment without a seed draws its own from
 
 Observation = dict[str, NDArray[Any]]
 # Draws an episode's task from the episode's own generator.
 DrawTask = Callable[[np.random.Generator], Task]
-
-
-def episode_generator(seed: int, episode_index: int) -> np.random.Generator:
-    """The one source of chance of a scene: a function of seed and index alone."""
-    return generator(seed, "scene", episode_index)
 
 
 class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -48,20 +42,31 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     Reward: 1.0 on every step on which the task's predicate holds, else 0.0. An episode is never
     terminated; it is truncated after `episode_steps`.
 
-    Episode i after `reset(seed=s)` is a pure function of (params, s, i). Each reset moves on to the
-    next index; `reset(options={"episode_index": i})` goes to any. An environment that was never
-    given a seed draws one from gymnasium's `np_random`, which starts from the operating system's
-    entropy: no two of them show the same episodes.
+    What `reset(seed=s)` starts is a pure function of (params, s) and the actions that follow. A
+    reset without a seed goes on with the environment's `np_random`, which, where no seed was ever
+    given, starts from the operating system's entropy: no two of them show the same episodes.
+
+    Info, at reset and at every step:
+
+    - `is_success`, and `failure`: why not ("never_touched", ...), "" for a success;
+    - `privileged`: `object_positions` (3, 3) and `target_position` (3,), float32 in m, and
+      `proprioception` where it is not observed;
+    - `outcomes`: `touched` and `wrong_object`, true once an object was touched, or one other than
+      the target held; `any_object`, true while any object is picked (of a place task: placed; of a
+      drawer's: picked, or the drawer open), be it the target or not;
+    - `touched`, `grasped`, `lifted`, `placed`: name of an object that is so now, "" for none.
+
+    At reset also `facts`: `family`, `objects` (the target first), `container` ("" for none).
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as gymnasium declares it
         "render_modes": ["rgb_array"],
-        "render_fps": round(1 / (SUBSTEPS * TIMESTEP_S)),
+        "render_fps": round(CONTROL_RATE_HZ),
     }
 
     def __init__(
         self,
-        params: EnvironmentParams,
+        params: TabletopParams,
         draw_task: DrawTask,
         render_mode: str | None = None,
         render_size: int = 256,
@@ -73,7 +78,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             params: section `environment`.
             draw_task: draws each episode's task.
             render_mode: "rgb_array" or None.
-            render_size: side of the pictures `render` gives, in pixels.
+            render_size: side of the images that `render` gives, in pixels.
             specs: objects that tasks may name, by id; the committed library where left out.
         """
         self.params = params
@@ -81,8 +86,6 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.render_size = render_size
         self._draw_task = draw_task
         self.scene = Scene(library() if specs is None else specs)
-        self._seed: int | None = None
-        self._next_index = 0
         self._num_steps = 0
         size = params.image_size
         box: dict[str, spaces.Space[Any]] = {"image": spaces.Box(0, 255, (size, size, 3), np.uint8)}
@@ -96,33 +99,24 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode.
-
-        Args:
-            seed: starts the count of episodes anew under this seed.
-            options: {"episode_index": i} starts episode i of the current seed.
+        """Start an episode; `options` are left alone.
 
         Raises:
             UserError: the task's objects do not fit on the table.
-            ValueError: the episode's index is negative.
         """
-        super().reset(seed=seed)
-        following = self._next_index if seed is None else 0
-        index = operator.index((options or {}).get("episode_index", following))
-        if index < 0:
-            raise ValueError(f"episode_index must be at least 0, not {index}")
-        if seed is not None:
-            self._seed = seed
-        elif self._seed is None:
-            self._seed = int(self.np_random.integers(SEEDS))
-        self._next_index = index + 1
-        rng = episode_generator(self._seed, index)
-        self.task = self._draw_task(rng)
-        self.layout = draw_layout(self.task, rng)
+        super().reset(seed=seed, options=options)
+        self.task = self._draw_task(self.np_random)
+        self.layout = draw_layout(self.task, self.np_random)
         self.scene.reset(self.task, self.layout)
+        self._outcome = Outcome()
         self._num_steps = 0
         self._finger = FINGER_OPEN
-        return self._observe(), self._info(grasped="")
+        facts = {
+            "family": self.task.family,
+            "objects": list(self.task.objects),
+            "container": self.task.container,
+        }
+        return self._observe(), {**self._info(), "facts": facts}
 
     def step(
         self, action: NDArray[np.float32]
@@ -140,12 +134,12 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.scene.arm.command(target, rotation, self._finger)
         self.scene.step()
         self._num_steps += 1
-        info = self._info(grasped=self._grasped())
+        info = self._info()
         truncated = self._num_steps >= self.params.episode_steps
         return self._observe(), float(info["is_success"]), False, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Picture of the scene, uint8 (render_size, render_size, 3); None without a render mode."""
+        """Image of the scene, uint8 (render_size, render_size, 3); None without a render mode."""
         return self.scene.render(self.render_size) if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
@@ -171,21 +165,39 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             observation["proprioception"] = self.proprioception()
         return observation
 
-    def _grasped(self) -> str:
-        return next((n for n in self.task.objects if self.scene.is_grasped(n)), "")
-
-    def _info(self, grasped: str) -> dict[str, Any]:
+    def _info(self) -> dict[str, Any]:
         task, scene = self.task, self.scene
         lifted = [n for n in task.loose_objects if is_lifted(scene, n)]
         placed = [n for n in task.loose_objects if is_placed(scene, n, task, self.layout)]
+        is_success = is_successful(scene, task, lifted, placed)
+        grasped = next((n for n in task.objects if scene.is_grasped(n)), "")
+        touched = next((n for n in task.objects if scene.touching_links(n)), "")
+        outcome = self._outcome
+        outcome.add(task, is_success=is_success, touched=touched, grasped=grasped, lifted=lifted)
+        failure = "" if is_success else outcome.failure(scene, task, self.layout, grasped)
+        done = placed if task.family == "place" else lifted
         return {
-            "is_success": is_successful(scene, task, lifted, placed),
+            "is_success": is_success,
+            "failure": failure,
             "task": task.name,
             "grasped": grasped,
             "lifted": next(iter(lifted), ""),
             "placed": next(iter(placed), ""),
-            "touched": next((n for n in task.objects if scene.touching_links(n)), ""),
+            "touched": touched,
+            "outcomes": {
+                "touched": outcome.is_touched,
+                "any_object": is_success or bool(done),
+                "wrong_object": outcome.is_wrong_grasped,
+            },
+            "privileged": self._privileged(),
         }
+
+    def _privileged(self) -> dict[str, NDArray[np.float32]]:
+        positions = self.object_positions()
+        told = {"object_positions": positions, "target_position": positions[0].copy()}
+        if not self.params.proprioception:
+            told["proprioception"] = self.proprioception()
+        return told
 
 
 def _checked(action: NDArray[np.float32]) -> list[float]:
@@ -198,15 +210,3 @@ def _checked(action: NDArray[np.float32]) -> list[float]:
         if not math.isfinite(number):
             raise ValueError(f"action[{place}] ({ACTION_NAMES[place]}) is {number}, not finite")
     return numbers
-
-
-def make_task_env(
-    name: str, params: EnvironmentParams, render_mode: str | None = "rgb_array"
-) -> TabletopEnv:
-    """The environment of a named task.
-
-    Raises:
-        UserError: no task has this name.
-    """
-    task = named_task(name)
-    return TabletopEnv(params, lambda _rng: task, render_mode)

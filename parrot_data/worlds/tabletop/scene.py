@@ -118,8 +118,8 @@ class Scene:
         self._touching: dict[str, frozenset[int]] = {}
 
     def render(self, size: int) -> NDArray[np.uint8]:
-        """RGB picture, uint8 (size, size, 3)."""
-        return self._camera.picture(size)
+        """RGB image, uint8 (size, size, 3)."""
+        return self._camera.image(size)
 
     def tool_pose(self) -> tuple[Vector, Quaternion]:
         """Position in m and quaternion of the point between the finger pads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
@@ -12,6 +12,7 @@ from parrot_data.errors import UserError
 from parrot_data.section import check_names
 
 Family = Literal["pick", "place", "drawer"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 # An object counts as picked this far above the height at which it rested.
 LIFT_HEIGHT_M = 0.04

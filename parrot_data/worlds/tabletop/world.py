@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -30,9 +30,10 @@ from parrot_data.worlds.tabletop.env import (
 )
 from parrot_data.worlds.tabletop.objects import Split
 from parrot_data.worlds.tabletop.params import MAX_OBJECTS, TabletopParams
+from parrot_data.worlds.tabletop.random_task import draw_random_task
 from parrot_data.worlds.tabletop.scripts.noise import noisy_action
 from parrot_data.worlds.tabletop.scripts.script import make_script
-from parrot_data.worlds.tabletop.tasks import TASKS, Family, draw_random_task, named_task
+from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS, Family, named_task
 from parrot_data.worlds.world import Demonstrator, Env, known
 
 IMAGE, PROPRIOCEPTION = "image", "proprioception"
@@ -42,7 +43,6 @@ OBJECT_HEIGHT_M = 0.02  # z of the middle of an object that lies on the table
 MIRRORED_ACTION = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0]
 # Position (x, y, z), quaternion (x, y, z, w), opening.
 MIRRORED_PROPRIOCEPTION = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0]
-FAMILIES: tuple[Family, ...] = get_args(Family)
 NUM_UNSEEN = [2, 2]  # objects of an unseen scene, one of them the target: what the tasks look like
 
 
@@ -66,9 +66,9 @@ class TabletopWorld:
         named = named_task(task)
         return TabletopEnv(self.params, lambda _rng: named, render_mode)
 
-    def unseen(self, family: str) -> Env:
+    def unseen(self, family: str, render_mode: str | None = None) -> Env:
         """See `World`: two objects, and a container or drawer, of the test split."""
-        return self._scenes(known(family, FAMILIES, "family"), NUM_UNSEEN, "test")
+        return self._scenes(known(family, FAMILIES, "family"), NUM_UNSEEN, "test", render_mode)
 
     def demonstrator(self) -> Demonstrator:
         """See `World`."""
@@ -76,11 +76,14 @@ class TabletopWorld:
 
     def training_scenes(self, family: str) -> Env:
         """Random scenes of a family as the data show them."""
-        return self._scenes(family, self.params.demonstrations.num_objects, "train")
+        return self._scenes(family, self.params.demonstrations.num_objects, "train", None)
 
-    def _scenes(self, family: str, num_objects: Sequence[int], split: Split) -> TabletopEnv:
+    def _scenes(
+        self, name: str, num_objects: Sequence[int], split: Split, render_mode: str | None
+    ) -> TabletopEnv:
+        family = cast(Family, name)
         return TabletopEnv(
-            self.params, lambda rng: draw_random_task(rng, family, num_objects, split)
+            self.params, lambda rng: draw_random_task(rng, family, num_objects, split), render_mode
         )
 
 
@@ -104,8 +107,7 @@ class TabletopDemonstrator:
 
     def begin(self, env: gymnasium.Env[Any, Any], rng: np.random.Generator) -> SelectAction:
         """See `Demonstrator`."""
-        tabletop = env.unwrapped
-        assert isinstance(tabletop, TabletopEnv)
+        tabletop = cast(TabletopEnv, env.unwrapped)
         script = make_script(tabletop, rng)
         noise = self._world.params.demonstrations.action_noise
 

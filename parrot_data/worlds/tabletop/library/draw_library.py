@@ -1,4 +1,4 @@
-"""A picture of the whole library, each thing close by and as the agent sees it.
+"""An image of the whole library, each thing close by and as the agent sees it.
 
 A maintainer's command, not a stage: whoever adds a shape looks at it here.
 """
@@ -28,7 +28,7 @@ from parrot_data.worlds.tabletop.scene import Scene
 from parrot_data.worlds.tabletop.table import add_visible_table
 from parrot_data.worlds.tabletop.tasks import Task
 
-SIDE = 144  # of both pictures in a cell, pixels: three times what the agent sees
+SIDE = 144  # of both images in a cell, pixels: three times what the agent sees
 AGENT_SIZE = 48
 CAPTION, GAP = 18, 6  # pixels
 COLUMNS = 8
@@ -47,14 +47,14 @@ class _Entry:
 
 
 def draw_library(out: Path, progress: Progress) -> int:
-    """Draw one sheet: a cell an object, container or drawer, its name and split below two pictures.
+    """Draw one sheet: a cell an object, container or drawer, its name and split below two images.
 
-    The left picture is close by; the right one is 48x48 through the agent's camera, the arm at
+    The left image is close by; the right one is 48x48 through the agent's camera, the arm at
     home, three times enlarged. What is held out comes first.
 
     Args:
         out: image file; its ending says the format.
-        progress: told of each cell.
+        progress: called after each cell.
 
     Returns:
         How many cells it has.
@@ -105,7 +105,7 @@ def _entries() -> list[_Entry]:
 
 
 def _close_by(entry: _Entry) -> NDArray[np.uint8]:
-    """Picture (SIDE, SIDE, 3) of it alone on the table, near enough to fill most of it."""
+    """Image (SIDE, SIDE, 3) of it alone on the table, near enough to fill most of it."""
     client = bullet.connect(bullet.DIRECT)
     add_visible_table(client)
     if entry.kind == "container":
@@ -126,7 +126,7 @@ def _close_by(entry: _Entry) -> NDArray[np.uint8]:
 
 
 def _as_agent(scene: Scene, entry: _Entry) -> NDArray[np.uint8]:
-    """Picture (48, 48, 3) of the same as an episode begins."""
+    """Image (48, 48, 3) of the same as an episode begins."""
     place = np.array(PLACE)
     if entry.kind == "container":
         task, layout = Task("", "place", (), entry.name), Layout(place[None][:0], place[:0], place)

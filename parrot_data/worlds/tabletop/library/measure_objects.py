@@ -22,6 +22,7 @@ from parrot_data.progress import Progress
 from parrot_data.stores.outputs.file import file_to_write
 from parrot_data.stores.outputs.layout import json_in
 from parrot_data.stores.publish import replace_synced
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import Layout
@@ -33,7 +34,7 @@ from parrot_data.worlds.tabletop.objects import (
     Vector,
     library,
 )
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 from parrot_data.worlds.tabletop.scripts.grasp import PLAIN_GRASP, GraspPolicy
 from parrot_data.worlds.tabletop.shapes.files import own_shapes, write_meshes
 from parrot_data.worlds.tabletop.shapes.solids import Shape
@@ -41,11 +42,17 @@ from parrot_data.worlds.tabletop.tasks import Task
 
 LARGEST_EXTENT_M = 0.056  # any turn of it fits between the open fingers
 LEAST_ELONGATION = 0.3  # smallest over largest extent: slimmer ones slip through
-MAX_FACES = 360  # a picture costs time for every triangle in it
+MAX_FACES = 360  # an image costs time for every triangle in it
 MIN_PIXELS = 10  # at 48x48, in the middle of the workspace
 MIN_LIFT_RATE = 0.8
 SETTLE_STEPS = 24
-PARAMS = EnvironmentParams(image_size=48, proprioception=False, episode_steps=25)
+PARAMS = TabletopParams(
+    name="tabletop",
+    image_size=48,
+    proprioception=False,
+    episode_steps=25,
+    demonstrations=DemonstrationParams(action_noise=0.0, num_objects=[1, 1]),
+)
 
 
 def measure_objects(
@@ -61,7 +68,7 @@ def measure_objects(
         num_trials: lifts an object, at random positions and turns, alone on the table.
         workers: processes to measure in; the result does not depend on it.
         only: measure these ids alone, and take the other rows from the library as it is.
-        progress: told of each candidate.
+        progress: called after each candidate.
 
     Returns:
         How many objects the table has.
@@ -169,7 +176,7 @@ def _settled(spec: ObjectSpec) -> ObjectSpec:
 
 
 def _num_pixels(spec: ObjectSpec) -> int:
-    """How many pixels of the agent's picture it covers in the middle of the workspace."""
+    """How many pixels of the agent's image it covers in the middle of the workspace."""
     env = _env_of(spec)
     env.scene.reset(_alone(spec), Layout(np.array([[9.0, 0.0]]), np.zeros(1), None))
     empty = env.scene.render(PARAMS.image_size)
@@ -187,7 +194,8 @@ def _lift_rate(spec: ObjectSpec, num_trials: int) -> float:
     env = _env_of(spec)
     num_lifted = 0
     for trial in range(num_trials):
-        env.reset(seed=0, options={"episode_index": trial})
+        env.np_random = generator(0, "scene", trial)
+        env.reset()
         policy = GraspPolicy(env.scene, spec.id, PLAIN_GRASP)
         is_lifted = False
         for _ in range(PARAMS.episode_steps):

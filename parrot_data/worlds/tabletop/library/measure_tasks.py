@@ -9,18 +9,24 @@ from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
-from numpy.typing import NDArray
 
-from parrot_data.episodes.rollout import SelectAction, collect_episode
+from parrot_data.episodes.rollout import episode_seed, roll_out
 from parrot_data.progress import Progress
-from parrot_data.worlds.tabletop.env import Observation, TabletopEnv, make_task_env
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import make_scripted_policy, script_generator
+from parrot_data.streams import generator
+from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 from parrot_data.worlds.tabletop.tasks import TASKS, Task
+from parrot_data.worlds.tabletop.world import TabletopWorld
+from parrot_data.worlds.world import Demonstrator, Env
 
 SEED = 0
-# No picture is looked at, so a small one will do.
-PARAMS = EnvironmentParams(image_size=16, proprioception=False, episode_steps=25)
+# No image is looked at, so a small one will do.
+PARAMS = TabletopParams(
+    name="tabletop",
+    image_size=16,
+    proprioception=False,
+    episode_steps=25,
+    demonstrations=DemonstrationParams(action_noise=0.0, num_objects=[2, 3]),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def measure_tasks(num_episodes: int, workers: int, progress: Progress) -> list[C
     Args:
         num_episodes: scenes a task.
         workers: processes to simulate in; the result does not depend on it.
-        progress: told of each task.
+        progress: called after each task.
     """
     ceilings = []
     measure = partial(task_success_rate, num_episodes=num_episodes)
@@ -55,23 +61,16 @@ def measure_tasks(num_episodes: int, workers: int, progress: Progress) -> list[C
 
 def task_success_rate(name: str, num_episodes: int) -> float:
     """Share of a task's scenes that the noise-free script solves, its style drawn as for data."""
-    with closing(make_task_env(name, PARAMS, render_mode=None)) as env:
-        return success_rate(env, num_episodes)
+    script = TabletopWorld(PARAMS).demonstrator()
+    with closing(script.make_env(name)) as env:
+        return success_rate(env, script, num_episodes)
 
 
-def success_rate(env: TabletopEnv, num_episodes: int) -> float:
-    """Share of an environment's first episodes that the noise-free script solves."""
+def success_rate(env: Env, script: Demonstrator, num_episodes: int) -> float:
+    """Share of an environment's first episodes that a script solves."""
     successes = []
     for index in range(num_episodes):
-        episode = collect_episode(env, _script, SEED, index, script_generator(SEED, index))
-        successes.append(episode.success)
+        begin = partial(script.begin, rng=generator(SEED, "measured script", index))
+        rollout = roll_out(env, begin, episode_seed(SEED, index))
+        successes.append(rollout.success)
     return float(np.mean(successes))
-
-
-def _script(env: TabletopEnv, rng: np.random.Generator) -> SelectAction:
-    policy = make_scripted_policy(env, rng)
-
-    def select_action(_observation: Observation) -> NDArray[np.float32]:
-        return policy.action().astype(np.float32)
-
-    return select_action
