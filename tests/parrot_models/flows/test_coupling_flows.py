@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from parrot_models.flows.coupling import AffineCoupling
-from parrot_models.flows.coupling_flow import CouplingFlow
-from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.flows.coupling import AffineCoupling, CouplingFlow, RealNVP
 from parrot_models.flows.spline import SplineFlow
 
 CONTEXT_DIM = 5
-SHAPES = [(7, 4, [16, 16]), (8, 5, [16]), (3, 2, [8, 8, 8]), (2, 3, [16, 16])]
+SHAPES = [
+    (1, 3, [16]), (2, 3, [16, 16]), (3, 2, [8, 8, 8]), (4, 2, [16]), (7, 4, [16, 16]),
+    (8, 5, [16]), (14, 2, [16]),
+]  # fmt: skip
 # How wide weights are drawn: five splines in a row may have slopes of 1e-3 each, whose product
 # leaves float64 nothing to invert.
 STD = {"affine": 0.3, "spline": 0.2}
@@ -113,7 +114,7 @@ def test_the_density_integrates_to_one(kind) -> None:
 
 
 @KINDS
-@pytest.mark.parametrize("dim", [2, 3, 7, 8])
+@pytest.mark.parametrize("dim", [1, 2, 3, 7, 8, 14])
 def test_context_moves_every_dimension(kind, dim) -> None:
     flow = random_flow(kind, dim, num_layers=2)
     z, context = inputs(1, dim)
@@ -224,7 +225,7 @@ def test_the_conditioners_log_scale_is_bounded() -> None:
     assert log_scale.abs().max().item() == pytest.approx(1.5)
 
 
-@pytest.mark.parametrize(("dim", "num_layers", "hidden"), [(1, 4, [8]), (7, 1, [8]), (7, 4, [])])
+@pytest.mark.parametrize(("dim", "num_layers", "hidden"), [(0, 4, [8]), (7, 1, [8]), (7, 4, [])])
 def test_shapes_that_leave_a_dimension_unmoved_are_refused(dim, num_layers, hidden) -> None:
     with pytest.raises(ValueError, match="a flow needs"):
         RealNVP(dim, CONTEXT_DIM, num_layers, hidden, max_log_scale=1.5)

@@ -58,7 +58,7 @@ def test_inverse_undoes_forward_the_better_the_finer_the_steps() -> None:
     assert log_det.std() > 0.1
 
 
-@pytest.mark.parametrize("dim", [2, 7])
+@pytest.mark.parametrize("dim", [1, 2, 4, 7, 14])
 def test_log_prob_is_that_of_zukos_continuous_flow(dim) -> None:
     flow = random_flow(dim, num_steps=50)
     actions, context = inputs(6, dim)

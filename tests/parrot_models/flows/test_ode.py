@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from zuko.transforms import FreeFormJacobianTransform
 
-from parrot_models.flows.ode import Velocity, WithDivergence, integrate, integrate_with_log_det
+from parrot_models.flows.matching import Velocity, WithDivergence, integrate, integrate_with_log_det
 
 MEAN = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
 STD = torch.tensor([0.1, 0.5, 2.0], dtype=torch.float64)

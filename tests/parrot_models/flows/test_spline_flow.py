@@ -17,10 +17,8 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
-from parrot_models.flows.coupling_flow import CouplingFlow
-from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.flows.spline import SplineFlow
-from parrot_models.flows.spline_coupling import MIN_SLOPE, SplineCoupling
+from parrot_models.flows.coupling import CouplingFlow, RealNVP
+from parrot_models.flows.spline import MIN_SLOPE, SplineCoupling, SplineFlow
 
 
 def elementwise_of_zuko(coupling: SplineCoupling, term: Tensor, kept: Tensor) -> Any:
@@ -61,7 +59,7 @@ def zuko_flow(flow: SplineFlow, context: Tensor) -> NormalizingFlow:
     return NormalizingFlow(ComposedTransform(normalise, *reversed(layers)), base)
 
 
-@pytest.mark.parametrize(("dim", "num_layers"), [(7, 4), (7, 3), (2, 2)])
+@pytest.mark.parametrize(("dim", "num_layers"), [(7, 4), (7, 3), (2, 2), (14, 3)])
 def test_density_and_latents_are_those_of_zuko(dim, num_layers) -> None:
     flow = random_flow("spline", dim, num_layers)
     actions, context = inputs(30, dim)
