@@ -1,4 +1,4 @@
-"""Filter raw episodes: keep successes of the wanted families, say why the others went.
+"""Filter raw episodes: keep successes of the wanted tasks, say why the others went.
 
 Only the manifest is read. Failures stay in the raw data, so the decision can be made again.
 """
@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import Field
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
@@ -32,14 +30,14 @@ class FilterParams(Section):
     """Section `filter` of params.yaml.
 
     Attributes:
-        families: the families to keep; every one must occur in the episodes.
-        max_episodes_per_family: at most so many successes of each, the first ones; 0 for all.
-        max_episodes: at most so many of all these, the first ones, which keeps the families' ratio
+        tasks: the tasks to keep, by name; every one must occur in the episodes. [] for all.
+        max_episodes_per_task: at most so many successes of each, the first ones; 0 for all.
+        max_episodes: at most so many of all these, the first ones, which keeps the tasks' ratio
             and makes a smaller dataset part of a larger one; 0 for all.
     """
 
-    families: list[str] = Field(min_length=1)
-    max_episodes_per_family: CountOrNone
+    tasks: list[str]
+    max_episodes_per_task: CountOrNone
     max_episodes: CountOrNone
 
 
@@ -82,21 +80,21 @@ def filter_episodes(
         params: what to keep.
         episodes: folder that `generate` wrote.
         out: folder of the result, replaced at the end.
-        progress: told of every episode.
+        progress: called after each episode.
 
     Returns:
         The summary: num_episodes, num_kept and success_rate overall and by task, and the failures
         of each task by reason.
 
     Raises:
-        UserError: the manifest is missing or altered; a family does not occur in the episodes;
+        UserError: the manifest is missing or altered; a task does not occur in the episodes;
             nothing would be kept.
     """
     manifest = load_manifest(episodes, "episodes")
     manifest_sha256 = sha256_file(episodes / MANIFEST)
     fingerprint = {"params": params.model_dump(), "episodes": manifest_sha256}
     with open_work(out, OUTPUT, fingerprint, [episodes]) as work:
-        _check_families(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+        _check_tasks(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
         decision, summary = _decide(params, manifest, episodes, manifest_sha256, progress)
         write_json(work.folder / KEPT, decision.model_dump())
         write_json(work.folder / SUMMARY, summary)
@@ -126,8 +124,8 @@ def _decide(
         progress(done, manifest.num_episodes, "episodes")
     if not kept:
         raise UserError(
-            f"No episode of {episodes} succeeded in the families that filter.families names: "
-            "generate more episodes (generate.num_episodes) or with less generate.action_noise."
+            f"No episode of {episodes} succeeded in a task that filter.tasks lets through: "
+            "generate more episodes (generate.num_episodes), or change filter.tasks."
         )
     decision = KeptEpisodes(
         params=params.model_dump(),
@@ -138,24 +136,24 @@ def _decide(
     return decision, _summary(tallies)
 
 
-def _check_families(params: FilterParams, known: set[str], episodes: Path) -> None:
-    for family in params.families:
-        if family not in known:
+def _check_tasks(params: FilterParams, known: set[str], episodes: Path) -> None:
+    for task in params.tasks:
+        if task not in known:
             raise UserError(
-                f"filter.families names {family!r}, but {episodes} holds only "
-                f"{', '.join(sorted(known))}: change it, or generate that family."
+                f"filter.tasks names {task!r}, but {episodes} holds only "
+                f"{', '.join(sorted(known))}: change it, or generate that task."
             )
 
 
 def _reason_to_drop(
-    params: FilterParams, entry: EpisodeEntry, num_kept_of_family: int, num_kept: int
+    params: FilterParams, entry: EpisodeEntry, num_kept_of_task: int, num_kept: int
 ) -> str:
     """Why the episode goes, "" if it stays; so many stayed before it."""
     if not entry.success:
         return "failed"
-    if entry.task not in params.families:
-        return "family_not_kept"
-    if 0 < params.max_episodes_per_family <= num_kept_of_family:
+    if params.tasks and entry.task not in params.tasks:
+        return "task_not_kept"
+    if 0 < params.max_episodes_per_task <= num_kept_of_task:
         return "over_limit"
     if 0 < params.max_episodes <= num_kept:
         return "over_limit"

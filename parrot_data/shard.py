@@ -1,6 +1,6 @@
 """Shard the kept episodes into a training set: a Zarr store and WebDataset tars, the same data.
 
-Episodes stream through: no more than about one Zarr shard of them is in memory.
+Episodes stream through: no more than about one Zarr file an array is in memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def shard(
         episodes: folder that `generate` wrote.
         kept: folder that `filter` wrote for those episodes.
         out: folder of the result, replaced at the end.
-        progress: told of every episode, once a store.
+        progress: called after each episode, once a store.
 
     Returns:
         num_episodes, num_transitions, num_files and num_bytes.
@@ -58,7 +58,7 @@ def shard(
         for leftover in (folder / ZARR, folder / TAR_FOLDER):
             shutil.rmtree(leftover, ignore_errors=True)
         _write_tars(selection, folder / TAR_FOLDER, params.episodes_per_tar, progress)
-        statistics, num_transitions = _write_zarr(selection, folder / ZARR, params, progress)
+        statistics = _write_zarr(selection, folder / ZARR, params, progress)
         write_entries(folder / ENTRIES, selection.entries())
         stores = (folder / ZARR, folder / TAR_FOLDER)
         files = sorted(p for store in stores for p in store.rglob("*") if p.is_file())
@@ -67,8 +67,9 @@ def shard(
                 **source.params, "filter": selection.decision.params, "shard": params.model_dump(),
             },
             seed=source.seed,
+            spec=source.spec,
             num_episodes=len(selection),
-            num_transitions=num_transitions,
+            num_transitions=sum(entry.num_steps for entry in selection.entries()),
             statistics=statistics,
             files=[file_entry(folder, path) for path in files],
             tar_shards=[p.relative_to(folder).as_posix() for p in files if p.suffix == ".tar"],
@@ -105,20 +106,19 @@ def _write_tars(
 
 def _write_zarr(
     selection: Selection, path: Path, params: ShardParams, progress: Progress
-) -> tuple[DatasetStatistics, int]:
-    """Decode, check, count and store the kept episodes; gives statistics and num_transitions."""
-    running, num_transitions = RunningStatistics(), 0
+) -> DatasetStatistics:
+    """Decode, check, count and store the kept episodes; gives their statistics."""
+    spec = selection.manifest.spec
+    running = RunningStatistics(spec)
 
     def episodes() -> Iterator[Episode]:
-        nonlocal num_transitions
         for done, episode in enumerate(selection.episodes(), start=1):
             running.add(episode)
-            num_transitions += episode.num_steps
             yield episode
             progress(len(selection) + done, 2 * len(selection), "Zarr store")
 
     layout = zarr_writer.ZarrLayout(
-        params.episodes_per_chunk, params.episodes_per_shard, params.zstd_level
+        params.steps_per_chunk, params.chunks_per_shard, params.zstd_level
     )
-    zarr_writer.write(path, episodes(), len(selection), layout)
-    return running.result(), num_transitions
+    zarr_writer.write(path, spec, episodes(), layout)
+    return running.result()

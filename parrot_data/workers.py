@@ -8,8 +8,8 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -25,7 +25,7 @@ Work = Callable[[_Item, Callable[[], None]], None]
 # Opens what the work needs (a simulator, say), inside the worker, and closes it in the end.
 Start = Callable[[], AbstractContextManager[Work[_Item]]]
 # Processes by our end of the pipe to each.
-Crew = dict[Connection, SpawnProcess]
+Processes = dict[Connection, SpawnProcess]
 
 
 def share_out(
@@ -60,51 +60,60 @@ def share_out(
             for item in items:
                 work(item, tick)
         return
-    pending, crew = deque(items), Crew()
+    pending, processes = deque(items), Processes()
     try:
         for _ in range(min(num_workers, len(items))):
-            hire(crew, _labour, start)
-        while crew:
-            for pipe in cast(list[Connection], wait(list(crew))):
-                _answer(pipe, crew, pending, tick)
+            start_process(processes, _work_on_items, start)
+        while processes:
+            for pipe in cast(list[Connection], wait(list(processes))):
+                _answer(pipe, processes, pending, tick)
     finally:
-        dismiss(crew)
+        terminate(processes)
 
 
-def hire(crew: Crew, labour: Callable[..., None], *arguments: Any) -> None:
-    """Add a process to the crew that calls `labour(pipe, *arguments)`; all of it is picklable.
+def start_process(processes: Processes, target: Callable[..., None], *arguments: Any) -> None:
+    """Start a process that calls `target(pipe, *arguments)`; all of it is picklable.
 
-    It ends with `labour`, with this process, or when it is dismissed. A closed pipe ends it quietly
-    and what `labour` raises is raised by `hear`.
+    It ends with `target`, with this process, or when it is terminated. A closed pipe ends it
+    quietly, and what `target` raises is raised by `receive`.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_live, args=(labour, theirs, *arguments), daemon=True)
-    # What asks to end often goes to the whole process group (Ctrl-C, a hang-up, `timeout`): a
-    # worker starts with it blocked, so that only this process answers. The tracker's own start
-    # lifts the block of all but the hang-up, hence a second one.
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    process = context.Process(target=_run, args=(target, theirs, *arguments), daemon=True)
+    with signals_blocked_in_children():
         process.start()
-        crew[ours] = process
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
+        processes[ours] = process
     # With our copy of the worker's end closed, its death reads as the end of the pipe.
     theirs.close()
 
 
-def dismiss(crew: Crew) -> None:
-    """End every process of a crew, whatever it is doing."""
-    for process in crew.values():
+@contextmanager
+def signals_blocked_in_children() -> Iterator[None]:
+    """Start processes in here that do not answer signals that ask to end.
+
+    These often go to the whole process group (Ctrl-C, a hang-up, `timeout`): only this process is
+    to answer.
+    """
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        resource_tracker.ensure_running()
+        # Its own start lifts the block of all but the hang-up, hence a second one
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)
+
+
+def terminate(processes: Processes) -> None:
+    """End every process, whatever it is doing."""
+    for process in processes.values():
         process.kill()
-    for process in crew.values():
+    for process in processes.values():
         process.join()
 
 
-def tell(pipe: Connection, crew: Crew, message: Any) -> None:
-    """Send a message to a process of the crew.
+def send(pipe: Connection, processes: Processes, message: Any) -> None:
+    """Send a message to a process.
 
     Raises:
         UserError: it was killed.
@@ -112,11 +121,11 @@ def tell(pipe: Connection, crew: Crew, message: Any) -> None:
     try:
         pipe.send(message)
     except OSError:
-        raise _death(crew[pipe]) from None
+        raise _death(processes[pipe]) from None
 
 
-def hear(pipe: Connection, crew: Crew) -> str:
-    """Wait for the next word of a process of the crew.
+def receive(pipe: Connection, processes: Processes) -> str:
+    """Wait for the next message of a process.
 
     Raises:
         UserError: it raised one, or it was killed.
@@ -126,7 +135,7 @@ def hear(pipe: Connection, crew: Crew) -> str:
     try:
         kind, text = pipe.recv()
     except (EOFError, OSError):
-        raise _death(crew[pipe]) from None
+        raise _death(processes[pipe]) from None
     if kind == "user_error":
         raise UserError(text)
     if kind == "system":
@@ -136,9 +145,9 @@ def hear(pipe: Connection, crew: Crew) -> str:
     return str(text)
 
 
-def say(pipe: Connection, word: str) -> None:
-    """In a process of a crew: let `hear` return this word."""
-    pipe.send(("word", word))
+def report(pipe: Connection, message: str) -> None:
+    """In such a process: let `receive` return this message."""
+    pipe.send(("message", message))
 
 
 def _death(process: SpawnProcess) -> UserError:
@@ -149,29 +158,31 @@ def _death(process: SpawnProcess) -> UserError:
     )
 
 
-def _answer(pipe: Connection, crew: Crew, pending: deque[_Item], tick: Callable[[], None]) -> None:
-    """Take one message from a worker and give it its next item, or let it go home."""
-    if hear(pipe, crew) == "tick":
+def _answer(
+    pipe: Connection, processes: Processes, pending: deque[_Item], tick: Callable[[], None]
+) -> None:
+    """Receive a message of a worker; send it its next item, or let it end."""
+    if receive(pipe, processes) == "tick":
         tick()
     elif pending:
-        tell(pipe, crew, pending.popleft())
+        send(pipe, processes, pending.popleft())
     else:
         pipe.close()
-        crew.pop(pipe).join()
+        processes.pop(pipe).join()
 
 
-def _labour(pipe: Connection, start: Start[_Item]) -> None:
-    """A worker's life: say "idle", receive an item, work on it, until the pipe closes."""
+def _work_on_items(pipe: Connection, start: Start[_Item]) -> None:
+    """What a worker does: report "idle", receive an item, work on it, until the pipe closes."""
     with start() as work:
         while True:
-            say(pipe, "idle")
-            work(pipe.recv(), lambda: say(pipe, "tick"))
+            report(pipe, "idle")
+            work(pipe.recv(), lambda: report(pipe, "tick"))
 
 
-def _live(labour: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
+    end_with_parent()
     try:
-        labour(pipe, *arguments)
+        target(pipe, *arguments)
     except (EOFError, BrokenPipeError):
         return
     except UserError as error:
@@ -180,6 +191,11 @@ def _live(labour: Callable[..., None], pipe: Connection, *arguments: Any) -> Non
         pipe.send(("system", (error.errno, error.strerror, error.filename)))
     except Exception:  # noqa: BLE001 - whatever it is, it is raised again in the parent
         pipe.send(("defect", traceback.format_exc()))
+
+
+def end_with_parent() -> None:
+    """In a process that multiprocessing started: end as soon as its parent does."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
+from parrot_data.episodes.spec import difference
+from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.methods.runs import load_run
+from parrot_data.worlds.make import make_world
+from parrot_data.worlds.params import EnvironmentParams
+from parrot_data.worlds.world import Env
+from parrot_models.methods.params import EvaluateParams
+from parrot_models.methods.runs import RunConfig, load_run
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import evaluate_agent
-from parrot_models.rl.params import EvaluateParams
 
 __all__ = ["EvaluateParams", "evaluate"]
 
@@ -32,18 +37,19 @@ def evaluate(
         run: folder that finetune wrote; nothing in it is changed.
         prior: folder of its prior, where that no longer lies where the run found it.
         device: where the agent runs.
-        progress: told of every episode.
+        progress: called after every episode.
 
     Returns:
-        success_rate, mean episode_return and num_wrong_object, with what they are about.
+        success_rate, mean episode_return and rates of other outcomes, with what they are about.
 
     Raises:
-        UserError: the run or its prior is missing or broken, or the prior is another one.
+        UserError: the run or its prior is missing or broken, the prior is another one, or the world
+            is no longer what it was.
     """
-    config, env, agent = load_run(run, prior, device)
+    config, loaded = load_run(run, _make_env, prior, device)
     result = evaluate_agent(
-        env,
-        lambda observation: agent.act(observation, deterministic=True),
+        loaded.env,
+        lambda observation: loaded.agent.act(observation, deterministic=True),
         seed=params.seed,
         num_episodes=params.num_episodes,
         progress=progress,
@@ -54,6 +60,26 @@ def evaluate(
         "seed": config.seed,
         "success_rate": result.success_rate,
         "episode_return": sum(result.episode_returns) / params.num_episodes,
-        "num_wrong_object": result.num_wrong_object(named_task(config.task).target),
+        "outcomes": result.outcomes,
         "num_episodes": params.num_episodes,
     }
+
+
+def _make_env(config: RunConfig) -> Env:
+    try:
+        params: EnvironmentParams = TypeAdapter(EnvironmentParams).validate_python(
+            config.environment
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UserError(
+            f"the run's config.json names no environment ({first['msg']}): fine-tune again"
+        ) from error
+    world = make_world(params)
+    differs = difference(config.spec, world.spec)
+    if differs:
+        raise UserError(
+            f"the run learned in an environment that has changed since ({differs}): set it back, "
+            "or fine-tune again"
+        )
+    return world.make_env(config.task)

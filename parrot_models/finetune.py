@@ -5,38 +5,42 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from gymnasium.spaces import Dict
 
 from parrot_data.interruption import held_back
-from parrot_data.lockstep import Envs
+from parrot_data.lockstep import EnvProcesses, Envs, OneEnv
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import json_text, read_json
 from parrot_data.stores.seal import SEAL
 from parrot_data.stores.sources import code_of
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.methods.runs import AGENT, CONFIG, RunConfig, is_run_of, make_run, training_envs
-from parrot_models.methods.table import METHODS, Method, named_method
+from parrot_data.worlds.make import code_of_world, make_task_env, make_world
+from parrot_data.worlds.params import EnvironmentParams
+from parrot_data.worlds.world import Env, known
+from parrot_models.methods.params import EvaluateParams, FinetuneParams
+from parrot_models.methods.part import data_manifest_sha256, part_sha256
+from parrot_models.methods.runs import (
+    AGENT,
+    CONFIG,
+    RunConfig,
+    is_run_of,
+    make_run,
+    write_results,
+)
+from parrot_models.methods.table import METHODS, Method, make_memory, named_method
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
-from parrot_models.rl.curve import success_rate
-from parrot_models.rl.demo_replay import DemoReplay
-from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.learner import EpisodeSummary, Learner
-from parrot_models.rl.memory import make_memory
-from parrot_models.rl.params import EvaluateParams, FinetuneParams
-from parrot_models.rl.part_folder import data_manifest_sha256, part_sha256
-from parrot_models.rl.replay import ReplayBuffer
-from parrot_models.rl.results import write_results
-from parrot_models.rl.sac import SAC
-from parrot_models.rl.schedule import Schedule
+from parrot_models.rl.evaluation import check_can_be_filmed, success_rate
+from parrot_models.rl.learner import EpisodeSummary, Learner, Schedule
 
 __all__ = ["FinetuneParams", "finetune"]
 
@@ -91,14 +95,15 @@ def finetune(
             learning diverged; nothing is published then.
         Interrupted: a signal asked for it; the state after the last round was saved before.
     """
-    of_method, _ = named_method(method), named_task(task)
+    of_method, world = named_method(method), make_world(environment)
     config = RunConfig(
-        schema_version=1,
-        task=task,
+        schema_version=2,
+        task=known(task, world.tasks, "task"),
         method=method,
         seed=seed,
         agent=params.agent,
-        environment=environment,
+        environment=environment.model_dump(),
+        spec=world.spec,
         prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
@@ -107,20 +112,25 @@ def finetune(
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
-    with open_work(out, OUTPUT, _fingerprint(config, of_method, device), [prior]) as work:
-        env, agent = make_run(config, prior, device)
+    code = {**code_of_run(of_method), "world": code_of_world(environment, world)}
+    fingerprint = {
+        "stage": "finetune", "config": config.model_dump(), "code": code, "device": device.type,
+    }  # fmt: skip
+    with open_work(out, OUTPUT, fingerprint, [prior]) as work:
+        env = world.make_env(task, "rgb_array" if params.video_episodes else None)
+        if params.video_episodes:
+            check_can_be_filmed(env)
+        run = make_run(config, prior, env, device)
         # Before anything is learned: it may be larger than the machine's memory
-        memory = make_memory(params, of_method, env, environment.episode_steps)
-        with training_envs(config, env, params.num_envs) as envs:
-            learner = _make_learner(
-                params, of_method, environment.episode_steps, env, envs, agent, memory, seed
-            )
+        memory = make_memory(params, of_method, run.env.view, run.part, world.max_steps)
+        with _training_envs(params, environment, task, env) as envs:
+            learner = Learner(
+                envs, run.env.view, run.agent, memory, _schedule(params, of_method), seed=seed,
+                stores_executed=of_method.executed is not None,
+                bootstraps=run.env.view.fewest_steps < world.max_steps,
+            )  # fmt: skip
             history = _learn(params, learner, work.folder / CHECKPOINT, progress)
-        metrics = write_results(
-            work.folder, config, env, agent, history, evaluation=evaluation,
-            curve_window=params.curve_window_episodes, curve_every=params.curve_every_episodes,
-            num_filmed=params.video_episodes,
-        )  # fmt: skip
+        metrics = write_results(work.folder, config, run, history, params, evaluation)
         work.publish()
     return metrics
 
@@ -145,15 +155,6 @@ def _params_sha256(
     return hashlib.sha256(json_text(values).encode()).hexdigest()
 
 
-def _fingerprint(config: RunConfig, method: Method[Any], device: torch.device) -> dict[str, Any]:
-    return {
-        "stage": "finetune",
-        "config": config.model_dump(),
-        "code": code_of_run(method),
-        "device": device.type,
-    }
-
-
 def code_of_run(method: Method[Any]) -> dict[str, dict[str, str]]:
     """The stage's code, without that of the parts of other methods."""
     code, own = code_of(__name__), set(method.part.code)
@@ -166,26 +167,19 @@ def code_of_run(method: Method[Any]) -> dict[str, dict[str, str]]:
     return {**code, "sources": kept}
 
 
-def _make_learner(
-    params: FinetuneParams,
-    method: Method[Any],
-    episode_steps: int,
-    env: ViewedEnv,
-    envs: Envs,
-    agent: SAC,
-    memory: ReplayBuffer | DemoReplay,
-    seed: int,
-) -> Learner:
-    return Learner(
-        envs,
-        env.view,
-        agent,
-        memory,
-        _schedule(params, method),
-        seed=seed,
-        stores_executed=method.executed is not None,
-        bootstraps=env.view.fewest_steps < episode_steps,
-    )
+@contextmanager
+def _training_envs(
+    params: FinetuneParams, environment: EnvironmentParams, task: str, env: Env
+) -> Iterator[Envs]:
+    """What an agent learns in: this environment, or several like it in processes."""
+    if params.num_envs == 1:
+        yield OneEnv(env)
+        return
+    space = env.observation_space
+    assert isinstance(space, Dict)
+    make_env = partial(make_task_env, environment, task)
+    with EnvProcesses(make_env, params.num_envs, space, env.action_space) as envs:
+        yield envs
 
 
 def _schedule(params: FinetuneParams, method: Method[Any]) -> Schedule:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from parrot_data.stores.outputs.file import file_to_write
 from parrot_data.stores.outputs.layout import json_in
 from parrot_data.stores.publish import json_text, sha256_file, sha256_sources, write_json
-from parrot_models.methods.part import Part
+from parrot_models.methods.part import Part, is_trained, part_sha256
 from parrot_models.methods.table import METHODS
-from parrot_models.rl.part_folder import is_trained, part_sha256
-from parrot_models.rl.pretrained import Pretrained
 
 SOURCES = Path(__file__).parent
 
@@ -44,7 +43,7 @@ def _is_own(path: Path) -> bool:
     return isinstance(value, dict) and bool(value.keys() & METHODS.keys())
 
 
-def _hash(part: Part[Pretrained], models: Path) -> str | None:
+def _hash(part: Part[Any], models: Path) -> str | None:
     folder = models / part.name
     if not is_trained(folder):
         return None

@@ -60,18 +60,26 @@ class Rollout:
         Raises:
             UserError: the environment does not say.
         """
-        last = self.infos[-1]
-        if "is_success" not in last:
-            raise UserError(
-                "the environment does not say whether a task is achieved: let its info hold "
-                '"is_success", or say in params how success is found'
-            )
-        return bool(last["is_success"])
+        return success_of(self.infos[-1])
 
     @property
     def episode_return(self) -> float:
         """Undiscounted sum of the rewards."""
         return float(sum(self.rewards))
+
+
+def success_of(info: Mapping[str, Any]) -> bool:
+    """Whether the task is achieved now, as an environment tells in a step's info.
+
+    Raises:
+        UserError: it does not.
+    """
+    if "is_success" not in info:
+        raise UserError(
+            "the environment does not say whether a task is achieved: let its info hold "
+            '"is_success", or say in params how success is found'
+        )
+    return bool(info["is_success"])
 
 
 def episode_seed(seed: int, index: int) -> int:

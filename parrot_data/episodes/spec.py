@@ -8,6 +8,7 @@ tool stands, a symmetry) is there only where it is known: a part that needs what
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -21,7 +22,8 @@ from parrot_data.errors import UserError
 # Names go into file names of tars and of Zarr arrays, and into keys of weights.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 MAX_SIDE = 4096  # pixels of an image
-MAX_DIM = 65536  # numbers of a vector or an action
+MAX_DIM = 65536  # numbers of a vector or an action, or along an axis of a privileged array
+MAX_NUMBERS = 1 << 22  # of a privileged array, at one step
 
 
 class _Described(BaseModel):
@@ -144,7 +146,13 @@ class ArraySpec(_Described):
     """
 
     dtype: Literal["float32", "float64", "int32", "int64", "uint8", "bool"]
-    shape: list[int]
+    shape: list[Annotated[int, Field(ge=1, le=MAX_DIM)]] = Field(max_length=5)
+
+    @model_validator(mode="after")
+    def _check(self) -> ArraySpec:
+        if math.prod(self.shape) > MAX_NUMBERS:
+            raise ValueError(f"an array of shape {self.shape} has more than {MAX_NUMBERS} numbers")
+        return self
 
 
 class EpisodeSpec(_Described):
@@ -170,9 +178,13 @@ class EpisodeSpec(_Described):
 
     @model_validator(mode="after")
     def _check(self) -> EpisodeSpec:
-        for name in (*self.observations, *self.privileged):
-            if not NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of an array: letters, digits and _ only")
+        for names in (self.observations, self.privileged):
+            for name in names:
+                if not NAME.fullmatch(name):
+                    raise ValueError(f"{name!r} is no name of an array: letters, digits and _ only")
+            # webdataset, and file systems of some machines, know no upper and lower case
+            if len({name.lower() for name in names}) < len(names):
+                raise ValueError("two names of arrays differ in nothing but upper and lower case")
         for name in self.cameras:
             if name not in self.images:
                 raise ValueError(f"cameras names {name!r}, which is no image")

@@ -9,16 +9,16 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.episode import MAX_STEPS, METADATA_BYTES, Episode
 from parrot_data.errors import UserError
 from parrot_data.stores.records import FileEntry, check_file, path_in, unlike
 
 ENTRIES = "episodes.jsonl"
-_MAX_LINE_BYTES = 4096  # what is said of an episode is in its metadata, and those are bounded, too
+_MAX_LINE_BYTES = METADATA_BYTES + 512  # beside the metadata: a hash, and how many steps
 _READ_BYTES = 1 << 20
 
 
@@ -28,12 +28,13 @@ class EpisodeEntry:
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
-    index: int
+    index: Annotated[int, Field(ge=0)]
     task: str
-    objects: tuple[str, ...]
-    container: str
     success: bool
     failure: str
+    terminated: bool
+    num_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    facts: dict[str, Any]
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -41,14 +42,10 @@ _ENTRY = TypeAdapter(EpisodeEntry)
 
 
 def entry_of(episode: Episode) -> EpisodeEntry:
-    """The line for an episode."""
+    """The line for an episode; facts are as JSON gives them back."""
     return EpisodeEntry(
-        index=episode.index,
-        task=episode.task,
-        objects=episode.objects,
-        container=episode.container,
-        success=episode.success,
-        failure=episode.failure,
+        **json.loads(episode.metadata_text()),
+        num_steps=episode.num_steps,
         content_hash=episode.content_hash(),
     )
 

@@ -15,7 +15,7 @@ KEPT = "kept.json"
 
 
 class DroppedEpisode(Record):
-    """An episode left out: `reason` is "failed", "family_not_kept" or "over_limit"."""
+    """An episode left out: `reason` is "failed", "task_not_kept" or "over_limit"."""
 
     index: Count
     task: str
@@ -41,11 +41,11 @@ def check_decision(decision: KeptEpisodes, entries: Iterable[EpisodeEntry], path
     """
     kept, dropped = iter(decision.kept), iter(decision.dropped)
     next_kept, next_dropped = next(kept, None), next(dropped, None)
-    families = decision.params["families"]
+    tasks = decision.params["tasks"]
     for entry in entries:
-        if next_kept == entry.index and entry.success and entry.task in families:
+        if next_kept == entry.index and entry.success and (not tasks or entry.task in tasks):
             next_kept = next(kept, None)
-        elif next_dropped is not None and _is_of(next_dropped, entry, families):
+        elif next_dropped is not None and _is_of(next_dropped, entry, tasks):
             next_dropped = next(dropped, None)
         else:
             raise UserError(
@@ -59,8 +59,8 @@ def check_decision(decision: KeptEpisodes, entries: Iterable[EpisodeEntry], path
         )
 
 
-def _is_of(dropped: DroppedEpisode, entry: EpisodeEntry, families: Any) -> bool:
-    reason = "over_limit" if entry.task in families else "family_not_kept"
+def _is_of(dropped: DroppedEpisode, entry: EpisodeEntry, tasks: Any) -> bool:
+    reason = "over_limit" if not tasks or entry.task in tasks else "task_not_kept"
     said = (dropped.index, dropped.task, dropped.failure, dropped.reason)
     return said == (entry.index, entry.task, entry.failure, reason if entry.success else "failed")
 
@@ -72,6 +72,6 @@ def load_kept(folder: Path) -> KeptEpisodes:
         UserError: it is missing or invalid.
     """
     decision = parse_record(KeptEpisodes, read_json(folder / KEPT), folder / KEPT)
-    if not isinstance(decision.params.get("families"), list):
-        raise UserError(f"{folder / KEPT} does not say params.families: run `parrot filter` again.")
+    if not isinstance(decision.params.get("tasks"), list):
+        raise UserError(f"{folder / KEPT} does not say params.tasks: run `parrot filter` again.")
     return decision

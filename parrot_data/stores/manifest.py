@@ -15,13 +15,14 @@ from typing import Any, Literal, overload
 from pydantic import model_validator
 
 from parrot_data.episodes.episode import MAX_STEPS
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.stores.entries import EpisodeEntry, count_entries, read_entries
 from parrot_data.stores.publish import json_text, read_json, replace_synced
 from parrot_data.stores.records import Count, FileEntry, FileName, Record, parse_record, path_in
 from parrot_data.stores.statistics import DatasetStatistics
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"
 
 
@@ -32,11 +33,19 @@ class BlockEntry(FileEntry):
 
 
 class _Dataset(Record):
-    """What both kinds of manifest say; `episodes` is the file of the entries, a line each."""
+    """What both kinds of manifest say.
 
-    schema_version: Literal[3] = 3
+    Attributes:
+        params: of the stages that made the dataset, by section.
+        seed: of `generate`.
+        spec: what all of its episodes hold.
+        episodes: the file of the entries, a line each.
+    """
+
+    schema_version: Literal[4] = 4
     params: dict[str, Any]
     seed: int
+    spec: EpisodeSpec
     num_episodes: Count
     episodes: FileEntry
 
@@ -97,9 +106,26 @@ class ShardsManifest(_Dataset):
         """The tars, in the order of their episodes."""
         return [path_in(folder, name) for name in self.tar_shards]
 
+    def entries(self, folder: Path) -> Iterator[EpisodeEntry]:
+        """Stream what is said of each episode, in their order; see `read_entries`.
+
+        Raises:
+            UserError: as `read_entries`, or there are not `num_episodes` of them, or not of
+                `num_transitions` steps together (at once).
+        """
+        found = sum(entry.num_steps for entry in super().entries(folder))
+        if found != self.num_transitions:
+            raise UserError(
+                f"{folder / MANIFEST} says num_transitions {self.num_transitions}, but what "
+                f"{self.episodes.name} beside it lists has {found}: run the stage again, or "
+                "`dvc checkout`."
+            )
+        return super().entries(folder)
+
     @model_validator(mode="after")
     def _check(self) -> ShardsManifest:
         _check_names([self.episodes, *self.files])
+        self.statistics.check(self.spec)
         in_zarr = f"{self.zarr}/"
         tars = [file.name for file in self.files if not file.name.startswith(in_zarr)]
         if sorted(tars) != sorted(self.tar_shards):

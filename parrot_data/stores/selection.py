@@ -9,7 +9,7 @@ from pathlib import Path
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.stores import tar_shards
-from parrot_data.stores.entries import EpisodeEntry, entry_of
+from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.kept import KEPT, KeptEpisodes, check_decision, load_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
 from parrot_data.stores.publish import sha256_file
@@ -43,34 +43,21 @@ class Selection:
         """Their samples, still compressed, each with its entry.
 
         Raises:
-            UserError: the tars lack one of them, or one is missing, truncated or damaged.
+            UserError: as `described_samples`.
         """
-        entries = self.entries()
-        entry = next(entries, None)
-        for sample in tar_shards.read_samples(self.manifest.tar_paths(self.folder)):
-            if entry is not None and sample["__key__"] == tar_shards.key_of(entry.index):
-                yield entry, sample
-                entry = next(entries, None)
-        if entry is not None:
-            raise UserError(
-                f"{self.folder} lacks episode {entry.index} of its manifest, or has it in another "
-                "place: run `parrot generate` again, or `dvc checkout`."
-            )
+        wanted, tars = set(self.decision.kept), self.manifest.tar_paths(self.folder)
+        entries = self.manifest.entries(self.folder)
+        described = tar_shards.described_samples(tars, self.manifest.spec, entries)
+        return ((entry, sample) for entry, sample in described if entry.index in wanted)
 
     def episodes(self) -> Iterator[Episode]:
         """The episodes themselves, each held against its entry.
 
         Raises:
-            UserError: as `samples`, or one is not what its entry says.
+            UserError: as `described_samples` and `decode_described`.
         """
         for entry, sample in self.samples():
-            episode = tar_shards.decode_sample(sample)
-            if entry_of(episode) != entry:
-                raise UserError(
-                    f"{sample['__url__']}: episode {entry.index} is not the one its manifest "
-                    "describes: run `parrot generate` again, or `dvc checkout`."
-                )
-            yield episode
+            yield tar_shards.decode_described(entry, sample, self.manifest.spec)
 
 
 def select(episodes: Path, kept: Path) -> Selection:

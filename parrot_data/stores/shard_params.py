@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from parrot_data.section import Count, Section
+from parrot_data.section import Count, Section, SomeCount
 
 
 class ShardParams(Section):
     """Section `shard` of params.yaml.
 
     Attributes:
-        episodes_per_chunk: episodes that Zarr reads at once.
-        episodes_per_shard: episodes a Zarr file, a multiple of `episodes_per_chunk`.
+        steps_per_chunk: images that Zarr reads at once; of large ones as many as make 2 MiB, of
+            short rows ten times as many.
+        chunks_per_shard: chunks a Zarr file; about one file an array is in memory while writing.
         episodes_per_tar: episodes a tar; have at least as many tars as loader processes.
         zstd_level: compression of the Zarr store; the tars copy what `generate` compressed.
     """
 
-    episodes_per_chunk: Count
-    episodes_per_shard: Count
+    steps_per_chunk: Count
+    chunks_per_shard: SomeCount
     episodes_per_tar: Count
     zstd_level: int = Field(ge=1, le=22)
-
-    @model_validator(mode="after")
-    def _check(self) -> ShardParams:
-        if self.episodes_per_shard % self.episodes_per_chunk:
-            raise ValueError("episodes_per_shard must be a multiple of episodes_per_chunk")
-        return self

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
 
 
 class Moments(BaseModel):
@@ -28,45 +30,88 @@ class Spread(Moments):
 class DatasetStatistics(BaseModel):
     """What normalisation needs: over all actions, all observations (T + 1 an episode).
 
-    `image` is in units of the stored uint8 (0 to 255), a number a colour channel.
+    Attributes:
+        action: of the actions.
+        vectors: of each vector observation, by name.
+        images: of each image, by name, in units of the stored uint8 (0 to 255), a number a colour
+            channel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     action: Spread
-    proprioception: Spread
-    image: Moments
+    vectors: dict[str, Spread]
+    images: dict[str, Moments]
+
+    def check(self, spec: EpisodeSpec) -> None:
+        """Refuse statistics that are not those of episodes of a spec.
+
+        Raises:
+            ValueError: names or widths differ.
+        """
+        wanted = {"action": spec.action.dim, **spec.vectors, **dict.fromkeys(spec.images, 3)}
+        found = {"action": self.action, **self.vectors, **self.images}
+        widths = {
+            name: {len(column) for column in each.model_dump().values()}
+            for name, each in found.items()
+        }
+        if widths != {name: {width} for name, width in wanted.items()}:
+            raise ValueError("its statistics are not those of what its spec names")
 
 
 class RunningStatistics:
-    """Collects the statistics of a dataset, episode by episode, in float64."""
+    """Collects the statistics of a dataset, episode by episode, in float64.
 
-    def __init__(self) -> None:
-        self._actions = _RunningSpread()
-        self._proprioception = _RunningSpread()
+    Args:
+        spec: of the episodes.
+    """
+
+    def __init__(self, spec: EpisodeSpec) -> None:
+        self._action = _RunningSpread()
+        self._vectors = {name: _RunningSpread() for name in spec.vectors}
         # Colours are counted, so that sums over 10^10 pixels stay exact.
-        self._colours = np.zeros((3, 256), dtype=np.int64)
+        self._colours = {name: np.zeros((3, 256), dtype=np.int64) for name in spec.images}
 
     def add(self, episode: Episode) -> None:
-        """Take one more episode in."""
-        self._actions.add(episode.actions)
-        self._proprioception.add(episode.proprioception)
-        for channel in range(3):
-            values = episode.images[..., channel].ravel()
-            self._colours[channel] += np.bincount(values, minlength=256)
+        """Take one more episode in.
+
+        Raises:
+            UserError: an action or a vector of it holds a number that is not finite.
+        """
+        _check_finite(episode, "actions", episode.actions)
+        self._action.add(episode.actions)
+        for name, spread in self._vectors.items():
+            _check_finite(episode, name, episode.observations[name])
+            spread.add(episode.observations[name])
+        for name, colours in self._colours.items():
+            for channel in range(3):
+                values = episode.observations[name][..., channel].ravel()
+                colours[channel] += np.bincount(values, minlength=256)
 
     def result(self) -> DatasetStatistics:
         """The statistics so far; at least one episode must have been added."""
-        values = np.arange(256, dtype=np.int64)
-        count = self._colours.sum(axis=1)
-        mean = (self._colours @ values) / count
-        variance = (self._colours @ values**2) / count - mean**2
-        image = Moments(mean=mean.tolist(), std=np.sqrt(np.maximum(variance, 0.0)).tolist())
         return DatasetStatistics(
-            action=self._actions.result(),
-            proprioception=self._proprioception.result(),
-            image=image,
+            action=self._action.result(),
+            vectors={name: spread.result() for name, spread in self._vectors.items()},
+            images={name: _moments_of(colours) for name, colours in self._colours.items()},
         )
+
+
+def _check_finite(episode: Episode, name: str, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        raise UserError(
+            f"episode {episode.index}: its {name} hold a number that is not finite: drop the "
+            "episode, or mend what recorded it."
+        )
+
+
+def _moments_of(colours: NDArray[np.int64]) -> Moments:
+    """Moments from how often each of the 256 values occurs, a row a channel."""
+    values = np.arange(256, dtype=np.int64)
+    count = colours.sum(axis=1)
+    mean = (colours @ values) / count
+    variance = (colours @ values**2) / count - mean**2
+    return Moments(mean=mean.tolist(), std=np.sqrt(np.maximum(variance, 0.0)).tolist())
 
 
 class _RunningSpread:

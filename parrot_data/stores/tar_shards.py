@@ -1,41 +1,52 @@
-"""The WebDataset store: plain tars, one sample an episode, the same bytes every time.
+"""The WebDataset store: plain tars for streaming, one sample an episode, always the same bytes.
 
 A sample's key is the episode's index (`%08d`); its members are `KEY.episode.json` and one
-`KEY.<array>.npy.zst` an array. Nothing in a tar says when or by whom it was written.
+`KEY.ARRAY.npy.zst` for each of `Episode.arrays()`. Nothing in a tar says when or by whom it was
+written. Plain webdataset reads it, given what unpacks an array:
 
-Every reader of tars comes through `read_samples`, which knows these members and no others, and
-how large each can be: nothing else is read, and nothing larger.
+    import io, numpy, webdataset, zstandard
+    unpack = lambda data: numpy.load(io.BytesIO(zstandard.ZstdDecompressor().decompress(data)))
+    dataset = webdataset.WebDataset(tars, shardshuffle=False)
+    dataset = dataset.decode(webdataset.handle_extension("npy.zst", unpack))
+
+and gives dicts with `episode.json` and, say, `observation.image.npy.zst` (T + 1, H, W, 3).
+
+Every reader of ours comes through `read_samples`, which knows these members and no others, and how
+large each can be: nothing else is read, and nothing larger.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import tee
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import zstandard
-from numpy.typing import NDArray
 
-from parrot_data.episodes.episode import ARRAY_FIELDS, METADATA_BYTES, Episode, episode_from
+from parrot_data.episodes.episode import (
+    MAX_STEPS,
+    METADATA_BYTES,
+    Episode,
+    episode_from,
+    forms_of,
+)
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.stores.packed import max_packed_bytes, pack_array, unpack_array
+from parrot_data.stores.entries import EpisodeEntry, entry_of
+from parrot_data.stores.packed import max_packed_bytes, pack_array, parse_metadata, unpack_array
 from parrot_data.stores.publish import replace_synced
 
 # A sample as webdataset spells it: "__key__", "__url__", and the members by extension.
 Sample = dict[str, Any]
+# Largest size of a member, from its key and extension; KeyError where no sample has such a one.
+MaxBytes = Callable[[str, str], int]
 
 REMEDY = "delete it and run the stage that writes it again, or `dvc checkout`"
-_METADATA = "episode.json"
-_EXTENSIONS = {name: f"{name}.npy.zst" for name in ARRAY_FIELDS}
-# Largest size of each member of a sample, by extension, in the order in which they are written.
-_MAX_BYTES = {
-    _METADATA: METADATA_BYTES,
-    **{extension: max_packed_bytes(name) for name, extension in _EXTENSIONS.items()},
-}
+_METADATA, _ARRAY = "episode.json", ".npy.zst"
 _MEMBER = re.compile(r"([0-9]{8,12})\.(.+)")
 
 
@@ -45,69 +56,127 @@ def write_shard(path: Path, episodes: Iterable[Episode], *, zstd_level: int) -> 
     write_samples(path, (_encode(episode, compressor) for episode in episodes))
 
 
-def write_samples(path: Path, samples: Iterable[Mapping[str, Any]]) -> None:
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Write samples as they are, still compressed, into one tar, whole or not at all."""
     temporary = path.with_name(f"{path.name}.tmp")
     with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
         for sample in samples:
-            for extension in _MAX_BYTES:
-                member = tarfile.TarInfo(f"{sample['__key__']}.{extension}")
-                member.size = len(sample[extension])
-                tar.addfile(member, io.BytesIO(sample[extension]))
+            for extension, content in sample.items():
+                if not extension.startswith("__"):
+                    member = tarfile.TarInfo(f"{sample['__key__']}.{extension}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
     replace_synced(temporary, path)
 
 
-def read_episodes(source: Path | Iterable[Path]) -> Iterator[Episode]:
+def read_episodes(source: Path | Iterable[Path], spec: EpisodeSpec) -> Iterator[Episode]:
     """Stream episodes from a folder's tars in the order of their names, or from the tars named.
 
     Raises:
-        UserError: the folder holds no tar; a tar is missing, truncated or damaged.
+        UserError: as `read_samples` and `decode_sample`.
     """
-    return map(decode_sample, read_samples(source))
+    return (decode_sample(sample, spec) for sample in read_samples(source, spec))
 
 
-def read_samples(source: Path | Iterable[Path]) -> Iterator[Sample]:
+def read_samples(
+    source: Path | Iterable[Path], spec: EpisodeSpec, num_steps: Iterable[int] | None = None
+) -> Iterator[Sample]:
     """Stream samples, still compressed, as webdataset would group them.
+
+    Args:
+        source: a folder, or tars.
+        spec: of the episodes.
+        num_steps: of each episode, in order, where a manifest says so: then nothing is read that
+            is larger than such an episode needs.
 
     Raises:
         UserError: the folder holds no tar; a tar is missing, truncated or damaged, or holds what is
             no member of a sample, or not all of them.
     """
+    bounds = _Bounds(spec, num_steps)
     for path in _tars_of(source):
         sample: Sample = {}
-        for key, extension, content in _members(path):
+        for key, extension, content in _members(path, bounds.max_bytes):
             if sample and key != sample["__key__"]:
-                yield _whole(sample)
+                yield bounds.check_whole(sample)
                 sample = {}
             if extension in sample:
                 raise UserError(f"{path} holds {key}.{extension} twice: {REMEDY}.")
             sample.update({"__key__": key, "__url__": str(path), extension: content})
         if sample:
-            yield _whole(sample)
+            yield bounds.check_whole(sample)
 
 
-def num_steps_of(sample: Sample) -> int:
-    """How many steps a sample's episode has, without decoding the rest of it.
+def described_samples(
+    tars: Iterable[Path], spec: EpisodeSpec, entries: Iterable[EpisodeEntry]
+) -> Iterator[tuple[EpisodeEntry, Sample]]:
+    """Stream the samples of a dataset, each with the entry of its episode.
 
     Raises:
-        UserError: what says so is damaged.
+        UserError: as `read_samples`; or the tars do not hold just the episodes of the entries, in
+            their order.
     """
-    return len(_array_of(sample, "rewards"))
+    paths = list(tars)
+    entries, ahead = tee(entries)
+    for sample in read_samples(paths, spec, (entry.num_steps for entry in ahead)):
+        entry = next(entries, None)
+        if entry is None or key_of(entry.index) != sample["__key__"]:
+            raise UserError(
+                f"{sample['__url__']}: episode {sample['__key__']} is not the one that its "
+                f"manifest describes in this place: {REMEDY}."
+            )
+        yield entry, sample
+    entry = next(entries, None)
+    if entry is not None:
+        where = paths[-1] if paths else "a dataset without tars"
+        raise UserError(
+            f"{where} ends and lacks episode {entry.index}, which its manifest describes: {REMEDY}."
+        )
 
 
-def decode_sample(sample: Mapping[str, Any]) -> Episode:
+def decode_described(entry: EpisodeEntry, sample: Sample, spec: EpisodeSpec) -> Episode:
+    """The episode of a sample, held against its entry.
+
+    Raises:
+        UserError: as `decode_sample`, or it is not what its entry says.
+    """
+    episode = decode_sample(sample, spec, entry.num_steps)
+    if entry_of(episode) != entry:
+        raise UserError(
+            f"{sample['__url__']}: episode {entry.index} is not the one that its manifest "
+            f"describes: {REMEDY}."
+        )
+    return episode
+
+
+def decode_sample(
+    sample: Mapping[str, Any], spec: EpisodeSpec, num_steps: int | None = None
+) -> Episode:
     """Turn a sample, from `read_samples` or from webdataset, into its episode.
+
+    Args:
+        sample: with its members still compressed.
+        spec: of the episode.
+        num_steps: of the episode, where a manifest says so.
 
     Raises:
         UserError: a member is missing, its bytes are damaged, or they are no episode's.
     """
+    arrays = {}
     try:
-        arrays = {name: _array_of(sample, name) for name in ARRAY_FIELDS}
-        episode = episode_from(_parsed(sample[_METADATA]), arrays)
+        for name, form in forms_of(spec).items():
+            arrays[name] = unpack_array(name, form, _member(sample, name + _ARRAY), num_steps)
+            # The first one, of actions, says how long all others must be.
+            num_steps = len(arrays[name]) - form.num_extra
+        metadata = _member(sample, _METADATA)
+        episode = episode_from(parse_metadata(metadata), arrays, spec)
         if key_of(episode.index) != sample["__key__"]:
             raise ValueError(f"it is episode {episode.index}")
     except (KeyError, ValueError) as error:
-        raise _damaged(sample, error) from error
+        raise UserError(
+            f"{sample.get('__url__', 'a tar')}: episode {sample.get('__key__')} is damaged "
+            f"({error!r}): {REMEDY}."
+        ) from error
     return episode
 
 
@@ -116,41 +185,46 @@ def key_of(index: int) -> str:
     return f"{index:08d}"
 
 
+def _member(sample: Mapping[str, Any], extension: str) -> bytes:
+    # webdataset spells every extension in lower case.
+    content = sample[extension] if extension in sample else sample[extension.lower()]
+    if not isinstance(content, bytes):
+        raise ValueError(f"{extension} is decoded already")
+    return content
+
+
 def _encode(episode: Episode, compressor: zstandard.ZstdCompressor) -> Sample:
-    sample: Sample = {"__key__": key_of(episode.index)}
-    sample[_METADATA] = episode.metadata_text()
-    for name, extension in _EXTENSIONS.items():
-        sample[extension] = pack_array(getattr(episode, name), compressor)
+    sample: Sample = {"__key__": key_of(episode.index), _METADATA: episode.metadata_text()}
+    for name, array in episode.arrays().items():
+        sample[name + _ARRAY] = pack_array(array, compressor)
     return sample
 
 
-def _array_of(sample: Mapping[str, Any], name: str) -> NDArray[Any]:
-    try:
-        return unpack_array(name, sample[_EXTENSIONS[name]])
-    except (KeyError, ValueError) as error:
-        raise _damaged(sample, error) from error
+class _Bounds:
+    """What members a sample has, and how large each can be; see `read_samples`."""
 
+    def __init__(self, spec: EpisodeSpec, num_steps: Iterable[int] | None) -> None:
+        self._forms = {name + _ARRAY: form for name, form in forms_of(spec).items()}
+        self._lengths = None if num_steps is None else iter(num_steps)
+        self._key, self._num_steps = "", MAX_STEPS
 
-def _damaged(sample: Mapping[str, Any], error: Exception) -> UserError:
-    return UserError(
-        f"{sample.get('__url__', 'a tar')}: episode {sample.get('__key__')} is damaged "
-        f"({error!r}): {REMEDY}."
-    )
+    def max_bytes(self, key: str, extension: str) -> int:
+        """Largest size of a member; samples come one after the other."""
+        form = None if extension == _METADATA else self._forms[extension]
+        if self._lengths is not None and key != self._key:
+            length = next(self._lengths, None)
+            if length is None:
+                raise tarfile.ReadError(f"its manifest describes no episode {key} here")
+            self._key, self._num_steps = key, length
+        return METADATA_BYTES if form is None else max_packed_bytes(form, self._num_steps)
 
-
-def _parsed(metadata: bytes) -> object:
-    try:
-        return json.loads(metadata[: METADATA_BYTES + 1])
-    except RecursionError:
-        raise ValueError("its metadata are nested too deeply") from None
-
-
-def _whole(sample: Sample) -> Sample:
-    for extension in _MAX_BYTES:
-        if extension not in sample:
-            key = sample["__key__"]
-            raise UserError(f"{sample['__url__']} lacks {key}.{extension}: {REMEDY}.")
-    return sample
+    def check_whole(self, sample: Sample) -> Sample:
+        """Give a sample back, unless a member is missing."""
+        for extension in (_METADATA, *self._forms):
+            if extension not in sample:
+                key = sample["__key__"]
+                raise UserError(f"{sample['__url__']} lacks {key}.{extension}: {REMEDY}.")
+        return sample
 
 
 def _tars_of(source: Path | Iterable[Path]) -> list[Path]:
@@ -162,7 +236,7 @@ def _tars_of(source: Path | Iterable[Path]) -> list[Path]:
     return tars
 
 
-def _members(path: Path) -> Iterator[tuple[str, str, bytes]]:
+def _members(path: Path, max_bytes: MaxBytes) -> Iterator[tuple[str, str, bytes]]:
     """Key, extension and content of every member.
 
     Of `tarfile` no more than its reading of one header is used: the whole of it also follows links,
@@ -172,7 +246,7 @@ def _members(path: Path) -> Iterator[tuple[str, str, bytes]]:
         with path.open("rb") as tar:
             num_bytes = path.stat().st_size
             while (header := tar.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):
-                key, extension, size = _described(header)
+                key, extension, size = _described(header, max_bytes)
                 if tar.tell() + size > num_bytes:
                     raise tarfile.ReadError(f"it ends inside {key}.{extension}")
                 content = tar.read(size)
@@ -185,16 +259,22 @@ def _members(path: Path) -> Iterator[tuple[str, str, bytes]]:
         raise UserError(f"{path} is truncated or damaged ({error}): {REMEDY}.") from error
 
 
-def _described(header: bytes) -> tuple[str, str, int]:
+def _described(header: bytes, max_bytes: MaxBytes) -> tuple[str, str, int]:
     """Key, extension and size of the member that a header announces; no others than a sample's."""
     member = tarfile.TarInfo.frombuf(header, "utf-8", "backslashreplace")
     parts = _MEMBER.fullmatch(member.name)
-    if member.type != tarfile.REGTYPE or parts is None or parts[2] not in _MAX_BYTES:
-        raise tarfile.ReadError(f"{member.name[:100]!r} is no member of an episode's sample")
-    if not 0 <= member.size <= _MAX_BYTES[parts[2]]:
+    try:
+        if member.type != tarfile.REGTYPE or parts is None:
+            raise KeyError(member.name)
+        most = max_bytes(parts[1], parts[2])
+    except KeyError:
         raise tarfile.ReadError(
-            f"{member.name} of {member.size} bytes is larger than the {_MAX_BYTES[parts[2]]} that "
-            "an episode can need"
+            f"{member.name[:100]!r} is no member of an episode's sample"
+        ) from None
+    if not 0 <= member.size <= most:
+        raise tarfile.ReadError(
+            f"{member.name} of {member.size} bytes is larger than the {most} that its episode can "
+            "need"
         )
     return parts[1], parts[2], member.size
 

@@ -1,4 +1,4 @@
-"""Writing the Zarr store, shard by shard: see `zarr_store` for what lies where."""
+"""Writing the Zarr store, shard by shard: see `zarr_layout` for what lies where."""
 
 from __future__ import annotations
 
@@ -12,110 +12,121 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from parrot_data.episodes.episode import ARRAY_FIELDS, METADATA_BYTES, Episode
-from parrot_data.errors import UserError
-from parrot_data.stores.zarr_layout import METADATA, ArrayLayout
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.stores.zarr_layout import (
+    EPISODE_ENDS,
+    METADATA,
+    METADATA_ENDS,
+    ArrayLayout,
+    StoredArray,
+    arrays_of,
+    groups_of,
+)
 
-# An episode's images are 60 times its other arrays: those go ten times as many to a chunk and to
-# a shard, or a data set would be hundreds of tiny files.
-SMALL_ARRAY_FACTOR = 10
+# Uncompressed: a smaller chunk compresses worse, of a larger one more is read than is wanted.
+CHUNK_BYTES = 1 << 21
+# Rows of less than so many bytes go ten times as many to a chunk, and bytes of metadata, some
+# hundred an episode, ten thousand times: or a dataset would be hundreds of tiny files.
+SHORT_ROW_BYTES, SHORT_ROW_FACTOR, BYTE_FACTOR = 1024, 10, 10_000
 
 
 @dataclass(frozen=True)
 class ZarrLayout:
-    """How episodes lie in files: `episodes_per_shard` is a multiple of `episodes_per_chunk`."""
+    """How rows lie in files; see `ShardParams`."""
 
-    episodes_per_chunk: int
-    episodes_per_shard: int
+    steps_per_chunk: int
+    chunks_per_shard: int
     zstd_level: int
 
 
-def write(path: Path, episodes: Iterable[Episode], num_episodes: int, layout: ZarrLayout) -> None:
-    """Write episodes in their order, shard by shard; holds about one shard at a time.
+def write(path: Path, spec: EpisodeSpec, episodes: Iterable[Episode], layout: ZarrLayout) -> None:
+    """Write episodes in their order, shard by shard; holds about one shard an array.
 
     Args:
         path: the store's folder; replaced if it exists.
-        episodes: exactly `num_episodes` of them, at least one, all of the same shapes.
-        num_episodes: how many will come.
+        spec: of the episodes.
+        episodes: at least one.
         layout: chunks, shards and compression.
 
     Raises:
-        UserError: the layout makes chunks that no reader would take.
-        ValueError: the episodes differ in shape, or are not `num_episodes`.
+        ValueError: an episode is not as the spec says, or there is none.
     """
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    writers: dict[str, _ShardWriter] = {}
-    count = 0
-    for count, episode in enumerate(episodes, start=1):
-        if count > num_episodes:
-            raise ValueError(f"{num_episodes} episodes announced, more came")
-        rows = _rows_of(episode)
-        if not writers:
-            arrays = [_array_layout(name, row, num_episodes, layout) for name, row in rows.items()]
-            writers = {
-                array.name: _ShardWriter(_create(group, array, layout.zstd_level), array.shard_rows)
-                for array in arrays
-            }
-        for name, row in rows.items():
-            writers[name].append(row)
-    if count != num_episodes or not writers:
-        raise ValueError(f"{num_episodes} episodes announced, {count} came")
+    root = zarr.open_group(path, mode="w", zarr_format=3)
+    for name in groups_of(spec)[1:]:
+        root.create_group(name)
+    writers = {name: _ShardWriter(root, array, layout) for name, array in arrays_of(spec).items()}
+    num_steps = num_bytes = 0
+    for episode in episodes:
+        metadata = np.frombuffer(episode.metadata_text(), dtype=np.uint8)
+        num_steps, num_bytes = num_steps + episode.num_steps, num_bytes + len(metadata)
+        rows = {
+            **episode.arrays(),
+            EPISODE_ENDS: np.array([num_steps], dtype=np.int64),
+            METADATA: metadata,
+            METADATA_ENDS: np.array([num_bytes], dtype=np.int64),
+        }
+        if rows.keys() != writers.keys():
+            raise ValueError(f"episode {episode.index} has other arrays than the spec names")
+        for name, values in rows.items():
+            writers[name].append(values)
+    if not num_steps:
+        raise ValueError("no episode to write")
     for writer in writers.values():
         writer.flush()
 
 
+def _cut(array: StoredArray, layout: ZarrLayout) -> ArrayLayout:
+    """How an array lies in files; it has no rows yet."""
+    if array.dimensions[0] == "byte":
+        factor = BYTE_FACTOR
+    else:
+        factor = SHORT_ROW_FACTOR if array.row_bytes < SHORT_ROW_BYTES else 1
+    most = max(1, CHUNK_BYTES // array.row_bytes)
+    chunk_rows = min(most, layout.steps_per_chunk * factor)
+    return ArrayLayout(array, 0, chunk_rows, chunk_rows * layout.chunks_per_shard)
+
+
 class _ShardWriter:
-    """Buffers rows until they fill a shard, since only whole shards can be written."""
+    """Collects rows until they fill a shard, since only whole shards can be written."""
 
-    def __init__(self, array: zarr.Array[Any], length: int) -> None:
-        self._array, self._length = array, length
-        self._rows: list[NDArray[Any]] = []
-        self._start = 0
+    def __init__(self, root: zarr.Group, array: StoredArray, layout: ZarrLayout) -> None:
+        cut = _cut(array, layout)
+        cut.check()
+        self._array = _create(root, cut, layout.zstd_level)
+        self._rows = np.empty((cut.shard_rows, *array.row), dtype=array.dtype)
+        self._filled = self._written = 0
 
-    def append(self, row: NDArray[Any]) -> None:
-        if row.shape != self._array.shape[1:] or row.dtype != self._array.dtype:
-            raise ValueError(f"{self._array.name}: a row of {row.dtype}{row.shape} among others")
-        self._rows.append(row)
-        if len(self._rows) == self._length:
-            self.flush()
+    def append(self, rows: NDArray[Any]) -> None:
+        if rows.shape[1:] != self._rows.shape[1:] or rows.dtype != self._rows.dtype:
+            raise ValueError(f"{self._array.name}: rows of {rows.dtype}{rows.shape[1:]} in it")
+        while len(rows):
+            fitting = rows[: len(self._rows) - self._filled]
+            self._rows[self._filled : self._filled + len(fitting)] = fitting
+            self._filled += len(fitting)
+            rows = rows[len(fitting) :]
+            if self._filled == len(self._rows):
+                self.flush()
 
     def flush(self) -> None:
-        if self._rows:
-            stop = self._start + len(self._rows)
-            self._array[self._start : stop] = np.stack(self._rows)
-            self._start, self._rows = stop, []
+        if self._filled:
+            stop = self._written + self._filled
+            self._array.resize((stop, *self._rows.shape[1:]))
+            self._array[self._written : stop] = self._rows[: self._filled]
+            self._written, self._filled = stop, 0
 
 
-def _array_layout(
-    name: str, row: NDArray[Any], num_episodes: int, layout: ZarrLayout
-) -> ArrayLayout:
-    """How an array will lie in files, unless no reader would take it."""
-    factor = 1 if name == "images" else SMALL_ARRAY_FACTOR
-    chunk_rows, shard_rows = layout.episodes_per_chunk * factor, layout.episodes_per_shard * factor
-    array = ArrayLayout(name, row.dtype.name, num_episodes, row.shape, chunk_rows, shard_rows)
-    try:
-        array.check()
-    except ValueError as error:
-        raise UserError(
-            f"{error}: change shard.episodes_per_chunk or shard.episodes_per_shard in params.yaml."
-        ) from error
-    return array
-
-
-def _create(group: zarr.Group, array: ArrayLayout, zstd_level: int) -> zarr.Array[Any]:
-    return group.create_array(
-        array.name,
-        shape=(array.num_rows, *array.row),
+def _create(root: zarr.Group, cut: ArrayLayout, zstd_level: int) -> zarr.Array[Any]:
+    array = cut.array
+    return root.create_array(
+        array.path,
+        shape=(cut.num_rows, *array.row),
         dtype=array.dtype,
-        chunks=(array.chunk_rows, *array.row),
-        shards=(array.shard_rows, *array.row),
+        chunks=(cut.chunk_rows, *array.row),
+        shards=(cut.shard_rows, *array.row),
         compressors=ZstdCodec(level=zstd_level, checksum=True),
         fill_value=0,
+        dimension_names=array.dimensions,
         # A shard of nothing but zeros must not look like a lost one.
         config={"write_empty_chunks": True},
     )
-
-
-def _rows_of(episode: Episode) -> dict[str, NDArray[Any]]:
-    metadata = np.frombuffer(episode.metadata_text().ljust(METADATA_BYTES, b"\0"), dtype=np.uint8)
-    return {METADATA: metadata, **{name: getattr(episode, name) for name in ARRAY_FIELDS}}

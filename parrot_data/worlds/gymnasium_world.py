@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from parrot_data.episodes.spec import (
     ActionSpec,
@@ -19,9 +22,13 @@ from parrot_data.episodes.spec import (
 )
 from parrot_data.errors import UserError
 from parrot_data.worlds.params import GymnasiumParams, SuccessInInfo
-from parrot_data.worlds.world import Demonstrator, Env, known
+from parrot_data.worlds.world import Demonstrator, Env, cause, known
 
 SINGLE_VECTOR, SINGLE_IMAGE = "state", "image"  # names of an observation that has none
+UNBOUNDED = 1e30  # a bound beyond it is none: some write the largest float for it
+
+# Where an observation lies in nested Dicts: a key each; () for one that is no Dict.
+Place = tuple[str, ...]
 
 
 class GymnasiumWorld:
@@ -44,9 +51,9 @@ class GymnasiumWorld:
         limits = []
         for task in self.tasks:
             env = self._make(task, None)
-            specs[task] = spec_of(env, task)
-            limits.append(self._limit_of(env, task))
-            env.close()
+            with closing(env):
+                specs[task] = spec_of(env, task)
+                limits.append(self._limit_of(env, task))
         first, *others = self.tasks
         for task in others:
             if specs[task] != specs[first]:
@@ -59,9 +66,7 @@ class GymnasiumWorld:
     def make_env(self, task: str, render_mode: str | None = None) -> Env:
         """See `World`."""
         env = self._make(known(task, self.tasks, "task"), render_mode)
-        if self._params.max_steps is not None:
-            env = gymnasium.wrappers.TimeLimit(env, self._params.max_steps)
-        return _Described(env, self.spec, self._params)
+        return _Described(env, task, self.spec, self._params)
 
     def unseen(self, family: str) -> Env:
         """See `World`; there is no such family."""
@@ -75,23 +80,28 @@ class GymnasiumWorld:
         named = self._params.tasks[task]
         try:
             env: Env = gymnasium.make(
-                named.id, render_mode=render_mode, disable_env_checker=True, **named.kwargs
+                named.id,
+                max_episode_steps=self._params.max_steps,
+                render_mode=render_mode,
+                disable_env_checker=True,
+                **named.kwargs,
             )
-        except (gymnasium.error.Error, ImportError, TypeError) as error:
+        except UserError:
+            raise
+        except Exception as error:
             raise UserError(
-                f"environment.tasks.{task}: gymnasium cannot make {named.id} "
-                f"({str(error).splitlines()[0]}): correct its id and kwargs, or install its package"
+                f"environment.tasks.{task}: gymnasium cannot make {named.id} ({cause(error)}): "
+                "correct its id and kwargs, or install its package"
             ) from error
         return env
 
     def _limit_of(self, env: Env, task: str) -> int:
-        registered = None if env.spec is None else env.spec.max_episode_steps
-        limit = self._params.max_steps or registered
+        limit = None if env.spec is None else env.spec.max_episode_steps
         if limit is None:
             raise UserError(
                 f"environment.max_steps: {task} is registered without a limit of steps: say one"
             )
-        return min(limit, registered or limit)
+        return limit
 
 
 def spec_of(env: Env, task: str) -> EpisodeSpec:
@@ -100,28 +110,80 @@ def spec_of(env: Env, task: str) -> EpisodeSpec:
     Raises:
         UserError: a space is of no kind that a spec can say.
     """
-    plain = env.observation_space
-    boxes = plain.spaces if isinstance(plain, spaces.Dict) else {_single_name(plain): plain}
-    actions = env.action_space
-    if not isinstance(actions, spaces.Box) or len(actions.shape) != 1:
+    where, actions = f"environment.tasks.{task}", env.action_space
+    if (
+        not isinstance(actions, spaces.Box)
+        or len(actions.shape) != 1
+        or not np.issubdtype(actions.dtype, np.floating)
+    ):
         raise UserError(
-            f"environment.tasks.{task}: the action is {actions}, where a vector of numbers (Box) "
+            f"{where}: the action is {actions}, where a vector of real numbers (a Box of floats) "
             "is needed: choose another environment, or wrap this one"
         )
-    is_bounded = bool(np.isfinite(actions.low).all() and np.isfinite(actions.high).all())
-    return EpisodeSpec(
-        observations={name: _observation_spec(name, box, task) for name, box in boxes.items()},
-        action=ActionSpec(
-            dim=actions.shape[0],
-            low=actions.low.astype(float).tolist() if is_bounded else None,
-            high=actions.high.astype(float).tolist() if is_bounded else None,
-        ),
-        control_rate_hz=None,
-        cameras={},
-        tool=None,
-        mirror=None,
-        privileged={},
-    )
+    low, high = actions.low.astype(float), actions.high.astype(float)
+    is_bounded = bool((np.abs([low, high]) < UNBOUNDED).all())
+    places = places_of(env.observation_space, where)
+    try:
+        return EpisodeSpec(
+            observations={
+                name: _observation_spec(name, _space_at(env.observation_space, place), where)
+                for name, place in places.items()
+            },
+            action=ActionSpec(
+                dim=actions.shape[0],
+                low=low.tolist() if is_bounded else None,
+                high=high.tolist() if is_bounded else None,
+            ),
+            control_rate_hz=None,
+            cameras={},
+            tool=None,
+            mirror=None,
+            privileged={},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place_of_it = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{where}: its spaces cannot be used ({place_of_it}{': ' if place_of_it else ''}"
+            f"{first['msg'].removeprefix('Value error, ')}): choose another environment, or wrap "
+            "this one"
+        ) from error
+
+
+def places_of(space: spaces.Space[Any], where: str) -> dict[str, Place]:
+    """Where each observation lies, by its name.
+
+    An observation in nested Dicts is named by its keys, joined by "_"; what cannot stand in a name
+    becomes "_".
+
+    Raises:
+        UserError: two observations get the same name.
+    """
+    found: dict[str, Place] = {}
+    for place in _leaves(space):
+        name = re.sub(r"\W", "_", "_".join(place), flags=re.ASCII) or _single_name(space)
+        if name in found:
+            raise UserError(
+                f"{where}: the observations {'.'.join(found[name])} and {'.'.join(place)} would "
+                f"both be called {name}: wrap the environment so that their names differ"
+            )
+        found[name] = place
+    return found
+
+
+def _leaves(space: spaces.Space[Any], before: Place = ()) -> Iterator[Place]:
+    if isinstance(space, spaces.Dict):
+        for key, inner in space.spaces.items():
+            yield from _leaves(inner, (*before, str(key)))
+    else:
+        yield before
+
+
+def _space_at(space: spaces.Space[Any], place: Place) -> spaces.Space[Any]:
+    for key in place:
+        assert isinstance(space, spaces.Dict)
+        space = space.spaces[key]
+    return space
 
 
 def _single_name(space: spaces.Space[Any]) -> str:
@@ -137,15 +199,15 @@ def _is_image(space: spaces.Space[Any]) -> bool:
     )
 
 
-def _observation_spec(name: str, space: spaces.Space[Any], task: str) -> ObservationSpec:
+def _observation_spec(name: str, space: spaces.Space[Any], where: str) -> ObservationSpec:
     if isinstance(space, spaces.Box):
         if _is_image(space):
             return ImageSpec(height=space.shape[0], width=space.shape[1])
-        if len(space.shape) == 1 and space.shape[0] > 0:
-            return VectorSpec(dim=space.shape[0])
+        if len(space.shape) <= 1 and np.issubdtype(space.dtype, np.floating):
+            return VectorSpec(dim=space.shape[0] if space.shape else 1)
     raise UserError(
-        f"environment.tasks.{task}: the observation {name} is {space}, neither an RGB image "
-        "(uint8, height x width x 3) nor a vector: choose another environment, or wrap this one"
+        f"{where}: the observation {name} is {space}, neither an RGB image (uint8, height x width "
+        "x 3) nor a vector of real numbers (float): choose another environment, or wrap this one"
     )
 
 
@@ -153,13 +215,14 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
     """An environment whose observations, actions and success are as a world's have to be.
 
     Vectors become float32, actions take the environment's own dtype and are clipped to its bounds,
-    and info holds `is_success`.
+    and info holds `is_success`, but nothing privileged, of which the spec knows nothing.
     """
 
-    def __init__(self, env: Env, spec: EpisodeSpec, params: GymnasiumParams) -> None:
+    def __init__(self, env: Env, task: str, spec: EpisodeSpec, params: GymnasiumParams) -> None:
         super().__init__(env)
+        self._where = f"environment.tasks.{task}"
         self._spec, self._success = spec, params.success
-        self._is_dict = isinstance(env.observation_space, spaces.Dict)
+        self._places = places_of(env.observation_space, self._where)
         self.observation_space = spaces.Dict({k: box_of(s) for k, s in spec.observations.items()})
         action = spec.action
         low = -np.inf if action.low is None else np.array(action.low, np.float32)
@@ -170,7 +233,7 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._named(observation), {**info, "is_success": False}
+        return self._named(observation), self._told(info, is_success=False)
 
     def step(
         self, action: NDArray[np.float32]
@@ -179,17 +242,25 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
         assert isinstance(inner, spaces.Box)
         own = np.clip(np.asarray(action, np.float64), inner.low, inner.high).astype(inner.dtype)
         observation, reward, terminated, truncated, info = self.env.step(own)
-        info = {**info, "is_success": self._is_success(float(reward), info)}
-        return self._named(observation), float(reward), bool(terminated), bool(truncated), info
+        told = self._told(info, is_success=self._is_success(float(reward), info))
+        return self._named(observation), float(reward), bool(terminated), bool(truncated), told
 
     def _named(self, observation: Any) -> dict[str, NDArray[Any]]:
-        values = (
-            observation if self._is_dict else {next(iter(self._spec.observations)): observation}
-        )
-        return {
-            name: np.asarray(values[name], dtype=each.dtype)
-            for name, each in self._spec.observations.items()
-        }
+        try:
+            return {
+                name: np.asarray(_value_at(observation, place), each.dtype).reshape(each.shape)
+                for name, each in self._spec.observations.items()
+                for place in (self._places[name],)
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self._where}: an observation is not as the environment's own space says "
+                f"({cause(error)}): mend the environment, or wrap it"
+            ) from error
+
+    def _told(self, info: Mapping[str, Any], *, is_success: bool) -> dict[str, Any]:
+        told = {key: value for key, value in info.items() if key != "privileged"}
+        return {**told, "is_success": is_success}
 
     def _is_success(self, reward: float, info: dict[str, Any]) -> bool:
         if not isinstance(self._success, SuccessInInfo):
@@ -197,9 +268,15 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
         if self._success.info not in info:
             raise UserError(
                 f"environment.success: the info of a step has no {self._success.info!r}, only "
-                f"{', '.join(sorted(info)) or 'nothing'}: name one of these, or a reward"
+                f"{', '.join(sorted(map(str, info))) or 'nothing'}: name one of these, or a reward"
             )
         return bool(info[self._success.info])
+
+
+def _value_at(observation: Any, place: Place) -> Any:
+    for key in place:
+        observation = observation[key]
+    return observation
 
 
 def box_of(spec: ObservationSpec) -> spaces.Box:

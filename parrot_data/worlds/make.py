@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.worlds.params import EnvironmentParams, GymnasiumParams, OwnWorldParams
-from parrot_data.worlds.world import World
+from parrot_data.worlds.world import Env, World, cause
 
 CALLED = ("make_env", "unseen", "demonstrator")  # members of a `World` that are methods
 NAMED = ("tasks", "families")  # and those that are lists of names
@@ -33,6 +32,11 @@ def make_world(params: EnvironmentParams) -> World:
     from parrot_data.worlds.tabletop.world import TabletopWorld  # noqa: PLC0415
 
     return TabletopWorld(params)
+
+
+def make_task_env(params: EnvironmentParams, task: str, render_mode: str | None = None) -> Env:
+    """The environment of a task of the world that params name: see `World.make_env`."""
+    return make_world(params).make_env(task, render_mode)
 
 
 def code_of_world(params: EnvironmentParams, world: World) -> dict[str, Any]:
@@ -57,14 +61,6 @@ def code_of_world(params: EnvironmentParams, world: World) -> dict[str, Any]:
             if file is not None
         },
     }
-
-
-def cause(error: Exception) -> str:
-    """What an exception of somebody else's code says, and where it was raised, in a few words."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = str(error).splitlines()
-    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return f"{said}, {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else said
 
 
 def _own_world(params: OwnWorldParams) -> World:

@@ -1,46 +1,63 @@
-"""Random batches of whole episodes, with pictures of a few of their steps."""
+"""Random batches of whole episodes, and of trajectories: their actions, and what was seen at first.
+
+Episodes differ in length. In a batch shorter ones are filled up at their ends with zeros, and
+`is_step` says which steps there are: no filled step may change what is learned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.errors import UserError
-from parrot_models.training.augment import (
-    MIRRORED_ACTION,
-    MIRRORED_PROPRIOCEPTION,
-    paint,
-    shuffle_colors,
-)
+from parrot_models.training.augment import Augmentation
 from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.transitions import Batch
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class EpisodeBatch:
-    """Episodes of T steps as tensors, with pictures of M of them.
+    """Episodes of up to T steps as tensors, with what is seen at up to M of them.
 
     Attributes:
-        proprioception: float32 (B, T, 8).
-        actions: float32 (B, T, 7).
-        steps: int64 (B, M), which steps the pictures are of, increasing.
-        images: uint8 (B, M, S, S, 3).
+        vectors: float32 (B, T, D) by name.
+        actions: float32 (B, T, A), in the robot's units.
+        is_step: bool (B, T), true up to an episode's end.
+        steps: int64 (B, M), at which steps images are looked at, increasing.
+        is_seen: bool (B, M), which of these are: an episode may have fewer.
+        images: uint8 (B, M, H, W, 3) by name.
     """
 
-    proprioception: Tensor
+    vectors: Mapping[str, Tensor]
     actions: Tensor
+    is_step: Tensor
     steps: Tensor
-    images: Tensor
+    is_seen: Tensor
+    images: Mapping[str, Tensor]
 
     def at_steps(self, of_episodes: Tensor) -> Tensor:
-        """Rows (B * M, ...) of values (B, T, ...) at the steps that pictures are of."""
+        """Rows (B * M, ...) of values (B, T, ...) at the steps that are seen."""
         return at_steps(of_episodes, self.steps)
+
+    def seen(self) -> dict[str, Tensor]:
+        """The observations of the steps that are seen, (B * M, ...) by name."""
+        images = {name: values.flatten(0, 1) for name, values in self.images.items()}
+        return {**images, **{name: self.at_steps(values) for name, values in self.vectors.items()}}
+
+    def weights(self) -> Tensor:
+        """For how many steps each of the steps seen stands, float32 (B * M,); 0 of none.
+
+        As many in all as there are steps, so that what is seen of an episode stands for all of it.
+        """
+        shares = self.is_step.sum(1) / self.is_seen.sum(1)
+        return (self.is_seen * shares[:, None]).flatten()
 
 
 def at_steps(of_episodes: Tensor, steps: Tensor) -> Tensor:
@@ -51,86 +68,154 @@ def at_steps(of_episodes: Tensor, steps: Tensor) -> Tensor:
 class EpisodeBatches:
     """The episodes of some transitions, drawn whole; those held out are the transitions' own.
 
-    Pictures are what costs: an encoder that sees a few steps of many episodes learns as much from
-    each picture, of more scenes, than one that sees every step of a few.
+    Images are what costs: an encoder that sees a few steps of many episodes learns as much from
+    each image, of more scenes, than one that sees every step of a few. Where there are none, every
+    step is seen.
 
     Args:
         batches: transitions, those of an episode in a row.
-
-    Raises:
-        UserError: not all episodes have the same number of steps.
     """
 
     def __init__(self, batches: TransitionBatches) -> None:
-        self._transitions = batches.transitions
-        self.train_starts, steps = episode_starts(batches.transitions.episodes, batches.train_rows)
-        self.held_out_starts, others = episode_starts(
-            batches.transitions.episodes, batches.held_out_rows
-        )
-        lengths = steps | others
-        if len(lengths) != 1:
-            raise UserError(
-                f"episodes of {sorted(lengths)} steps cannot be batched whole: generate all with "
-                "one environment.episode_steps"
-            )
-        self.num_steps = lengths.pop()
+        self._data, self._spec = batches.transitions, batches.spec
+        self._train = _ranges(batches.transitions.episodes, batches.train_rows)
+        self._held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
 
-    def sample(
-        self, num_episodes: int, num_pictures: int, rng: np.random.Generator
-    ) -> EpisodeBatch:
+    def sample(self, num_episodes: int, num_images: int, rng: np.random.Generator) -> EpisodeBatch:
         """Draw training episodes with replacement, and steps of each without."""
-        starts = self.train_starts[rng.integers(len(self.train_starts), size=num_episodes)]
-        return self._gather(starts, num_pictures, rng)
+        chosen = rng.integers(len(self._train), size=num_episodes)
+        return self._gather(self._train[chosen], num_images, rng)
 
     def held_out(self, num_episodes: int) -> Iterator[EpisodeBatch]:
-        """Go once through the held-out episodes, with all pictures; the last batch may be small."""
-        for start in range(0, len(self.held_out_starts), num_episodes):
-            yield self._gather(self.held_out_starts[start : start + num_episodes], self.num_steps)
+        """Go once through the held-out episodes, seeing all; the last batch may be small."""
+        for start in range(0, len(self._held_out), num_episodes):
+            yield self._gather(self._held_out[start : start + num_episodes])
 
     def _gather(
-        self, starts: Rows, num_pictures: int, rng: np.random.Generator | None = None
+        self,
+        ranges: Rows,
+        num_images: int | None = None,
+        rng: np.random.Generator | None = None,
     ) -> EpisodeBatch:
-        every = np.arange(self.num_steps)
-        steps = np.tile(every, (len(starts), 1))
-        if rng is not None and num_pictures < self.num_steps:
-            steps = np.sort(rng.permuted(steps, axis=1)[:, :num_pictures], axis=1)
+        starts, lengths = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+        every = np.arange(lengths.max())
+        is_step = every < lengths[:, None]
+        steps = np.tile(every, (len(ranges), 1))
+        if rng is not None and num_images is not None and self._spec.images:
+            # Random keys, those of no step last: the first are the steps to see.
+            keys = np.where(is_step, rng.random(is_step.shape), 2.0)
+            steps = np.sort(np.argsort(keys, 1)[:, :num_images], 1)
+        is_seen = steps < lengths[:, None]
         rows, seen = starts[:, None] + every, starts[:, None] + steps
-        data = self._transitions
+        observations = self._data.observations
         return EpisodeBatch(
-            proprioception=torch.from_numpy(np.take(data.proprioception, rows, axis=0)),
-            actions=torch.from_numpy(np.take(data.actions, rows, axis=0)),
+            vectors={k: _filled(observations[k], rows, is_step) for k in self._spec.vectors},
+            actions=_filled(self._data.actions, rows, is_step),
+            is_step=torch.from_numpy(is_step),
             steps=torch.from_numpy(steps),
-            images=torch.from_numpy(np.take(data.images, seen, axis=0)),
+            is_seen=torch.from_numpy(is_seen),
+            images={k: _filled(observations[k], seen, is_seen) for k in self._spec.images},
         )
 
 
 def augment_episodes(
-    batch: EpisodeBatch, rng: np.random.Generator, backdrop: Tensor
+    batch: EpisodeBatch, augmentation: Augmentation, rng: np.random.Generator
 ) -> EpisodeBatch:
-    """Mirror half of the episodes, shuffle colours and paint all pictures: see `augment`.
-
-    Args:
-        batch: episodes.
-        rng: of this step alone.
-        backdrop: see `paint`.
-    """
-    half = len(batch.images) // 2
-    images = torch.cat([batch.images[:half].flip(3), batch.images[half:]])
-    colored = shuffle_colors(images.flatten(0, 1), rng)
-    return EpisodeBatch(
-        proprioception=_half_times(batch.proprioception, MIRRORED_PROPRIOCEPTION),
-        actions=_half_times(batch.actions, MIRRORED_ACTION),
-        steps=batch.steps,
-        images=paint(colored, backdrop, rng).view_as(images),
+    """Augment episodes as their transitions would be; half of the episodes are mirrored."""
+    mirrored = augmentation.mirrored({**batch.vectors, **batch.images})
+    seen = augmentation.colored(mirrored, rng)
+    return replace(
+        batch,
+        vectors={name: seen[name] for name in batch.vectors},
+        actions=augmentation.mirrored_actions(batch.actions),
+        images={name: seen[name] for name in batch.images},
     )
 
 
-def _half_times(values: Tensor, signs: Tensor) -> Tensor:
-    half = len(values) // 2
-    return torch.cat([values[:half] * signs, values[half:]])
+@dataclass(frozen=True, eq=False)
+class TrajectoryBatch:
+    """Trajectories of up to K steps as tensors.
+
+    Attributes:
+        first: the observations of their first steps, (B, ...) by name; its actions are those of all
+            steps, float32 (B, K, A) in the robot's units.
+        is_step: bool (B, K), true up to the end of an episode.
+    """
+
+    first: Batch
+    is_step: Tensor
+
+    @property
+    def observations(self) -> Mapping[str, Tensor]:
+        """Of the first steps, (B, ...) by name."""
+        return self.first.observations
+
+    @property
+    def actions(self) -> Tensor:
+        """Of all steps, (B, K, A)."""
+        return self.first.actions
 
 
-def episode_starts(episodes: NDArray[np.int32], rows: Rows) -> tuple[Rows, set[int]]:
-    """First row of each episode among rows, and the lengths that occur."""
+class TrajectoryBatches:
+    """Trajectories of K steps within the episodes of some transitions; fewer where one ends.
+
+    Args:
+        batches: transitions, those of an episode in a row; episodes held out stay so.
+        num_steps: K.
+    """
+
+    def __init__(self, batches: TransitionBatches, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self._data = batches.transitions
+        trained = _ranges(batches.transitions.episodes, batches.train_rows)
+        held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
+        self._train = _cuts(trained, num_steps, 1)
+        self._held_out = _cuts(held_out, num_steps, num_steps)
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> TrajectoryBatch:
+        """Draw trajectories of training episodes with replacement, from any step on.
+
+        That is, from none beyond the last at which an agent decides that decides at every K-th. It
+        does so at these alone, but no motion is tied to the clock, and a chunk from between two
+        decisions is one more to learn from.
+        """
+        return self._gather(self._train[rng.integers(len(self._train), size=batch_size)])
+
+    def held_out(self, batch_size: int) -> Iterator[TrajectoryBatch]:
+        """Go once through the held-out episodes, each cut into trajectories, first to last."""
+        for start in range(0, len(self._held_out), batch_size):
+            yield self._gather(self._held_out[start : start + batch_size])
+
+    def _gather(self, ranges: Rows) -> TrajectoryBatch:
+        rows = ranges[:, :1] + np.arange(self.num_steps)
+        is_step = rows < ranges[:, 1:]
+        actions = _filled(self._data.actions, rows, is_step)
+        first = self._data.gather(ranges[:, 0])
+        return TrajectoryBatch(Batch(first.observations, actions), torch.from_numpy(is_step))
+
+
+def _filled(array: NDArray[Any], rows: Rows, is_there: NDArray[np.bool_]) -> Tensor:
+    """Rows (B, T) of an array, zeros where there is nothing."""
+    values = np.take(array, np.where(is_there, rows, rows[:, :1]), axis=0)
+    values[~is_there] = 0
+    return torch.from_numpy(values)
+
+
+def _ranges(episodes: NDArray[np.int32], rows: Rows) -> Rows:
+    """First row of each episode among rows, and the one after its last: (E, 2)."""
     _, first, counts = np.unique(episodes[rows], return_index=True, return_counts=True)
-    return rows[first], set(counts.tolist())
+    starts = rows[first]
+    return np.stack([starts, starts + counts], 1)
+
+
+def _cuts(ranges: Rows, num_steps: int, stride: int) -> Rows:
+    """Ranges of up to `num_steps` rows, which begin a stride after one another in ranges (E, 2).
+
+    None begins after the last of those that would tile the range.
+    """
+    cuts = []
+    for start, end in ranges:
+        last = start + (end - 1 - start) // num_steps * num_steps
+        begins = np.arange(start, last + 1, stride)
+        cuts.append(np.stack([begins, np.minimum(begins + num_steps, end)], 1))
+    return np.concatenate(cuts)

@@ -11,38 +11,40 @@ the robot open loop. With z ~ q(z | a_1..T, s_1) training raises
 
 What the papers leave open, and what was chosen:
 
-- Open loop, errors add up: a step's error of a tenth of an action moves all that follows by 5 mm.
-  So p counts the path besides, c_t = a_1 + ... + a_t of the translations, which weighs what lasts
-  more than what the next step takes back. Without that term, and with w = 1, it is the ELBO, which
-  is what metrics report.
+- Open loop, errors add up: where an action moves the robot on, that of one step moves all that
+  follows. So p counts the path besides, c_t = a_1 + ... + a_t of normalised actions, which weighs
+  what lasts more than what the next step takes back. It is that of all dimensions, since no spec
+  says which of them move something: of one that does not, say a gripper's command or a target that
+  is told outright, it still weighs the error that lasts. Without that term, and with w = 1, it is
+  the ELBO, which is what metrics report.
 - Both p are Gaussians around what the decoder says, with one learned deviation a dimension, so that
   no weights between dimensions are to be tuned: the sigma-VAE of Rybkin et al. (2021), "Simple and
   effective VAE training with calibrated decoders".
-- The decoder ends in a tanh, which keeps actions in their box; decoding gives the mean.
+- Where actions have bounds the decoder ends in a tanh, which keeps them there; decoding gives the
+  mean.
 - A trajectory is an episode, or a chunk of K steps conditioned on what is seen before its first:
-  an agent then decides every K steps.
+  an agent then decides every K steps. Where an episode ends before a chunk does, the steps beyond
+  its end are no part of anything: not of the likelihood, the path or what the posterior reads.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from parrot_data.worlds.tabletop.env import ACTION_DIM
+from parrot_data.section import Count, Width, Widths
 from parrot_models.networks.context_model import ContextArchitecture, ContextModel
+from parrot_models.networks.gaussian import bounded_log_std
 from parrot_models.networks.mlp import mlp
 from parrot_models.networks.stored import architecture_of, load_model, save_model
 
-TRANSLATION_DIM = 3  # the first of an action
 LOG_STD_RANGE = (-5.0, 1.0)  # of the latent
 WEIGHTS = "trajectories.safetensors"
 
 
-@dataclass(frozen=True)
 class TrajectoryArchitecture(ContextArchitecture):
     """All that determines the shapes of a model's weights.
 
@@ -52,9 +54,9 @@ class TrajectoryArchitecture(ContextArchitecture):
         num_steps: actions a trajectory.
     """
 
-    hidden: list[int]
-    latent_dim: int
-    num_steps: int
+    hidden: Widths
+    latent_dim: Width
+    num_steps: Count
 
 
 class TrajectoryVAE(ContextModel):
@@ -63,12 +65,14 @@ class TrajectoryVAE(ContextModel):
     def __init__(self, architecture: TrajectoryArchitecture) -> None:
         """Build the model with freshly drawn weights; see `ContextModel` for what is refused."""
         super().__init__(architecture, "pretrain.trajectories")
-        a = self.architecture = architecture
-        told = a.num_steps * (ACTION_DIM + TRANSLATION_DIM)
+        a, dim = architecture, architecture.spec.action.dim
+        self.architecture = architecture
+        # Of each step its action, the path that far, and whether it is one.
+        told = a.num_steps * (dim + dim + 1)
         self.posterior = mlp(told + a.context_dim, a.hidden, 2 * a.latent_dim)
-        self.decoder = mlp(a.latent_dim + a.context_dim, a.hidden, a.num_steps * ACTION_DIM)
-        self.log_std_action = nn.Parameter(torch.zeros(ACTION_DIM))
-        self.log_std_path = nn.Parameter(torch.zeros(TRANSLATION_DIM))
+        self.decoder = mlp(a.latent_dim + a.context_dim, a.hidden, a.num_steps * dim)
+        self.log_std_action = nn.Parameter(torch.zeros(dim))
+        self.log_std_path = nn.Parameter(torch.zeros(dim))
 
     @property
     def latent_dim(self) -> int:
@@ -80,26 +84,33 @@ class TrajectoryVAE(ContextModel):
         """Actions a trajectory."""
         return self.architecture.num_steps
 
-    def encode(self, actions: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, actions: Tensor, is_step: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation (B, L) of q(z | a_1..T, s_1).
 
         Args:
-            actions: (B, T, 7).
+            actions: (B, T, A) in the robot's units; those beyond a trajectory's end are not read.
+            is_step: bool (B, T), true up to that end.
             context: (B, context_dim), of what is seen before the first.
         """
-        told = torch.cat([actions.flatten(1), path_of(actions).flatten(1), context], -1)
-        mean, raw = self.posterior(told).chunk(2, -1)
-        low, high = LOG_STD_RANGE
-        return mean, (low + 0.5 * (high - low) * (torch.tanh(raw) + 1)).exp()
+        real = is_step[..., None].to(actions)
+        normalised = real * self.action_scale.normalised(actions)
+        steps = torch.cat([normalised, real * path_of(normalised), real], -1)
+        mean, raw = self.posterior(torch.cat([steps.flatten(1), context], -1)).chunk(2, -1)
+        return mean, bounded_log_std(raw, *LOG_STD_RANGE).exp()
+
+    def decode_normalised(self, z: Tensor, context: Tensor) -> Tensor:
+        """As `decode`, in normalised actions."""
+        flat: Tensor = self.decoder(torch.cat([z, context], -1))
+        bounded = torch.tanh(flat) if self.action_scale.is_bounded else flat
+        return bounded.view(len(bounded), self.num_steps, -1)
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
-        """The actions (B, T, 7) in [-1, 1] of latents (B, L) and context (B, context_dim)."""
-        flat: Tensor = self.decoder(torch.cat([z, context], -1))
-        return torch.tanh(flat).view(-1, self.num_steps, ACTION_DIM)
+        """The robot's actions (B, T, A) of latents (B, L) and context (B, context_dim)."""
+        return self.action_scale.restored(self.decode_normalised(z, context))
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the model was made from."""
-        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> TrajectoryVAE:
@@ -114,6 +125,6 @@ class TrajectoryVAE(ContextModel):
         )  # fmt: skip
 
 
-def path_of(actions: Tensor) -> Tensor:
-    """Where translations (B, T, 7) have led after each step, (B, T, 3), in full actions."""
-    return actions[..., :TRANSLATION_DIM].cumsum(1)
+def path_of(normalised: Tensor) -> Tensor:
+    """Where normalised actions (B, T, A) have led after each step, (B, T, A)."""
+    return normalised.cumsum(1)

@@ -5,29 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_model import OptionModel
-from parrot_models.methods.part import Part
+from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.choices import Precision
-from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.rl.agent_params import Observe
-from parrot_models.rl.batch import Observation
-from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.pretrained import Latents
-from parrot_models.rl.seen_context import ContextSeen
+from parrot_models.networks.keypoints import Keypoints
+from parrot_models.rl.params import Observe
+from parrot_models.rl.replay import Observation
+from parrot_models.rl.views import DecisionView, Latents
 
 
 class Options(Latents, Protocol):
-    """What this room needs of options: policies that are told z and say when they end."""
+    """Options: policies that are given z and say when they end."""
 
     def act(self, z: Tensor, context: Tensor) -> Tensor:
-        """Actions (B, 7) of options z (B, latent_dim) in context (B, C)."""
+        """Actions (B, A) of options z (B, latent_dim) in context (B, C)."""
 
     def ends(self, z: Tensor, context: Tensor) -> Tensor:
         """Probability (B,) that option z ends here."""
@@ -42,24 +40,25 @@ class OptionView(DecisionView):
 
     Args:
         model: the options.
-        env, latent_bound, observe, most_steps: see `DecisionView`.
+        plain, latent_bound, observe, most_steps: see `DecisionView`.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        plain: Dict,
         model: Options,
         latent_bound: float,
         observe: Observe,
         most_steps: int,
     ) -> None:
+        super().__init__(plain, model, latent_bound, observe, most_steps)
         self._model = model
-        super().__init__(env, model, latent_bound, observe, most_steps)
 
     def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
         """See `DecisionView`."""
-        self._chance_to_go_on = np.ones(len(observations["image"]))
-        return super().begin(observations)
+        seen = super().begin(observations)
+        self._chance_to_go_on = np.ones(self.num_robots)
+        return seen
 
     def _decide(self, _z: Tensor, is_due: NDArray[np.bool_]) -> None:
         self._chance_to_go_on[is_due] = 1.0
@@ -78,7 +77,7 @@ class SeenOptions(ContextSeen):
     """The options, whose low-level policy's context and keypoints are what an agent sees."""
 
     def __init__(
-        self, model: OptionModel, keypoints: KeypointEncoder, precision: Precision
+        self, model: OptionModel, keypoints: Keypoints | None, precision: Precision
     ) -> None:
         super().__init__(model, keypoints, precision)
         self.latent_dim, self.act, self.ends = model.latent_dim, model.act, model.ends

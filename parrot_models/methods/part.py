@@ -5,18 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+from torch import Tensor
 
+from parrot_data.episodes.spec import EpisodeSpec, difference
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import read_json, sha256_file
+from parrot_models.networks.action_scale import ActionScale
 from parrot_models.networks.choices import Precision
-from parrot_models.rl.pretrained import Pretrained
+from parrot_models.networks.context_model import ContextModel
+from parrot_models.networks.device import CPU
+from parrot_models.networks.keypoints import Keypoints
+from parrot_models.networks.observations import Observations
+from parrot_models.networks.sight import Encoding, Sight
+from parrot_models.rl.views import Pretrained
 
-P_co = TypeVar("P_co", bound=Pretrained, covariant=True)
+CONFIG = "config.json"
+
+
+class Trained(Pretrained, Protocol):
+    """What a part is once it is read: it sees for an agent, and knows of which data it is."""
+
+    @property
+    def spec(self) -> EpisodeSpec:
+        """Of the data that it was trained on."""
+
+
+T = TypeVar("T", bound=Trained)
+T_co = TypeVar("T_co", bound=Trained, covariant=True)
 
 
 @dataclass(frozen=True)
-class Part(Generic[P_co]):
+class Part(Generic[T_co]):
     """A kind of pre-trained model.
 
     Attributes:
@@ -29,5 +54,125 @@ class Part(Generic[P_co]):
 
     name: str
     command: str
-    load: Callable[[Path, torch.device, Precision], P_co]
+    load: Callable[[Path, torch.device, Precision], T_co]
     code: tuple[str, ...]
+
+
+class ContextSeen:
+    """A model as something to see with: its context, and beside that keypoints of its own.
+
+    No paper says what else the agent of such a baseline should see. What a prior's agents see, they
+    see beside keypoints, which tell a target from a distractor; so do these.
+
+    Args:
+        model: frozen; its context is what its behaviour depends on.
+        keypoints: frozen, on the same device; None without.
+        precision: of the convolutions, see `Sight`.
+    """
+
+    def __init__(
+        self, model: ContextModel, keypoints: Keypoints | None, precision: Precision
+    ) -> None:
+        self.spec, self.device = model.spec, model.device
+        self._scale = model.action_scale
+        self._sight = Sight(model, keypoints, precision)
+
+    def encode(self, observations: Observations) -> Encoding:
+        """Encode observations (B, ...) by name.
+
+        Features begin with the context, on which `ClonedActor` relies.
+        """
+        context, keypoints, _own = self._sight.see(observations)
+        return Encoding(context, torch.cat([context, keypoints.float()], -1))
+
+    def action_box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Pretrained`."""
+        return box_of(self._scale)
+
+
+def box_of(scale: ActionScale) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Least and greatest actions, float32 (A,) each, as `ActionScale.box` says."""
+    low, high = scale.box()
+    return _as_array(low), _as_array(high)
+
+
+def load_part(
+    part: Part[T], folder: Path, spec: EpisodeSpec, precision: Precision, device: torch.device = CPU
+) -> T:
+    """What was pre-trained, from its folder, frozen, on a device.
+
+    Args:
+        part: of which kind.
+        folder: that its training wrote.
+        spec: of the world to act in.
+        precision: see `Part`.
+        device: see `Part`.
+
+    Raises:
+        UserError: it is missing, its weights do not match its config, or it was trained on data
+            that are not like the world's.
+    """
+    _origin(part, folder)
+    loaded = part.load(folder, device, precision)
+    differs = difference(loaded.spec, spec)
+    if differs:
+        raise UserError(
+            f"{folder} was trained on other data than the environment of params has ({differs}): "
+            f"set the environment back, or run `{part.command}` on data of this one"
+        )
+    return loaded
+
+
+def data_manifest_sha256(part: Part[Any], folder: Path) -> str:
+    """Hash of the manifest of the shards that it was trained on.
+
+    Raises:
+        UserError: there is nothing pre-trained.
+    """
+    return _origin(part, folder).data_manifest_sha256
+
+
+class _Origin(BaseModel):
+    """The part of a config.json that says what its model was made from."""
+
+    params: dict[str, Any]
+    data_manifest_sha256: str
+
+
+def _origin(part: Part[Any], folder: Path) -> _Origin:
+    path = folder / CONFIG
+    try:
+        return _Origin.model_validate(read_json(path))
+    except ValidationError as error:
+        raise UserError(
+            f"{path} does not say what its {part.name} was made from: train it again with "
+            f"`{part.command}`"
+        ) from error
+
+
+def part_sha256(part: Part[Any], folder: Path) -> dict[str, str]:
+    """Hashes of the files that make it: its config, with its lineage, and its weights.
+
+    Raises:
+        UserError: there is nothing pre-trained.
+    """
+    if not is_trained(folder):
+        raise UserError(
+            f"{folder} holds no {part.name} ({CONFIG} and weights): run `{part.command}`, or name "
+            "the folder it wrote"
+        )
+    return {path.name: sha256_file(path) for path in _files(folder)}
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a folder holds something pre-trained."""
+    return len(_files(folder)) > 1
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.safetensors"), *folder.glob(CONFIG)])
+
+
+def _as_array(values: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.cpu().numpy().astype(np.float32)
+    return array

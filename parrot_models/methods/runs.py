@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
+import numpy as np
 import torch
+from gymnasium.spaces import Dict
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from parrot_data.env_processes import EnvProcesses
+from parrot_data.episodes.rollout import SelectAction
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.lockstep import Envs, OneEnv
 from parrot_data.stores.publish import read_json, write_json
-from parrot_data.stores.seal import check_seal, is_sealed
-from parrot_data.worlds.tabletop.env import make_task_env
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.methods.table import named_method
+from parrot_data.stores.seal import check_seal, is_sealed, seal
+from parrot_data.streams import generator
+from parrot_models.methods.params import EvaluateParams, FinetuneParams
+from parrot_models.methods.part import Trained, load_part, part_sha256
+from parrot_models.methods.table import make_agent, named_method
 from parrot_models.networks.declared import Forms, declared_in, forms_of, no_larger_than
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
 from parrot_models.networks.stored import UNFIT, first_line
-from parrot_models.rl.agent_params import AgentParams
-from parrot_models.rl.compose import make_agent
-from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.part_folder import load_part, part_sha256
+from parrot_models.rl.evaluation import (
+    curve_rows,
+    evaluate_agent,
+    record_gif,
+    steps_to,
+    write_curve,
+)
+from parrot_models.rl.learner import EpisodeSummary
+from parrot_models.rl.params import AgentParams
 from parrot_models.rl.sac import SAC
+from parrot_models.rl.views import ViewedEnv
 
 AGENT = "agent.safetensors"
 CONFIG = "config.json"
 COMMAND = "parrot finetune"
-SCHEMA_VERSION = 1
+METRICS, EVALUATION, CURVE, FILM = "metrics.json", "evaluation.json", "curve.csv", "video.gif"
+Env = gymnasium.Env[Any, Any]
 _UNREADABLE: tuple[type[Exception], ...] = (OSError, SafetensorError, *UNFIT)
 
 
@@ -46,7 +58,8 @@ class RunConfig(BaseModel):
         schema_version: of this file.
         task, method, seed: the cell of the matrix.
         agent: the agent's params.
-        environment: params of the world it learned in.
+        environment: params of the world it learned in, which its name says how to read.
+        spec: what that world's observations and actions are.
         prior: path of the folder of what the method was pre-trained as, relative to the run's; for
             most methods it is a behavioral prior.
         params_sha256: of every param the run was made with, those of agent and environment among
@@ -57,53 +70,62 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     task: str
     method: str
     seed: int
     agent: AgentParams
-    environment: EnvironmentParams
+    environment: dict[str, Any]
+    spec: EpisodeSpec
     prior: str
     params_sha256: str
     prior_sha256: dict[str, str]
     data_manifest_sha256: str
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run's agent, and what it acts in.
+
+    Attributes:
+        env: as the agent meets it.
+        agent: trained or not.
+        part: what its method was pre-trained as.
+    """
+
+    env: ViewedEnv
+    agent: SAC
+    part: Trained
+
+
 def make_run(
-    config: RunConfig, folder: Path, device: torch.device = CPU, weights: Forms | None = None
-) -> tuple[ViewedEnv, SAC]:
-    """The env and an untrained agent of a run, over what was pre-trained into a folder.
+    config: RunConfig,
+    folder: Path,
+    env: Env,
+    device: torch.device = CPU,
+    weights: Forms | None = None,
+) -> Run:
+    """An untrained agent of a run, over what was pre-trained into a folder.
 
     Args:
         config: of the run.
         folder: what was pre-trained.
+        env: of the run's task.
         device: of the agent.
         weights: what the agent will be given, if it is; one that is much larger is not made.
 
     Raises:
         TooLargeError: the agent is.
-        UserError: there is no such task or method, or nothing pre-trained for this environment.
+        UserError: there is no such method, or nothing pre-trained on data like the world's.
     """
     method = named_method(config.method)
-    part = load_part(method.part, folder, config.environment, config.agent.precision, device)
-    env: gymnasium.Env[Any, Any] = make_task_env(config.task, config.environment)
-    seen = ViewedEnv(env, method.make_view(env, part, config.agent))
+    part = load_part(method.part, folder, config.spec, config.agent.precision, device)
+    plain = env.observation_space
+    assert isinstance(plain, Dict)
+    view = method.make_view(plain, part, config.agent)
     with nullcontext() if weights is None else no_larger_than(weights):
-        return seen, make_agent(method, config.agent, seen, part, config.seed)
-
-
-@contextmanager
-def training_envs(config: RunConfig, env: ViewedEnv, num_envs: int) -> Iterator[Envs]:
-    """What a run's agent learns in: the env that `make_run` gave, or several in processes."""
-    if num_envs == 1:
-        yield OneEnv(env.env)
-        return
-    space, actions = env.env.observation_space, env.env.action_space
-    assert isinstance(space, gymnasium.spaces.Dict)
-    assert actions.shape is not None
-    make_env = partial(make_task_env, config.task, config.environment, render_mode=None)
-    with EnvProcesses(make_env, num_envs, space, actions.shape[0]) as envs:
-        yield envs
+        agent = make_agent(method, config.agent, view, part, config.seed)
+    return Run(ViewedEnv(env, view), agent, part)
 
 
 def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
@@ -119,12 +141,16 @@ def save_agent(folder: Path, config: RunConfig, agent: SAC) -> None:
 
 
 def load_run(
-    folder: Path, prior: Path | None = None, device: torch.device = CPU
-) -> tuple[RunConfig, ViewedEnv, SAC]:
-    """Rebuild the env and the trained agent of a run.
+    folder: Path,
+    make_env: Callable[[RunConfig], Env],
+    prior: Path | None = None,
+    device: torch.device = CPU,
+) -> tuple[RunConfig, Run]:
+    """Rebuild the trained agent of a run, and what it acts in.
 
     Args:
         folder: written by finetune.
+        make_env: the environment of a run.
         prior: folder of what it was pre-trained as, where that no longer lies where it was found.
         device: of the agent.
 
@@ -141,19 +167,20 @@ def load_run(
             f"{prior_folder} is not the {part.name} that {folder} was fine-tuned on: name that "
             "one, run `dvc checkout`, or fine-tune again"
         )
+    env = make_env(config)
     try:
         weights = declared_in(folder / AGENT)
-        env, agent = make_run(config, prior_folder, device, weights)
-        if forms_of(agent.weights()) != weights:
+        run = make_run(config, prior_folder, env, device, weights)
+        if forms_of(run.agent.weights()) != weights:
             raise ValueError("its weights have other names, shapes or types")
-        agent.load_weights(load_file(folder / AGENT))
+        run.agent.load_weights(load_file(folder / AGENT))
     except _UNREADABLE as error:
         raise UserError(
             f"{folder / AGENT} does not hold the agent of {CONFIG} beside it "
             f"({first_line(error)}): run `dvc checkout`, or fine-tune again"
         ) from error
-    check_weights(agent.weights(), f"the agent in {folder}")
-    return config, env, agent
+    check_weights(run.agent.weights(), f"the agent in {folder}")
+    return config, run
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -192,3 +219,91 @@ def is_run_of(folder: Path, config: RunConfig) -> bool:
         return False
     check_seal(folder, COMMAND)
     return True
+
+
+def write_results(
+    folder: Path,
+    config: RunConfig,
+    run: Run,
+    history: Sequence[EpisodeSummary],
+    params: FinetuneParams,
+    evaluation: EvaluateParams,
+) -> dict[str, Any]:
+    """Judge a trained agent and write all there is to say of its run.
+
+    Written: the agent, metrics.json, evaluation.json, curve.csv and, if asked for, video.gif, then
+    the seal.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        run: as it is after the last training episode.
+        history: every training episode.
+        params: how it learned; of these, windows of the curve and the length of the film.
+        evaluation: which episodes to judge by.
+
+    Returns:
+        The metrics, as in metrics.json.
+
+    Raises:
+        UserError: its weights or its actions are not finite.
+    """
+    env, agent, num_episodes = run.env, run.agent, evaluation.num_episodes
+    check_weights(agent.weights(), "the agent")
+    policy = partial(agent.act, deterministic=True)
+    result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=num_episodes)
+    rows = curve_rows(history, params.curve_window_episodes, params.curve_every_episodes)
+    metrics = {
+        "task": config.task,
+        "method": config.method,
+        "seed": config.seed,
+        "success_rate": result.success_rate,
+        **_untrained_success_rates(env, evaluation),
+        "num_episodes": num_episodes,
+        "outcomes": result.outcomes,
+        "steps_to_50": steps_to(rows, 0.5),
+        "steps_to_80": steps_to(rows, 0.8),
+        "env_steps": history[-1].env_steps,
+    }
+    save_agent(folder, config, agent)
+    write_json(folder / METRICS, metrics)
+    write_json(folder / EVALUATION, {"seed": evaluation.seed, **asdict(result)})
+    write_curve(folder / CURVE, rows)
+    written = [AGENT, CONFIG, METRICS, EVALUATION, CURVE]
+    filmed = range(min(params.video_episodes, num_episodes))
+    if filmed:
+        film = folder / FILM
+        record_gif(env, policy, seed=evaluation.seed, episode_indices=filmed, path=film)
+        written.append(FILM)
+    seal(folder, written)
+    return metrics
+
+
+def _untrained_success_rates(env: ViewedEnv, evaluation: EvaluateParams) -> dict[str, float | None]:
+    """Success of the warm-up's actions in the same episodes: where learning had to start from.
+
+    For a method that acts through the prior it is the prior's own success on the task, drawn and,
+    as z = 0 is often the stronger policy, at its mode; None where there is no such z. The chance is
+    the evaluation's, so that runs of several seeds start from one number.
+    """
+    rng = generator(evaluation.seed, "finetune: untrained")
+
+    def drawn(_observation: Any) -> NDArray[np.float32]:
+        return env.sample_warmup_action(rng)
+
+    def at_mode(_observation: Any) -> NDArray[np.float32]:
+        mode = env.warmup_mode()
+        assert mode is not None
+        return mode
+
+    def rate(policy: SelectAction) -> float:
+        return evaluate_agent(
+            env, policy, seed=evaluation.seed, num_episodes=evaluation.num_episodes
+        ).success_rate
+
+    env.reset(seed=0)  # whether there is a mode is asked of a view that has seen something
+    has_mode = env.warmup_mode() is not None
+    return {
+        "untrained_success_rate": rate(drawn),
+        "untrained_mode_success_rate": rate(at_mode) if has_mode else None,
+    }

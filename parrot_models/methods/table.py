@@ -3,9 +3,9 @@
 They are those of PARROT's own comparison (Singh et al., 2021, section 5) and rivals of later years:
 RLPD (Ball et al., 2023) for what is kept in memory, DSRL (Wagenmaker et al., 2025) for acting
 through the noise of flow matching. What an agent of each sees is what its own part encodes, the
-part's own keypoints, and the gripper's pose, so that no baseline hangs on the flow. `sac` alone
-sees the prior's features, to differ from `parrot` in nothing but its actions; `vae_features` sees
-those of its VAE in place of keypoints.
+part's own keypoints, and all vectors of the observation, so that no baseline hangs on the flow.
+`sac` alone sees the prior's features, to differ from `parrot` in nothing but its actions;
+`vae_features` sees those of its VAE in place of keypoints.
 """
 
 from __future__ import annotations
@@ -13,53 +13,67 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-import gymnasium
-from torch import Tensor
+import torch
+from gymnasium.spaces import Box, Dict
+from torch import Tensor, nn
 
+from parrot_data.episodes.spec import ImageSpec
 from parrot_data.errors import UserError
+from parrot_data.machine import check_memory
 from parrot_models.methods.bc_sac import CLONE, Clone, ClonedActor
 from parrot_models.methods.hirl import OPTIONS, OptionView, SeenOptions
+from parrot_models.methods.params import FinetuneParams
 from parrot_models.methods.parrot import MATCHING, PRIOR, SPLINE
-from parrot_models.methods.part import Part
+from parrot_models.methods.part import Part, Trained
 from parrot_models.methods.traj_rl import TRAJECTORIES, SeenTrajectories, TrajectoryView
 from parrot_models.methods.vae_features import VAE
-from parrot_models.rl.agent_params import AgentParams
-from parrot_models.rl.networks import Actor
-from parrot_models.rl.pretrained import Pretrained, Prior
-from parrot_models.rl.sac import Executed
-from parrot_models.rl.views import DirectView, GuidedView, LatentView
+from parrot_models.networks.chance import torch_generator, torch_seed
+from parrot_models.networks.image_encoder import make_image_encoder
+from parrot_models.rl.networks import Actor, Critic, Trunk
+from parrot_models.rl.params import AgentParams
+from parrot_models.rl.replay import DemoReplay, ReplayBuffer
+from parrot_models.rl.sac import SAC, Executed, Networks, actions_as_given
+from parrot_models.rl.views import (
+    CONTEXT,
+    FEATURES,
+    DirectView,
+    GuidedView,
+    LatentView,
+    Pretrained,
+    Prior,
+    is_image,
+)
 
-CONTEXT = "context"  # observation key that only `executed` reads
+NUM_CRITICS = 2  # for the clipped double Q of SAC
 
-P = TypeVar("P", bound=Pretrained)
+T = TypeVar("T", bound=Trained)
 
 
 @dataclass(frozen=True)
-class Method(Generic[P]):
+class Method(Generic[T]):
     """How a method composes env and agent.
 
     Attributes:
         part: what was pre-trained for it; nothing else that was concerns it.
-        make_view: what stands between the agent and the robot.
+        make_view: what stands between the agent and the robot; of the space of its observations.
         initial_std: of the actor's Gaussian under its tanh.
         make_actor: what the actor starts as, where it does not start afresh.
         executed: what the critics judge, where it is not what the agent says; the replay buffer
             then holds what the robot executed.
-        always_features: whether `agent.observe` is not asked, as features are what it is about.
         explores_with_prior: whether a share of the training episodes is guided.
         keeps_demonstrations: whether half of each batch is drawn from first episodes, all guided.
     """
 
-    part: Part[P]
-    make_view: Callable[[gymnasium.Env[Any, Any], P, AgentParams], DirectView]
+    part: Part[T]
+    make_view: Callable[[Dict, T, AgentParams], DirectView]
     initial_std: Callable[[AgentParams], float]
-    make_actor: Callable[[P, AgentParams, int, Tensor, Tensor], Actor] | None = None
-    executed: Callable[[P], Executed] | None = None
-    always_features: bool = False
+    make_actor: Callable[[T, AgentParams, int, Tensor, Tensor], Actor] | None = None
+    executed: Callable[[T], Executed] | None = None
     explores_with_prior: bool = False
     keeps_demonstrations: bool = False
 
@@ -73,40 +87,36 @@ def _as_the_prior(params: AgentParams) -> float:
     return 1 / params.latent_bound
 
 
-def _direct(env: gymnasium.Env[Any, Any], part: Pretrained, params: AgentParams) -> DirectView:
-    return DirectView(env, part, params.observe, with_context=False)
+def _direct(plain: Dict, part: Pretrained, params: AgentParams) -> DirectView:
+    return DirectView(plain, part, params.observe)
 
 
-def _latent(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> DirectView:
-    return LatentView(env, prior, params.latent_bound, params.observe, with_context=False)
+def _latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return LatentView(plain, prior, params.latent_bound, params.observe)
 
 
-def _latent_and_context(
-    env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams
-) -> DirectView:
-    return LatentView(env, prior, params.latent_bound, params.observe, with_context=True)
+def _latent_and_context(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return LatentView(plain, prior, params.latent_bound, params.observe, with_context=True)
 
 
-def _guided(env: gymnasium.Env[Any, Any], prior: Prior, params: AgentParams) -> DirectView:
-    return GuidedView(env, prior, params.latent_bound, params.observe)
+def _guided(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return GuidedView(plain, prior, params.latent_bound, params.observe)
 
 
-def _features(env: gymnasium.Env[Any, Any], part: Pretrained, _params: AgentParams) -> DirectView:
-    return DirectView(env, part, "features", with_context=False)
+def _features(plain: Dict, part: Pretrained, _params: AgentParams) -> DirectView:
+    return DirectView(plain, part, "features")
 
 
-def _cloned(env: gymnasium.Env[Any, Any], clone: Clone, _params: AgentParams) -> DirectView:
-    return GuidedView(env, clone, math.inf, "features")
+def _cloned(plain: Dict, clone: Clone, _params: AgentParams) -> DirectView:
+    return GuidedView(plain, clone, math.inf, "features")
 
 
-def _trajectories(
-    env: gymnasium.Env[Any, Any], model: SeenTrajectories, params: AgentParams
-) -> DirectView:
-    return TrajectoryView(env, model, params.latent_bound, params.observe, params.decision_steps)
+def _trajectories(plain: Dict, model: SeenTrajectories, params: AgentParams) -> DirectView:
+    return TrajectoryView(plain, model, params.latent_bound, params.observe, params.decision_steps)
 
 
-def _options(env: gymnasium.Env[Any, Any], model: SeenOptions, params: AgentParams) -> DirectView:
-    return OptionView(env, model, params.latent_bound, params.observe, params.decision_steps)
+def _options(plain: Dict, model: SeenOptions, params: AgentParams) -> DirectView:
+    return OptionView(plain, model, params.latent_bound, params.observe, params.decision_steps)
 
 
 def _decoded(prior: Prior) -> Executed:
@@ -133,9 +143,9 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         # ones, since single steps of it would lead nowhere.
         "prior_explore": Method(PRIOR, _guided, _unit, explores_with_prior=True),
         # SAC from a cloned actor and its encoder, critics from scratch; the clone warms up.
-        "bc_sac": Method(CLONE, _cloned, _unit, make_actor=ClonedActor, always_features=True),
+        "bc_sac": Method(CLONE, _cloned, _unit, make_actor=ClonedActor),
         # SAC on the features of a VAE.
-        "vae_features": Method(VAE, _features, _unit, always_features=True),
+        "vae_features": Method(VAE, _features, _unit),
         # SAC over the latent of whole trajectories, or of chunks of them.
         "traj_rl": Method(TRAJECTORIES, _trajectories, _as_the_prior),
         # SAC over the latent of options.
@@ -162,3 +172,91 @@ def part_folder(name: str) -> Path:
         UserError: there is no such method.
     """
     return Path("models") / named_method(name).part.name
+
+
+def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T, seed: int) -> SAC:
+    """An untrained agent, on the part's device, behind a view that the method made."""
+    generator = torch_generator(seed, "agent")
+    low, high = (
+        torch.from_numpy(corner) for corner in (view.action_space.low, view.action_space.high)
+    )
+    dims = _vector_dims(view.observation_space)
+    encoders = _image_encoders(params, view.observation_space, seed)
+    encoder_dim = params.encoder_dim if encoders else 0
+    width = sum(dims.values()) + encoder_dim * len(encoders)
+    actor = (
+        Actor(width, low, high, params.hidden, method.initial_std(params), generator)
+        if method.make_actor is None
+        else method.make_actor(part, params, width, low, high)
+    )
+    return SAC(
+        Networks(
+            Trunk(dims, encoders, encoder_dim, clips=actor.clips_input),
+            actor,
+            Critic(
+                width, critic_action_dim(method, view, part), params.hidden, NUM_CRITICS, generator
+            ),
+        ),
+        params,
+        executed=actions_as_given if method.executed is None else method.executed(part),
+        generator=generator,
+        device=part.device,
+    )
+
+
+def critic_action_dim(method: Method[T], view: DirectView, part: T) -> int:
+    """Width of the actions that the critics judge, and that the replay buffer holds."""
+    return int(view.action_space.shape[0]) if method.executed is None else part.spec.action.dim
+
+
+def make_memory(
+    params: FinetuneParams, method: Method[T], view: DirectView, part: T, max_steps: int
+) -> ReplayBuffer | DemoReplay:
+    """An empty memory for what an agent meets behind a view, in episodes of so many steps at most.
+
+    Raises:
+        UserError: it would not fit into memory.
+    """
+    space, num_lanes = view.observation_space, params.num_envs
+    action_dim = critic_action_dim(method, view, part)
+    make = partial(
+        ReplayBuffer,
+        observation_space=space,
+        action_dim=action_dim,
+        n_step=params.n_step,
+        discount=params.discount,
+        num_lanes=num_lanes,
+    )
+    a_slot = ReplayBuffer.bytes_a_slot(space, action_dim)
+    check_memory(
+        "finetune.replay_capacity", params.replay_capacity, params.replay_capacity * a_slot
+    )
+    if not method.keeps_demonstrations:
+        return make(params.replay_capacity)
+    rounds = -(-params.demo_episodes // num_lanes)
+    num_kept = num_lanes * rounds * (max_steps + 1)
+    needed = (params.replay_capacity + num_kept) * a_slot
+    check_memory("finetune.demo_episodes", params.demo_episodes, needed)
+    return DemoReplay(make(params.replay_capacity), make(num_kept), params.demo_episodes, num_lanes)
+
+
+def _vector_dims(space: Dict) -> dict[str, int]:
+    """Widths of what an agent sees of vectors, the features first, as `ClonedActor` has them."""
+    names = [n for n, s in space.items() if n not in (FEATURES, CONTEXT) and not is_image(s)]
+    ordered = [FEATURES, *names] if FEATURES in space.spaces else names
+    boxes = {name: space[name] for name in ordered}
+    return {name: box.shape[0] for name, box in boxes.items() if isinstance(box, Box)}
+
+
+def _image_encoders(params: AgentParams, space: Dict, seed: int) -> dict[str, nn.Module]:
+    """A fresh encoder for each image that an agent sees."""
+    shapes = {name: s.shape for name, s in sorted(space.items()) if is_image(s) and s.shape}
+    # Layers draw their first weights from the global generator: lend it our seed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "agent: encoder"))
+        return {
+            name: make_image_encoder(
+                params.encoder, ImageSpec(height=height, width=width), params.encoder_dim
+            )
+            for name, (height, width, _) in shapes.items()
+        }

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.trajectories_model import TrajectoryVAE
-from parrot_models.methods.part import Part
+from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.choices import Precision
-from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.rl.agent_params import Observe
-from parrot_models.rl.decision_view import DecisionView
-from parrot_models.rl.pretrained import Latents
-from parrot_models.rl.seen_context import ContextSeen
+from parrot_models.networks.keypoints import Keypoints
+from parrot_models.rl.params import Observe
+from parrot_models.rl.views import DecisionView, Latents
 
 
 class Trajectories(Latents, Protocol):
-    """What this room needs of a model of whole trajectories."""
+    """A model of whole trajectories."""
 
     num_steps: int
 
-    def decode(self, z: Tensor, context: Tensor) -> Tensor:
-        """Actions (B, num_steps, 7) of z (B, latent_dim) and the first context (B, C)."""
+    def decode(self, z: Tensor, context: Tensor, /) -> Tensor:
+        """Actions (B, num_steps, A) of z (B, latent_dim) and the first context (B, C)."""
 
 
 class TrajectoryView(DecisionView):
@@ -39,20 +37,20 @@ class TrajectoryView(DecisionView):
 
     Args:
         model: decodes z, given the observation that the decision is taken on.
-        env, latent_bound, observe, most_steps: see `DecisionView`.
+        plain, latent_bound, observe, most_steps: see `DecisionView`.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        plain: Dict,
         model: Trajectories,
         latent_bound: float,
         observe: Observe,
         most_steps: int,
     ) -> None:
-        self._decode = model.decode
-        self.fewest_steps = min(most_steps, model.num_steps)
-        super().__init__(env, model, latent_bound, observe, self.fewest_steps)
+        fewest_steps = min(most_steps, model.num_steps)
+        super().__init__(plain, model, latent_bound, observe, fewest_steps)
+        self._decode, self.fewest_steps = model.decode, fewest_steps
 
     def _decide(self, z: Tensor, is_due: NDArray[np.bool_]) -> None:
         new = self._decode(z, self._encoding.context)
@@ -71,7 +69,7 @@ class SeenTrajectories(ContextSeen):
     """The model of trajectories, whose context and keypoints are what an agent sees."""
 
     def __init__(
-        self, model: TrajectoryVAE, keypoints: KeypointEncoder, precision: Precision
+        self, model: TrajectoryVAE, keypoints: Keypoints | None, precision: Precision
     ) -> None:
         super().__init__(model, keypoints, precision)
         self.latent_dim, self.num_steps = model.latent_dim, model.num_steps

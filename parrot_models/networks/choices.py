@@ -1,8 +1,8 @@
-"""What a user may choose of networks, by name: here, as params are checked without torch."""
+"""What a user may choose of networks and data by name; without torch, as params are checked so."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Precision = Literal["fp32", "bf16"]
-Encoder = Literal["foveal", "fast", "paper"]
+AugmentationName = Literal["mirror", "colors"]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from parrot_data.episodes.spec import ImageSpec
+from parrot_data.errors import UserError
 from parrot_models.networks.image_encoder import scale_images
 from parrot_models.networks.maps import INPUT_GAIN, STRIDE, make_maps, map_size
 from parrot_models.networks.observations import Observations
@@ -124,10 +125,18 @@ class Keypoints(nn.Module):
     Args:
         images: heights and widths by name.
         num_keypoints, channels: of each, see `KeypointEncoder`.
+
+    Raises:
+        UserError: there are no images.
     """
 
     def __init__(self, images: Mapping[str, ImageSpec], num_keypoints: int, channels: int) -> None:
         super().__init__()
+        if not images:
+            raise UserError(
+                "keypoints reconstruction needs images, and the data have vectors alone: set "
+                "keypoints to {kind: none}"
+            )
         self.names = sorted(images)
         # Prefixed, since a module's own attributes are no names for its children.
         self.encoders = nn.ModuleDict(

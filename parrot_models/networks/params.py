@@ -48,3 +48,15 @@ class VectorParams(Section):
 EncoderParams = Annotated[
     FovealParams | ConvolutionalParams | VectorParams, Field(discriminator="kind")
 ]
+
+
+class KeypointArchitecture(Section):
+    """All that determines the shapes of keypoints' weights, beside the images.
+
+    Attributes:
+        num_keypoints: points that each image is reduced to.
+        width: channels of the hidden maps.
+    """
+
+    num_keypoints: Width
+    width: Width

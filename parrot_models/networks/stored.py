@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,13 +17,11 @@ from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.seal import check_seal, is_sealed
 from parrot_models.networks.declared import TooLargeError, declared_in, sketched
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 CONFIG = "config.json"
+SPEC = "spec"  # of an architecture: it stands beside the rest, as in a dataset's manifest
 
 Model = TypeVar("Model", bound=nn.Module)
-Architecture = TypeVar("Architecture", bound="DataclassInstance")
+Architecture = TypeVar("Architecture", bound=BaseModel)
 
 # What building a model of a wrong config raises: its values go into shapes, indices and sums.
 UNFIT: tuple[type[Exception], ...] = (
@@ -43,7 +40,7 @@ def save_model(
     model: nn.Module,
     folder: Path,
     weights: str,
-    architecture: Mapping[str, Any],
+    architecture: BaseModel,
     lineage: Mapping[str, Any],
 ) -> None:
     """Write weights and config.json.
@@ -52,11 +49,13 @@ def save_model(
         model: any.
         folder: exists already.
         weights: name of the file of weights.
-        architecture: what the model can be built from again.
+        architecture: what the model can be built from again, with the spec of its data.
         lineage: what it was made from, for config.json.
     """
     save_weights(model.state_dict(), folder / weights)
-    write_json(folder / CONFIG, {"architecture": architecture, **lineage})
+    described = architecture.model_dump(mode="json")
+    spec = described.pop(SPEC)
+    write_json(folder / CONFIG, {"architecture": described, SPEC: spec, **lineage})
 
 
 def load_model(
@@ -110,13 +109,10 @@ def first_line(error: Exception) -> str:
 
 
 def architecture_of(kind: type[Architecture], config: Any) -> Architecture:
-    """A dataclass, with every value of its type, of what config.json says under `architecture`.
+    """An architecture, of what config.json says under `architecture` and `spec`.
 
     Raises:
         KeyError, TypeError, ValueError: it says something else.
     """
-    said = config["architecture"]
-    unknown = set(said) - {field.name for field in fields(kind)}
-    if unknown:
-        raise ValueError(f"unknown key {min(unknown)}")
-    return TypeAdapter(kind).validate_json(json.dumps(said), strict=True)
+    said = {**config["architecture"], SPEC: config[SPEC]}
+    return kind.model_validate_json(json.dumps(said))

@@ -1,10 +1,9 @@
-"""A trained prior as agents use it: one picture at a time, nothing to learn."""
+"""A trained prior as agents use it: one observation at a time, nothing to learn."""
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from parrot_models.networks.choices import Precision
+from parrot_models.networks.observations import Observations
 from parrot_models.networks.sight import Encoding, Sight
 from parrot_models.prior.behavioral_prior import BehavioralPrior, agent_features
 
@@ -18,11 +17,12 @@ class ActingPrior:
     """
 
     def __init__(self, prior: BehavioralPrior, precision: Precision) -> None:
-        self.latent_dim, self.device = prior.latent_dim, prior.device
+        self.spec, self.device = prior.spec, prior.device
+        self.latent_dim, self.feature_dim = prior.latent_dim, prior.feature_dim
         self._sight = Sight(prior, prior.keypoints, precision)
         self.decode = prior.decode
 
-    def encode(self, images: Tensor, proprioception: Tensor | None) -> Encoding:
-        """Encode images uint8 (B, S, S, 3) and proprioception (B, 8): see `BehavioralPrior`."""
-        context, keypoints, own = self._sight.see(images, proprioception)
+    def encode(self, observations: Observations) -> Encoding:
+        """Encode observations (B, ...) by name: see `BehavioralPrior.encode`."""
+        context, keypoints, own = self._sight.see(observations)
         return Encoding(context, agent_features(keypoints, own))

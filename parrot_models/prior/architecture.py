@@ -2,67 +2,107 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from parrot_data.errors import UserError
-from parrot_data.worlds.tabletop.env import ACTION_DIM
+from pydantic import Field
+
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.section import Section, SomeCount, Widths
+from parrot_models.flows.coupling import RealNVP
 from parrot_models.flows.matching import FlowMatching
-from parrot_models.flows.real_nvp import RealNVP
-from parrot_models.flows.spline import SplineFlow
+from parrot_models.flows.spline import MIN_SLOPE, SplineFlow
 from parrot_models.networks.context_model import ContextArchitecture
+from parrot_models.networks.params import KeypointArchitecture
+from parrot_models.prior.params import AffineParams, SplineParams, TrainPriorParams
+from parrot_models.training.params import KeypointParams, keypoint_architecture
 
 Flow = RealNVP | SplineFlow | FlowMatching
 
 
-@dataclass(frozen=True)
+class AffineArchitecture(AffineParams):
+    """Of a `RealNVP`.
+
+    Attributes:
+        kind: "affine".
+    """
+
+    kind: Literal["affine"]
+
+    def make(self, dim: int, context_dim: int) -> RealNVP:
+        """The flow of actions (B, dim), with freshly drawn weights."""
+        return RealNVP(dim, context_dim, self.num_layers, self.hidden, self.max_log_scale)
+
+
+class SplineArchitecture(SplineParams):
+    """Of a `SplineFlow`.
+
+    Attributes:
+        kind: "spline".
+        min_slope: see `MIN_SLOPE`.
+    """
+
+    kind: Literal["spline"]
+    min_slope: float = Field(gt=0, lt=1)
+
+    def make(self, dim: int, context_dim: int) -> SplineFlow:
+        """The flow of actions (B, dim), with freshly drawn weights."""
+        return SplineFlow(
+            dim, context_dim, self.num_layers, self.hidden, self.max_log_scale, self.num_bins,
+            self.bound, self.min_slope,
+        )  # fmt: skip
+
+
+class MatchingArchitecture(Section):
+    """Of a `FlowMatching`.
+
+    Attributes:
+        kind: "matching".
+        hidden, num_steps: its arguments.
+    """
+
+    kind: Literal["matching"]
+    hidden: Widths
+    num_steps: SomeCount
+
+    def make(self, dim: int, context_dim: int) -> FlowMatching:
+        """The flow of actions (B, dim), with freshly drawn weights."""
+        return FlowMatching(dim, context_dim, self.hidden, self.num_steps)
+
+
+FlowArchitecture = AffineArchitecture | SplineArchitecture | MatchingArchitecture
+
+
 class PriorArchitecture(ContextArchitecture):
     """All that determines the shapes of a prior's weights.
 
     Attributes:
-        num_keypoints: points a picture is reduced to for the agent.
-        keypoint_width: channels of the keypoint encoder.
-        num_layers: coupling layers of the flow.
-        hidden: widths of a conditioner's hidden layers.
-        max_log_scale: bound on a coupling's log_scale.
-        flow: "affine" couplings, "spline" couplings or flow "matching". What is not said of a flow
-            below is for the others; a config without any of it is that of an affine one.
-        num_bins, bound, min_slope: of spline couplings, see `SplineCoupling`; a config without the
-            last is of a time when it was zuko's own.
-        velocity_hidden, num_steps: of flow matching, see `FlowMatching`.
+        keypoints: beside the flow, for the agent; None for none.
+        flow: the map between latents and actions.
     """
 
-    num_keypoints: int
-    keypoint_width: int
-    num_layers: int
-    hidden: list[int]
-    max_log_scale: float
-    flow: str = "affine"
-    num_bins: int = 0
-    bound: float = 0.0
-    min_slope: float = 1e-3
-    velocity_hidden: list[int] = field(default_factory=list)
-    num_steps: int = 0
+    keypoints: KeypointArchitecture | None
+    flow: Annotated[FlowArchitecture, Field(discriminator="kind")]
 
 
-def make_flow(a: PriorArchitecture) -> Flow:
-    """The map between latents and actions.
+def prior_architecture(
+    params: TrainPriorParams, keypoints: KeypointParams, spec: EpisodeSpec
+) -> PriorArchitecture:
+    """The prior that params ask for, of such data."""
+    return PriorArchitecture(
+        spec=spec,
+        encoder=params.encoder,
+        context_dim=params.context_dim,
+        keypoints=keypoint_architecture(keypoints),
+        flow=_flow(params),
+    )
 
-    Raises:
-        UserError: no flow is called so.
-    """
-    if a.flow == "affine":
-        return RealNVP(ACTION_DIM, a.context_dim, a.num_layers, a.hidden, a.max_log_scale)
-    if a.flow == "spline":
-        return SplineFlow(
-            ACTION_DIM,
-            a.context_dim,
-            a.num_layers,
-            a.hidden,
-            a.max_log_scale,
-            a.num_bins,
-            a.bound,
-            a.min_slope,
-        )
-    if a.flow == "matching":
-        return FlowMatching(ACTION_DIM, a.context_dim, a.velocity_hidden, a.num_steps)
-    raise UserError(f"no flow is called {a.flow!r}: choose affine, spline or matching")
+
+def _flow(params: TrainPriorParams) -> FlowArchitecture:
+    affine, spline, matching = params.flows.affine, params.flows.spline, params.flows.matching
+    if params.flow == "affine":
+        return AffineArchitecture(kind="affine", **affine.model_dump())
+    if params.flow == "spline":
+        return SplineArchitecture(kind="spline", min_slope=MIN_SLOPE, **spline.model_dump())
+    return MatchingArchitecture(
+        kind="matching", hidden=matching.hidden, num_steps=matching.num_steps
+    )

@@ -1,20 +1,19 @@
-"""The behavioral prior: a picture in, a distribution over useful actions out."""
+"""The behavioral prior: an observation in, a distribution over useful actions out."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from parrot_data.worlds.tabletop.env import ACTION_DIM
 from parrot_models.networks.context_model import ContextModel
-from parrot_models.networks.keypoints import KeypointEncoder
-from parrot_models.networks.sight import Encoding
+from parrot_models.networks.keypoints import Keypoints
+from parrot_models.networks.observations import Observations
+from parrot_models.networks.sight import Encoding, keypoints_of
 from parrot_models.networks.stored import architecture_of, load_model, save_model
-from parrot_models.prior.architecture import PriorArchitecture, make_flow
+from parrot_models.prior.architecture import PriorArchitecture
 
 WEIGHTS = "prior.safetensors"
 
@@ -22,50 +21,57 @@ WEIGHTS = "prior.safetensors"
 class BehavioralPrior(ContextModel):
     """p(a | s) as an invertible map f(z; s) = a of z ~ N(0, I) (PARROT, section 4.1).
 
-    Of three kinds, see `make_flow`; `FlowMatching` says what one of them loses of this.
+    Of three kinds, see `PriorArchitecture`; `FlowMatching` says what one of them loses of this. The
+    flow's actions are normalised (see `ActionScale`); those taken and given here are in the robot's
+    units.
 
-    The context comes from the flow's own encoder, trained by its likelihood. An agent sees its
+    The context comes from the flow's own encoders, trained by its likelihood. An agent sees their
     features too, but they need not tell a target from a distractor: that is what keypoints, trained
-    to reconstruct pictures, are for.
-    """
+    to reconstruct images, are for.
 
-    latent_dim = ACTION_DIM
+    Attributes:
+        keypoints: of every image; None without.
+        flow: the map between latents and normalised actions.
+        latent_dim: width of a latent, that of an action.
+        feature_dim: width of the features an agent sees.
+    """
 
     def __init__(self, architecture: PriorArchitecture) -> None:
         """Build the prior with freshly drawn weights; see `ContextModel` for what is refused."""
-        a = architecture
-        # Drawn first: the order of the draws belongs to what a seed means.
-        keypoints = KeypointEncoder(a.image_size, a.num_keypoints, a.keypoint_width)
-        super().__init__(a, "train_prior")
-        self.architecture, self.keypoints = a, keypoints
-        self.flow = make_flow(a)
+        super().__init__(architecture, "train_prior")
+        a = self.architecture = architecture
+        self.latent_dim = a.spec.action.dim
+        self.flow = a.flow.make(self.latent_dim, a.context_dim)
+        self.keypoints: Keypoints | None = None
+        if a.keypoints is not None:
+            self.keypoints = Keypoints(a.spec.images, a.keypoints.num_keypoints, a.keypoints.width)
+        self.feature_dim = self.own_dim + (self.keypoints.feature_dim if self.keypoints else 0)
 
-    @property
-    def feature_dim(self) -> int:
-        """Width of the features an agent sees."""
-        return self.keypoints.feature_dim + self.architecture.feature_dim
-
-    def encode(self, images: Tensor, proprioception: Tensor | None = None) -> Encoding:
-        """Encode observations: arguments and errors as for `context`."""
-        own = self.own_features(images, proprioception)
-        context = self.context_of(own, proprioception)
-        return Encoding(context, agent_features(self.keypoints(images), own))
+    def encode(self, observations: Observations) -> Encoding:
+        """Encode observations (B, ...) by name."""
+        own = self.own_features(observations)
+        context = self.context_of(own, observations)
+        return Encoding(context, agent_features(keypoints_of(self.keypoints, observations), own))
 
     def decode(self, z: Tensor, context: Tensor) -> Tensor:
-        """Actions f(z; s), (B, 7), of z (B, 7) and context (B, context_dim)."""
-        return self.flow.decode(z, context)
+        """Actions f(z; s), (B, A), of z (B, A) and context (B, context_dim)."""
+        return self.action_scale.restored(self.flow.decode(z, context))
+
+    def inverse(self, actions: Tensor, context: Tensor) -> Tensor:
+        """Latents (B, A) whose actions these (B, A) are; of a matched flow those of the flow."""
+        return self.flow.inverse(self.action_scale.normalised(actions), context)[0]
 
     def log_prob(self, actions: Tensor, context: Tensor) -> Tensor:
-        """Density log p(a | s), (B,), summed over the action's dimensions (PARROT, eq. 1)."""
-        return self.flow.log_prob(actions, context)
+        """Density log p(a | s) of the normalised actions, (B,), summed over A (PARROT, eq. 1)."""
+        return self.flow.log_prob(self.action_scale.normalised(actions), context)
 
     def sample(self, context: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw actions (B, 7)."""
-        return self.flow.sample(context, generator)
+        """Draw actions (B, A)."""
+        return self.action_scale.restored(self.flow.sample(context, generator))
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write weights and config; `lineage` says what the prior was made from."""
-        save_model(self, folder, WEIGHTS, asdict(self.architecture), lineage)
+        save_model(self, folder, WEIGHTS, self.architecture, lineage)
 
     @classmethod
     def load(cls, folder: Path) -> BehavioralPrior:
@@ -81,9 +87,9 @@ class BehavioralPrior(ContextModel):
 
 
 def agent_features(keypoints: Tensor, own: Tensor) -> Tensor:
-    """What an agent may see, (B, 3 * num_keypoints + feature_dim).
+    """What an agent may see, (B, 3 * num_keypoints an image + own_dim).
 
-    Keypoints, where things are, then the features of the flow's own encoder, what is about the
-    gripper.
+    Keypoints, where things are, then the features of the flow's own encoders: with the foveal one,
+    what is about the tool.
     """
     return torch.cat([keypoints, own.float()], -1)

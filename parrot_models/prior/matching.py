@@ -29,7 +29,8 @@ def matching_loss(
     """
     batch = batch.to(prior.device)
     context = _context(prior, batch, precision)
-    return matched_flow(prior).loss(batch.actions, context, draws, _noise(rng, prior.device))
+    actions = prior.action_scale.normalised(batch.actions)
+    return matched_flow(prior).loss(actions, context, draws, _noise(rng, prior.device))
 
 
 def distillation_loss(
@@ -45,7 +46,7 @@ def distillation_loss(
 def distillation_metrics(
     prior: BehavioralPrior, batches: Iterable[Batch], seed: int
 ) -> dict[str, float]:
-    """What the ways to act lose: root mean squares over the dimensions of actions in [-1, 1].
+    """What the ways to act lose: root mean squares over the dimensions of normalised actions.
 
     `distillation_error` is from one step to the few steps it imitates, `integration_error` from
     the few steps to the fine ones that have the density. Both at latents of N(0, I).
@@ -55,7 +56,7 @@ def distillation_metrics(
     squares, count = torch.zeros(2, device=device), 0
     for batch in batches:
         here = batch.to(device)
-        context = prior.context(here.images, here.proprioception)
+        context = prior.context(here.observations)
         z = torch.randn(len(context), flow.dim, generator=generator, device=device)
         few = flow.integrate(z, context)
         others = (flow.decode(z, context), flow.forward(z, context)[0])
@@ -73,7 +74,7 @@ def matched_flow(prior: BehavioralPrior) -> FlowMatching:
 
 def _context(prior: BehavioralPrior, batch: Batch, precision: str) -> Tensor:
     with layers_in(precision, prior.device):
-        return prior.context(batch.images, batch.proprioception)
+        return prior.context(batch.observations)
 
 
 def _noise(rng: np.random.Generator, device: torch.device) -> torch.Generator:

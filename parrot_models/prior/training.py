@@ -14,14 +14,13 @@ from parrot_models.flows.matching import FlowMatching
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.matching import distillation_loss, matched_flow, matching_loss
 from parrot_models.prior.params import TrainPriorParams
-from parrot_models.training.augment import augment, backdrop_of
+from parrot_models.training.augment import Augmentation
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.fitting import Schedule, fit
+from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.likelihood import likelihood_log, negative_log_likelihood
 from parrot_models.training.transitions import Batch
 
-WEIGHT_DECAY = 1e-3
-NUM_INIT = 4096  # transitions that initialise the mean picture and the flow's normalisation
+NUM_INIT = 4096  # transitions that initialise the mean images, scales and the flow's normalisation
 NUM_LOGGED = 4096  # of the training transitions, for the likelihood curve
 NUM_LOGGED_OF_MATCHED = 512  # of either kind: there a density costs two hundred times as much
 
@@ -29,34 +28,36 @@ NUM_LOGGED_OF_MATCHED = 512  # of either kind: there a density costs two hundred
 def fit_flow(
     params: TrainPriorParams,
     prior: BehavioralPrior,
+    augmentation: Augmentation,
     batches: TransitionBatches,
     work: Path,
     progress: Progress,
 ) -> None:
     """Maximise the likelihood of the data's actions, or match it, where the prior lies.
 
-    The keypoints stay as they are. A matched flow then learns to act in one step.
+    Mean images and scales are taken from the data before. The keypoints stay as they are. A matched
+    flow then learns to act in one step.
     """
-    is_matched = isinstance(prior.flow, FlowMatching)
-    prior.keypoints.requires_grad_(False)
+    is_matched, draws = isinstance(prior.flow, FlowMatching), params.flows.matching.draws
+    if prior.keypoints is not None:
+        prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, generator(params.seed, "flow: first batch"))
-    backdrop = backdrop_of(some.images)
+    painting = augmentation.with_backdrops(some.observations)
     some = some.to(prior.device)
     with torch.no_grad():
-        prior.init_from_data(some.images)
-        context = prior.context(some.images, some.proprioception)
-        prior.flow.init_from_data(some.actions, context)
+        prior.init_from_data(some.observations, some.actions)
+        actions = prior.action_scale.normalised(some.actions)
+        prior.flow.init_from_data(actions, prior.context(some.observations))
 
     def draw(rng: np.random.Generator) -> Batch:
-        batch = batches.sample(params.batch_size, rng)
-        return augment(batch, rng, backdrop) if params.augment else batch
+        return painting(batches.sample(params.batch_size, rng), rng)
 
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(params.seed, "flow: step", step)
         batch = draw(rng)
         if is_matched:
-            return matching_loss(prior, batch, params.matching.draws, params.precision, rng)
+            return matching_loss(prior, batch, draws, params.precision, rng)
         return negative_log_likelihood(prior, batch, params.precision)
 
     num_logged = min(NUM_LOGGED, NUM_LOGGED_OF_MATCHED) if is_matched else NUM_LOGGED
@@ -70,11 +71,11 @@ def fit_flow(
     def after_step(step: int, loss: float) -> None:
         told = f"loss {loss:.4f}" if is_matched else f"log-likelihood {-loss:.3f} a dimension"
         progress(step + 1, params.steps, f"flow, {told}")
-        if (step + 1) % params.log_every == 0 or step + 1 == params.steps:
+        if params.is_logged(step + 1):
             log(step + 1)
 
     trained = [p for p in prior.parameters() if p.requires_grad]
-    schedule = _schedule(params, params.steps, params.learning_rate)
+    schedule = schedule_of(params, params.steps, params.learning_rate)
     fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve)
     if is_matched:
         _fit_one_step(params, prior, draw, work, progress)
@@ -91,23 +92,17 @@ def _fit_one_step(
 
     `draw` makes a batch from the randomness of a step, and leaves the rest of it.
     """
-    flow, steps = matched_flow(prior), params.matching.distillation_steps
+    flow, matching = matched_flow(prior), params.flows.matching
     flow.begin_distillation()
 
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(params.seed, "one step: step", step)
         batch = draw(rng)
-        return distillation_loss(prior, batch, params.matching.draws, params.precision, rng)
+        return distillation_loss(prior, batch, matching.draws, params.precision, rng)
 
     def after_step(step: int, loss: float) -> None:
-        progress(step + 1, steps, f"one step, loss {loss:.4f}")
+        progress(step + 1, matching.distillation_steps, f"one step, loss {loss:.4f}")
 
-    schedule = _schedule(params, steps, params.matching.distillation_learning_rate)
+    schedule = schedule_of(params, matching.distillation_steps, matching.distillation_learning_rate)
     weights = list(flow.one_step.parameters())
     fit(prior, weights, loss_at, schedule, work / "one_step.checkpoint", after_step)
-
-
-def _schedule(params: TrainPriorParams, steps: int, learning_rate: float) -> Schedule:
-    return Schedule(
-        steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every
-    )

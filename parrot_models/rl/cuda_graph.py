@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from parrot_models.networks.device import pinned
-from parrot_models.rl.batch import Batch
+from parrot_models.rl.replay import Batch
 
 NUM_EAGER = 3  # updates before the capture: libraries and optimizers set themselves up in them
 

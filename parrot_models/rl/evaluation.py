@@ -1,8 +1,9 @@
-"""What a frozen policy achieves on a fixed set of episodes, in numbers and in pictures."""
+"""What an agent achieves: on a fixed set of episodes, in a film, and while it learns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from parrot_data.episodes.rollout import OnStep, Rollout, SelectAction, episode_seed, roll_out
+from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.networks.finite import check_actions
-from parrot_models.rl.batch import Observation
+from parrot_models.rl.learner import EpisodeSummary
+from parrot_models.rl.replay import Observation
 
-Policy = Callable[[Observation], NDArray[np.float32]]
+Env = gymnasium.Env[Any, Any]
 
+COLUMNS = ("env_steps", "success_rate", "num_episodes", "episode_return")
+INFO_COLUMNS = ("critic_loss", "value", "actor_loss", "entropy", "temperature")
 MILLISECONDS_A_FRAME = 120
 NUM_COLORS = 64
 
@@ -27,28 +33,25 @@ class EvaluationResult:
     """What happened in each evaluation episode, in order.
 
     Attributes:
-        successes: whether the task's predicate held after the last step.
+        successes: whether the task was achieved after the last step.
         episode_returns: undiscounted sums of rewards.
-        grasped: ids of all objects that were held at some step.
+        outcomes: share of the episodes in which each other thing happened that the environment
+            tells of, by name: `info["outcomes"]` of the last step.
     """
 
     successes: list[bool]
     episode_returns: list[float]
-    grasped: list[list[str]]
+    outcomes: dict[str, float]
 
     @property
     def success_rate(self) -> float:
         """Share of the episodes that succeeded."""
         return sum(self.successes) / len(self.successes)
 
-    def num_wrong_object(self, target: str) -> int:
-        """Number of episodes in which an object other than the target was held."""
-        return sum(any(name != target for name in names) for names in self.grasped)
-
 
 def evaluate_agent(
-    env: gymnasium.Env[Any, Any],
-    policy: Policy,
+    env: Env,
+    policy: SelectAction,
     *,
     seed: int,
     num_episodes: int,
@@ -57,38 +60,43 @@ def evaluate_agent(
     """Run episodes 0 .. num_episodes - 1 of a seed: the same scenes for whoever is evaluated.
 
     Raises:
-        UserError: an action is not finite.
+        UserError: an action is not finite, or the environment does not say whether it succeeded.
     """
-    successes, episode_returns, grasped = [], [], []
+    successes, episode_returns = [], []
+    counts: dict[str, int] = {}
     for index in range(num_episodes):
-        rewards, infos = _run_episode(env, policy, seed, index)
-        successes.append(bool(infos[-1]["is_success"]))
-        episode_returns.append(float(sum(rewards)))
-        grasped.append(sorted({info["grasped"] for info in infos if info.get("grasped")}))
+        rollout = _run_episode(env, policy, seed, index)
+        successes.append(rollout.success)
+        episode_returns.append(rollout.episode_return)
+        for name, happened in rollout.infos[-1].get("outcomes", {}).items():
+            counts[name] = counts.get(name, 0) + bool(happened)
         progress(index + 1, num_episodes, f"success {sum(successes) / len(successes):.2f}")
-    return EvaluationResult(successes, episode_returns, grasped)
+    outcomes = {name: count / num_episodes for name, count in sorted(counts.items())}
+    return EvaluationResult(successes, episode_returns, outcomes)
+
+
+def check_can_be_filmed(env: Env) -> None:
+    """See that an environment shows itself.
+
+    Raises:
+        UserError: it does not.
+    """
+    env.reset(seed=0)
+    _frame(env)
 
 
 def record_gif(
-    env: gymnasium.Env[Any, Any],
-    policy: Policy,
-    *,
-    seed: int,
-    episode_indices: Sequence[int],
-    path: Path,
+    env: Env, policy: SelectAction, *, seed: int, episode_indices: Sequence[int], path: Path
 ) -> None:
     """Film some evaluation episodes, one after the other, as `env.render` shows them.
 
     Raises:
-        ValueError: the env has no render mode that gives pictures.
+        UserError: the environment gives no images of itself.
     """
     frames: list[Image.Image] = []
 
-    def film() -> None:
-        picture = env.render()
-        if not isinstance(picture, np.ndarray):
-            raise ValueError("to film an env, make it with render_mode='rgb_array'")
-        frames.append(Image.fromarray(picture).quantize(NUM_COLORS))
+    def film(env: Env) -> None:
+        frames.append(Image.fromarray(_frame(env)).quantize(NUM_COLORS))
 
     for index in episode_indices:
         _run_episode(env, policy, seed, index, film)
@@ -97,23 +105,65 @@ def record_gif(
 
 
 def _run_episode(
-    env: gymnasium.Env[Any, Any],
-    policy: Policy,
-    seed: int,
-    index: int,
-    on_observation: Callable[[], None] = lambda: None,
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """Rewards and infos of every step of one episode."""
-    rewards, infos = [], []
-    observation, _ = env.reset(seed=seed, options={"episode_index": index})
-    on_observation()
-    ended = False
-    while not ended:
+    env: Env, policy: SelectAction, seed: int, index: int, on_step: OnStep | None = None
+) -> Rollout:
+    """One episode of finite actions."""
+
+    def select_action(observation: Observation) -> NDArray[np.float32]:
         action = policy(observation)
         check_actions(action, f"in evaluation episode {index}")
-        observation, reward, terminated, truncated, info = env.step(action)
-        on_observation()
-        rewards.append(float(reward))
-        infos.append(info)
-        ended = terminated or truncated
-    return rewards, infos
+        return action
+
+    return roll_out(env, lambda _env: select_action, episode_seed(seed, index), on_step)
+
+
+def _frame(env: Env) -> NDArray[np.uint8]:
+    image = env.render()
+    if not isinstance(image, np.ndarray):
+        raise UserError(
+            "the environment gives no images to film (render mode rgb_array): set "
+            "finetune.video_episodes to 0, or let it render"
+        )
+    return image
+
+
+def curve_rows(
+    history: Sequence[EpisodeSummary], window: int, every: int
+) -> list[dict[str, float]]:
+    """Rows of curve.csv: means over the last `window` training episodes, every few episodes.
+
+    The first row is that of the first full window, or the last episode's in a run without one.
+    """
+    last = len(history)
+    rows = []
+    for end in sorted({*range(min(window, last), last + 1, every), last}):
+        episodes = history[max(0, end - window) : end]
+        rows.append(
+            {
+                "env_steps": episodes[-1].env_steps,
+                "success_rate": success_rate(episodes),
+                "num_episodes": len(episodes),
+                "episode_return": sum(e.episode_return for e in episodes) / len(episodes),
+                **episodes[-1].info,
+            }
+        )
+    return rows
+
+
+def steps_to(rows: Sequence[dict[str, float]], rate: float) -> int | None:
+    """Env steps at the first row of a curve that reached a success rate, None if none did."""
+    reached = (int(r["env_steps"]) for r in rows if r["success_rate"] >= rate)
+    return next(reached, None)
+
+
+def write_curve(path: Path, rows: Sequence[dict[str, float]]) -> None:
+    """Write the rows as CSV; what no update told yet stays empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, (*COLUMNS, *INFO_COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: round(value, 6) for name, value in row.items()} for row in rows)
+
+
+def success_rate(episodes: Sequence[EpisodeSummary]) -> float:
+    """Share of the episodes that succeeded."""
+    return sum(episode.success for episode in episodes) / len(episodes)

@@ -9,16 +9,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.episodes.rollout import episode_seed
 from parrot_data.lockstep import Envs, Outcome
 from parrot_data.streams import generator, seed_sequence
 from parrot_models.networks.device import on_host
 from parrot_models.networks.finite import check_actions, check_values, check_weights
-from parrot_models.rl.batch import Observation
-from parrot_models.rl.demo_replay import DemoReplay
-from parrot_models.rl.replay import ReplayBuffer
+from parrot_models.rl.replay import DemoReplay, Observation, ReplayBuffer
 from parrot_models.rl.sac import SAC, Info
-from parrot_models.rl.schedule import Schedule
 from parrot_models.rl.views import DirectView
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a learner does at which step of the environments.
+
+    Attributes:
+        warmup_steps: env steps of warm-up actions before the first update.
+        critic_only_updates: first updates, in which the actor stays as it is: it would follow
+            critics that know nothing yet, and lose what the prior gave it.
+        batch_size: transitions an update.
+        utd: updates per env step after the warm-up; may be a fraction.
+        total_steps: env steps of the whole run, over which learning rates fall linearly.
+        final_rate: share of the learning rates that is left at its end.
+        guided_episodes: first episodes that are guided, however long the warm-up is.
+        guided_share: of the episodes after these, drawn one by one.
+    """
+
+    warmup_steps: int
+    critic_only_updates: int
+    batch_size: int
+    utd: float
+    total_steps: int
+    final_rate: float
+    guided_episodes: int = 0
+    guided_share: float = 0.0
+
+    def updates_by(self, env_steps: int) -> int:
+        """Updates that are due by this step, those before it included."""
+        return max(0, int(self.utd * (env_steps - self.warmup_steps)))
+
+    def rate_at(self, env_steps: int) -> float:
+        """Share of the learning rates at this step: a late critic should no longer jump."""
+        progress = min(1.0, env_steps / self.total_steps)
+        return 1.0 + (self.final_rate - 1.0) * progress
+
+    def draw_guided(self, first: int, num_envs: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which of the episodes first, first + 1, ... are guided, bool (N,).
+
+        Without a share nothing is drawn from `rng`.
+        """
+        is_guided = np.arange(first, first + num_envs) < self.guided_episodes
+        if self.guided_share > 0.0:
+            is_guided |= rng.random(num_envs) < self.guided_share
+        return is_guided
 
 
 @dataclass(frozen=True)
@@ -39,9 +82,9 @@ class EpisodeSummary:
 
 
 class Learner:
-    """An agent, the environments it lives in, and its memory.
+    """An agent, the environments it acts in, and its memory.
 
-    A round is one episode in each environment, in lockstep: environment k of N lives episode
+    A round is one episode in each environment, in lockstep: environment k of N has episode
     r * N + k in round r. With one environment an agent learns from a step before it takes the next;
     with several it learns while they simulate, from all steps before that one.
 
@@ -90,7 +133,7 @@ class Learner:
         self._rng = generator(seed, "finetune: draws")
 
     def run_round(self) -> list[EpisodeSummary]:
-        """Live through one episode in each environment, learning once the warm-up is over.
+        """Roll out one episode in each environment, learning once the warm-up is over.
 
         Raises:
             UserError: an action, a loss, a Q-value or the temperature is not finite.
@@ -103,7 +146,7 @@ class Learner:
         while is_live.any():
             actions = self._act(seen, is_guided)
             executed = self.view.executed(actions)
-            self.envs.start_step(executed, is_live)
+            self.envs.start_step(executed)
             if num_envs > 1:
                 self._learn()
             outcome = self.envs.finish_step()
@@ -150,8 +193,9 @@ class Learner:
 
     def _begin(self) -> Observation:
         """Begin an episode in each environment; what the agent sees of them, per key (N, ...)."""
-        indices = range(self.num_episodes, self.num_episodes + self.envs.num_envs)
-        seen = self.view.begin(self.envs.reset(self._env_seed, indices))
+        episodes = range(self.num_episodes, self.num_episodes + self.envs.num_envs)
+        seeds = [episode_seed(self._env_seed, episode) for episode in episodes]
+        seen = self.view.begin(self.envs.reset(seeds))
         for lane in range(self.envs.num_envs):
             self.replay.begin(_row(seen, lane), lane)
         return seen
@@ -173,7 +217,7 @@ class Learner:
         outcome: Outcome,
         seen: Observation,
     ) -> None:
-        """Remember and count the steps taken; at the warm-up's end look back at what was lived."""
+        """Remember and count the steps taken; at the warm-up's end look back at all of them."""
         has_ended = outcome.terminated | outcome.truncated
         is_worthless = outcome.terminated if self.bootstraps else has_ended
         is_due = self.view.is_due | has_ended

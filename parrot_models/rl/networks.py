@@ -1,16 +1,80 @@
-"""A tanh-Gaussian actor."""
+"""The networks of an agent: a trunk that encodes observations, an actor, an ensemble of critics."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LOG_STD_RANGE = (-5.0, 1.0)  # of the Gaussian under the tanh
+from parrot_models.networks.gaussian import bounded_log_std
+
+LOG_STD_RANGE = (-5.0, 1.0)  # of the actor's Gaussian under its tanh
+STD_FLOOR = 1e-3  # an input that never moved in the warm-up is not blown up
+CLIP_STANDARDIZED = 5.0
+
+
+class Trunk(nn.Module):
+    """An observation as one normalized vector: (B, output_dim).
+
+    Vectors (features too) are standardized by statistics of the warm-up, so that centimetres of a
+    gripper weigh as much as a quaternion. Each image passes through an encoder of its own, which
+    the critic's loss trains, and a LayerNorm.
+
+    Args:
+        vector_dims: widths of the observation's vectors by key, in the order in which they stand in
+            the output; keys left out are not seen.
+        encoders: by the key of an image: a module that maps uint8 images (B, H, W, 3) to
+            (B, encoder_dim).
+        encoder_dim: width of the output of each of them.
+        clips: whether standardized inputs are clipped.
+    """
+
+    def __init__(
+        self,
+        vector_dims: Mapping[str, int],
+        encoders: Mapping[str, nn.Module],
+        encoder_dim: int,
+        *,
+        clips: bool = True,
+    ) -> None:
+        super().__init__()
+        self._clip = CLIP_STANDARDIZED if clips else math.inf
+        self.keys, self.image_keys = list(vector_dims), sorted(encoders)
+        vector_dim = sum(vector_dims.values())
+        self.output_dim = vector_dim + encoder_dim * len(encoders)
+        # Prefixed, since a module's own attributes are no names for its children.
+        self.encoders = nn.ModuleDict({f"of_{key}": encoders[key] for key in self.image_keys})
+        norms = {f"of_{key}": nn.LayerNorm(encoder_dim) for key in self.image_keys}
+        self.norms = nn.ModuleDict(norms)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.zeros(vector_dim))
+        self.register_buffer("std", torch.ones(vector_dim))
+
+    def standardize_by(self, observations: Mapping[str, Tensor]) -> None:
+        """Take mean and standard deviation of every vector input from these observations."""
+        if self.keys:
+            values = self._vectors(observations)
+            self.mean.copy_(values.mean(0))
+            self.std.copy_(values.std(0).clamp_min(STD_FLOOR))
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Normalized vectors (B, output_dim)."""
+        parts = []
+        if self.keys:
+            standardized = (self._vectors(observations) - self.mean) / self.std
+            parts.append(standardized.clamp(-self._clip, self._clip))
+        for key in self.image_keys:
+            encoded = self.encoders[f"of_{key}"](observations[key])
+            parts.append(self.norms[f"of_{key}"](encoded.float()))
+        return torch.cat(parts, dim=-1)
+
+    def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([observations[key] for key in self.keys], dim=-1)
 
 
 class Actor(nn.Module):
@@ -28,6 +92,7 @@ class Actor(nn.Module):
 
     Attributes:
         clips_input: whether the trunk may clip what it gives.
+        action_dim: A, the action's width.
     """
 
     clips_input = True
@@ -52,6 +117,7 @@ class Actor(nn.Module):
         self.register_buffer("half_width", (action_high - action_low) / 2)
         self.centre: Tensor
         self.half_width: Tensor
+        self.action_dim = len(action_low)
         self._log_std_range = low, high = log_std_range
         self._log_std_offset = math.atanh(2 * (math.log(initial_std) - low) / (high - low) - 1)
 
@@ -62,9 +128,7 @@ class Actor(nn.Module):
     def gaussian_of(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The same of the last layer's output (B, 2 A)."""
         mean, raw = output.chunk(2, dim=-1)
-        low, high = self._log_std_range
-        log_std = low + 0.5 * (high - low) * (torch.tanh(raw + self._log_std_offset) + 1)
-        return mean, log_std
+        return mean, bounded_log_std(raw + self._log_std_offset, *self._log_std_range)
 
     def sample(self, encoded: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Actions (B, A), differentiable in the parameters, and their log_probs (B,).
@@ -78,7 +142,7 @@ class Actor(nn.Module):
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         unsquashed = mean + log_std.exp() * noise
         log_prob = (-0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
-        return self._squash(unsquashed), log_prob - tanh_log_det(unsquashed)
+        return self.squash(unsquashed), log_prob - self.squash_log_det(unsquashed)
 
     def stand_on(self, mean: Tensor, std: Tensor) -> None:
         """The trunk standardises by these from now on; nothing learned yet depends on it."""
@@ -89,10 +153,84 @@ class Actor(nn.Module):
 
     def mode(self, encoded: Tensor) -> Tensor:
         """The action (B, A) at the Gaussian's mean."""
-        return self._squash(self(encoded)[0])
+        return self.squash(self(encoded)[0])
 
-    def _squash(self, unsquashed: Tensor) -> Tensor:
+    def squash(self, unsquashed: Tensor) -> Tensor:
+        """The action (B, A) of what the Gaussian drew."""
         return self.centre + self.half_width * torch.tanh(unsquashed)
+
+    def squash_log_det(self, unsquashed: Tensor) -> Tensor:
+        """log|det d action / d unsquashed|, (B,), of the action scaled to [-1, 1]."""
+        return tanh_log_det(unsquashed)
+
+
+class EnsembleLinear(nn.Module):
+    """E linear layers as one batched product: (E, B, input_dim) -> (E, B, output_dim)."""
+
+    def __init__(
+        self, num_members: int, input_dim: int, output_dim: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(input_dim)
+        weight = torch.empty(num_members, input_dim, output_dim)
+        bias = torch.empty(num_members, 1, output_dim)
+        self.weight = nn.Parameter(weight.uniform_(-bound, bound, generator=generator))
+        self.bias = nn.Parameter(bias.uniform_(-bound, bound, generator=generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(E, B, output_dim) of (E, B, input_dim)."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class EnsembleNormReLU(nn.Module):
+    """ReLU of E layer normalizations over the last dimension: (E, B, dim) -> the same.
+
+    Each has a bias but no scale: the next linear layer would absorb a positive scale.
+    """
+
+    def __init__(self, num_members: int, dim: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(num_members, 1, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(E, B, dim), non-negative."""
+        # In place: at this size a fresh buffer costs more than the arithmetic (measured x10).
+        return functional.layer_norm(x, x.shape[-1:]).add_(self.bias).relu_()
+
+
+class Critic(nn.Module):
+    """Q(s, a) of E independent members with LayerNorm after every hidden layer (RLPD).
+
+    Args:
+        input_dim: width of the trunk's output.
+        action_dim: width of the actions it judges.
+        hidden: widths of the hidden layers.
+        num_members: E, two for the clipped double Q of SAC.
+        generator: source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        action_dim: int,
+        hidden: Sequence[int],
+        num_members: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.num_members = num_members
+        layers: list[nn.Module] = []
+        for width, next_width in itertools.pairwise([input_dim + action_dim, *hidden]):
+            layers.append(EnsembleLinear(num_members, width, next_width, generator))
+            layers.append(EnsembleNormReLU(num_members, next_width))
+        layers.append(EnsembleLinear(num_members, hidden[-1], 1, generator))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, encoded: Tensor, actions: Tensor) -> Tensor:
+        """Values (E, B) of encoded observations (B, input_dim) and actions (B, action_dim)."""
+        x = torch.cat([encoded, actions], dim=-1)
+        values: Tensor = self.layers(x.expand(self.num_members, *x.shape))
+        return values.squeeze(-1)
 
 
 def tanh_log_det(x: Tensor) -> Tensor:

@@ -1,122 +1,50 @@
-"""What a user may vary about fine-tuning, beside the agent."""
+"""What a user may vary about an agent, beside its method."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
-from parrot_data.section import (
-    Count,
-    CountOrNone,
-    Section,
-    Seed,
-    Seeds,
-    Share,
-    SomeCount,
-    check_names,
-)
-from parrot_data.worlds.tabletop.tasks import Tasks
-from parrot_models.methods.names import FLOWS, PART_OF_METHOD, PARTS
-from parrot_models.rl.agent_params import AgentParams
+from parrot_data.section import Count, NotNegative, Positive, Section, Width, Widths
+from parrot_models.networks.choices import Precision
+
+Observe = Literal["features", "image"]
 
 
-def _known_methods(names: list[str]) -> list[str]:
-    check_names(names, PART_OF_METHOD)
-    return names
-
-
-def _known_parts(names: list[str]) -> list[str]:
-    check_names(names, PARTS)
-    return names
-
-
-def _known_flows(names: list[str]) -> list[str]:
-    check_names(names, FLOWS)
-    return names
-
-
-class FinetuneParams(Section):
-    """Section `finetune` of params.yaml.
+class AgentParams(Section):
+    """`finetune.agent` of params.yaml: all that makes an agent, beside its method.
 
     Attributes:
-        tasks, methods, seeds: the matrix of runs; a run is one of each.
-        parts: of section `pretrain`, what dvc.yaml pre-trains for methods of the matrix.
-        flows: the same of `train_prior.flow`, beside the prior's own.
-        env_steps: length of a run, rounded up to whole rounds of one episode an environment.
-        num_envs: environments that are lived in at the same time, each in a process if they are
-            several.
-        warmup_steps: env steps of warm-up actions before the first update.
-        critic_only_updates: first updates, in which the actor stays as it is.
-        batch_size: transitions an update.
-        utd: updates per env step after the warm-up.
-        final_rate: share of the learning rates left at the end of a run; they fall linearly.
-        n_step: steps of reward in a critic's target before it bootstraps.
-        discount: of one env step.
-        replay_capacity: observations kept; older ones are overwritten.
-        checkpoint_every_steps: env steps between checkpoints of a run under way.
-        curve_window_episodes: training episodes that a success rate of the curve is a mean of.
-        curve_every_episodes: episodes between two rows of the curve.
-        explore_share: share of the training episodes of prior_explore that the prior drives.
-        demo_episodes: first training episodes of parrot_demo, which the prior drives and which are
-            kept.
-        video_episodes: evaluation episodes in video.gif.
-        agent: see `AgentParams`.
+        observe: "features", the frozen ones of what was pre-trained in place of all images, or
+            "image", each image through an encoder of the agent's own; vae_features and bc_sac see
+            features in any case.
+        encoder: kind of those encoders; read where `observe` is "image".
+        encoder_dim: width of the output of each.
+        latent_bound: half-width of the box of z.
+        decision_steps: most robot steps that a decision of traj_rl or hirl lasts; a trajectory may
+            be shorter, an option end by itself.
+        hidden: widths of the hidden layers of actor and critics.
+        learning_rate: of actor, critics and temperature.
+        polyak: share of the critics that their targets take over at every update.
+        initial_temperature: weight of the entropy bonus at the start.
+        target_entropy_per_dim: nats a dimension of the agent's action, scaled to [-1, 1].
+        observation_noise: standard deviation of the noise on what networks see in updates.
+        clone_weight: of KL(actor | clone) in the actor's loss of bc_sac, in reward a nat.
+        precision: "bf16" or "fp32", of matrix products in updates, see `SAC`, and of the
+            convolutions that encode an image, see `ActingPrior`.
     """
 
-    tasks: Tasks
-    methods: Annotated[list[str], AfterValidator(_known_methods)]
-    seeds: Seeds
-    parts: Annotated[list[str], AfterValidator(_known_parts)]
-    flows: Annotated[list[str], AfterValidator(_known_flows)]
-    env_steps: Count
-    num_envs: SomeCount
-    warmup_steps: Count
-    critic_only_updates: CountOrNone
-    batch_size: int = Field(ge=1, le=2**20)
-    utd: float = Field(ge=0, le=1000)
-    final_rate: Share
-    n_step: SomeCount
-    discount: Share
-    replay_capacity: Count = Field(ge=2)
-    checkpoint_every_steps: Count
-    curve_window_episodes: Count
-    curve_every_episodes: Count
-    explore_share: Share
-    demo_episodes: Count
-    video_episodes: Count
-    agent: AgentParams
-
-    @model_validator(mode="after")
-    def _check(self) -> FinetuneParams:
-        if self.replay_capacity < 2 * self.num_envs:
-            raise ValueError(
-                f"replay_capacity: {self.num_envs} environments need at least {2 * self.num_envs}"
-            )
-        made = {"prior", *self.parts, *self.flows}
-        for method in self.methods:
-            part = PART_OF_METHOD[method]
-            if part not in made:
-                key = "flows" if part in FLOWS else "parts"
-                raise ValueError(f"methods: {method} needs {part!r} among {key}, which lacks it")
-        updates = int(self.utd * (self.env_steps - self.warmup_steps))
-        if updates <= self.critic_only_updates:
-            raise ValueError(
-                f"env_steps: {self.env_steps} of them leave {max(0, updates)} updates after "
-                f"{self.warmup_steps} warmup_steps at a utd of {self.utd:g}, and the first "
-                f"{self.critic_only_updates} are critic_only_updates, so the actor would never "
-                "learn: raise env_steps, or lower the others"
-            )
-        return self
-
-
-class EvaluateParams(Section):
-    """Section `evaluate` of params.yaml.
-
-    Attributes:
-        seed: of the evaluation episodes; the same scenes for every agent of a task.
-        num_episodes: episodes 0, 1, ... of that seed.
-    """
-
-    seed: Seed
-    num_episodes: Count
+    observe: Observe
+    encoder: Literal["fast", "paper"]
+    encoder_dim: Width
+    latent_bound: Positive
+    decision_steps: Count
+    hidden: Widths
+    learning_rate: Positive
+    polyak: float = Field(gt=0, le=1)
+    initial_temperature: Positive
+    target_entropy_per_dim: float
+    observation_noise: NotNegative
+    clone_weight: NotNegative
+    precision: Precision

@@ -1,9 +1,10 @@
-"""What the agent lived, laid out by episode, and n-step returns drawn from it."""
+"""What an agent saw and did, laid out by episode, and the batches of transitions drawn from it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -12,13 +13,72 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_models.rl.batch import Batch, Observation
+from parrot_models.networks.device import to_device
+
+Observation = Mapping[str, NDArray[Any]]
+
+
+def one_row(observation: Observation) -> dict[str, NDArray[Any]]:
+    """An observation as a batch of one: per key (1, ...)."""
+    # Not value[None]: a row of stride 0 sends convolutions down another path, to other last bits.
+    return {key: np.stack([value]) for key, value in observation.items()}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B transitions; the target of a critic is R + discount * Q(s', a').
+
+    A transition is n decisions, fewer at an episode's end, that took m steps together: m decisions
+    of a step each, unless decisions last.
+
+    Attributes:
+        observations: per key (B, ...), s_t.
+        actions: float32 (B, A), a_t as the critic judges it.
+        returns: float32 (B,), sum of gamma^k r_{t+k} over the m steps.
+        discounts: float32 (B,), gamma^m, or 0 where the episode terminated within them.
+        next_observations: per key (B, ...), s_{t+m}.
+    """
+
+    observations: dict[str, Tensor]
+    actions: Tensor
+    returns: Tensor
+    discounts: Tensor
+    next_observations: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same transitions on a device."""
+        return Batch(
+            {key: to_device(values, device) for key, values in self.observations.items()},
+            to_device(self.actions, device),
+            to_device(self.returns, device),
+            to_device(self.discounts, device),
+            {key: to_device(values, device) for key, values in self.next_observations.items()},
+        )
+
+    def joined(self, other: Batch) -> Batch:
+        """These transitions and another batch's."""
+        return Batch(
+            _joined(self.observations, other.observations),
+            torch.cat([self.actions, other.actions]),
+            torch.cat([self.returns, other.returns]),
+            torch.cat([self.discounts, other.discounts]),
+            _joined(self.next_observations, other.next_observations),
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """All of its tensors, in the same order for all batches of one buffer."""
+        seen = [*self.observations.values(), *self.next_observations.values()]
+        return [*seen, self.actions, self.returns, self.discounts]
+
+
+def _joined(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: torch.cat([values, b[key]]) for key, values in a.items()}
 
 
 class ReplayBuffer:
     """Rings of slots, one an observation: an episode of T steps fills T + 1 of them.
 
-    Each environment that is lived in at the same time fills a ring of its own, its lane.
+    Each of several environments fills a ring of its own, its lane.
 
     A slot holds an observation and, if one was taken there, the action and what it earned. Where an
     action is a decision that lasts for k steps, only the observations are held that decisions were
@@ -35,7 +95,7 @@ class ReplayBuffer:
         action_dim: width of the stored actions.
         n_step: longest window, n decisions.
         discount: gamma of one step.
-        num_lanes: environments that are lived in at the same time.
+        num_lanes: environments that take their steps at the same time.
     """
 
     def __init__(
@@ -206,3 +266,83 @@ class ReplayBuffer:
             discounts *= np.where(goes_on, self._discounts[end], 1.0)
             end = np.where(goes_on, lane + (end + 1 - lane) % self._length, end)
         return end, returns, discounts
+
+
+class DemoReplay:
+    """Symmetric sampling of RLPD (Ball et al., 2023, section 4.1): half demonstrations, half own.
+
+    RLPD's demonstrations are a dataset; here they are the first episodes, which the prior drives
+    (`Schedule.guided_episodes`), failures included. Open in the original, and so chosen: the other
+    half is drawn from all episodes, these among them, as long as there is room.
+
+    Args:
+        recent: empty; holds everything, the oldest is overwritten.
+        kept: empty, and large enough for the first episodes; else like `recent`.
+        num_kept: episodes kept, counted across lanes.
+        num_lanes: environments that take their steps at the same time.
+
+    Attributes:
+        capacity: of `recent`.
+    """
+
+    def __init__(
+        self, recent: ReplayBuffer, kept: ReplayBuffer, num_kept: int, num_lanes: int = 1
+    ) -> None:
+        self._recent, self._kept = recent, kept
+        self._num_kept, self.capacity = num_kept, recent.capacity
+        self._num_begun = [0] * num_lanes
+
+    def __len__(self) -> int:
+        """Number of transitions that can be drawn."""
+        return len(self._recent)
+
+    def begin(self, observation: Observation, lane: int = 0) -> None:
+        """Start an episode with the observation of a reset."""
+        self._num_begun[lane] += 1
+        for buffer in self._buffers(lane):
+            buffer.begin(observation, lane)
+
+    def append(
+        self,
+        action: NDArray[Any],
+        reward: float,
+        observation: Observation,
+        *,
+        terminated: bool,
+        is_due: bool = True,
+        lane: int = 0,
+    ) -> None:
+        """Add a step to a lane's episode: see `ReplayBuffer`."""
+        for buffer in self._buffers(lane):
+            buffer.append(
+                action, reward, observation, terminated=terminated, is_due=is_due, lane=lane
+            )
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """Draw half of the transitions from the episodes kept, the others from all.
+
+        Raises:
+            ValueError: the memory holds no transition.
+        """
+        half = batch_size // 2
+        return self._kept.sample(half, rng).joined(self._recent.sample(batch_size - half, rng))
+
+    def all_observations(self) -> dict[str, NDArray[Any]]:
+        """Every observation held, per key (size, ...): see `ReplayBuffer`."""
+        return self._recent.all_observations()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs, between episodes."""
+        buffers = {"recent": self._recent.state_dict(), "kept": self._kept.state_dict()}
+        return {**buffers, "num_begun": list(self._num_begun)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` of a memory of the same construction gave."""
+        self._recent.load_state_dict(state["recent"])
+        self._kept.load_state_dict(state["kept"])
+        self._num_begun = list(state["num_begun"])
+
+    def _buffers(self, lane: int) -> list[ReplayBuffer]:
+        """Where the lane's episode goes: its number is that of the learner's rounds."""
+        number = (self._num_begun[lane] - 1) * len(self._num_begun) + lane
+        return [self._recent, self._kept] if number < self._num_kept else [self._recent]

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from parrot_models.networks.choices import Precision
-from parrot_models.networks.device import adam, on_host, restore, set_learning_rate
+from parrot_models.networks.device import (
+    adam,
+    noise_generator,
+    on_host,
+    restore,
+    set_learning_rate,
+    to_device,
+)
 from parrot_models.networks.precision import layers_in, products_in
-from parrot_models.rl.agent import Agent
-from parrot_models.rl.batch import Batch
 from parrot_models.rl.cuda_graph import CapturedUpdate
+from parrot_models.rl.networks import Actor, Critic, Trunk
+from parrot_models.rl.params import AgentParams
+from parrot_models.rl.replay import Batch, Observation, one_row
 
 # Scalars () on the agent's device, overwritten by the next update: reading one waits for a GPU.
 Info = dict[str, Tensor]
@@ -28,44 +39,141 @@ def actions_as_given(actions: Tensor, _observations: Mapping[str, Tensor]) -> Te
     return actions
 
 
-class SAC(Agent):
-    """Twin critics, automatic temperature, one trunk that only the critics' loss trains.
+@dataclass(frozen=True)
+class Networks:
+    """What an agent is made of.
+
+    Attributes:
+        trunk: encodes observations, for both of the others.
+        actor: acts.
+        critic: two members, for the clipped double Q.
+    """
+
+    trunk: Trunk
+    actor: Actor
+    critic: Critic
+
+
+class Agent:
+    """Networks that act and judge; how they learn is not said here.
 
     Args:
-        executed: what the critics judge; batches hold it already, the actor's actions pass
-            through it.
-        learning_rate: of all Adam optimizers.
-        polyak: share of the critics that the target critics take over at every update.
-        target_entropy: nats, of actions scaled to [-1, 1].
-        observation_noise: standard deviation of the Gaussian noise that updates add to the trunk's
-            normalized output, in networks and in targets: critics then cannot learn single
-            observations by heart.
-        precision: of the matrix products in updates, not of their sums nor of acting; "bf16"
-            spares a quarter of the time where the CPU can multiply it (AMX, AVX-512).
-        agent: the arguments of `Agent`.
+        networks: with their first weights, the same ones on every device.
+        initial_temperature: weight of the entropy bonus at the start.
+        generator: on the CPU, source of all noise there; elsewhere its seed makes one.
+        device: of networks and noise.
     """
 
     def __init__(
         self,
+        networks: Networks,
+        initial_temperature: float,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self.device = device
+        self.trunk = networks.trunk.to(device)
+        self.actor = networks.actor.to(device)
+        self.critic = networks.critic.to(device)
+        log_temperature = torch.tensor(math.log(initial_temperature), device=device)
+        self.log_temperature = nn.Parameter(log_temperature)
+        self.generator = noise_generator(generator, device)
+
+    @property
+    def temperature(self) -> float:
+        """Weight of the entropy bonus; asking for it waits for a GPU."""
+        return self._temperature().item()
+
+    def act(
+        self,
+        observation: Observation,
+        *,
+        deterministic: bool,
+        generator: torch.Generator | None = None,
+    ) -> NDArray[np.float32]:
+        """The action (A,) for one observation: see `act_each`."""
+        row = one_row(observation)
+        actions = self.act_each(row, deterministic=deterministic, generator=generator)
+        action: NDArray[np.float32] = actions[0]
+        return action
+
+    @torch.inference_mode()
+    def act_each(
+        self,
+        observations: Observation,
+        *,
+        deterministic: bool,
+        generator: torch.Generator | None = None,
+    ) -> NDArray[np.float32]:
+        """The actions (N, A) for observations, per key (N, ...): the actor's mode, or a sample.
+
+        Noise comes from `generator`, which is on the agent's device, or from the agent's own.
+        """
+        seen = {k: to_device(torch.from_numpy(v), self.device) for k, v in observations.items()}
+        encoded = self.trunk(seen)
+        if deterministic:
+            return self.actor.mode(encoded).cpu().numpy()
+        return self.actor.sample(encoded, generator or self.generator)[0].cpu().numpy()
+
+    def standardize_by(self, observations: Observation) -> None:
+        """Standardize what the trunk sees by these observations, per key (N, ...)."""
+        own = {k: torch.from_numpy(observations[k]) for k in self.trunk.keys}
+        self.trunk.standardize_by({k: to_device(v, self.device) for k, v in own.items()})
+        self.actor.stand_on(self.trunk.mean, self.trunk.std)
+
+    def _temperature(self) -> Tensor:
+        """The same, float64 ()."""
+        return self.log_temperature.detach().double().exp()
+
+    def weights(self) -> dict[str, Tensor]:
+        """The parameters and buffers that make the trained agent, flat by name, on the CPU."""
+        modules = {"trunk": self.trunk, "actor": self.actor, "critic": self.critic}
+        named = {f"{m}.{k}": v for m, part in modules.items() for k, v in part.state_dict().items()}
+        held: dict[str, Tensor] = on_host({**named, "log_temperature": self.log_temperature})
+        return held
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what `weights` gave.
+
+        Raises:
+            RuntimeError: names or shapes are not those of this agent.
+        """
+        for name, module in (("trunk", self.trunk), ("actor", self.actor), ("critic", self.critic)):
+            prefix = f"{name}."
+            own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+            module.load_state_dict(own)
+        with torch.no_grad():
+            self.log_temperature.copy_(weights["log_temperature"])
+
+
+class SAC(Agent):
+    """Twin critics, automatic temperature, one trunk that only the critics' loss trains.
+
+    Args:
+        networks: with their first weights.
+        params: learning rates, target entropy, noise, precision.
+        executed: what the critics judge; batches hold it already, the actor's actions pass
+            through it.
+        generator, device: see `Agent`.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        params: AgentParams,
         *,
         executed: Executed,
-        learning_rate: float,
-        polyak: float,
-        target_entropy: float,
-        observation_noise: float,
-        precision: Precision,
-        **agent: Any,
+        generator: torch.Generator,
+        device: torch.device,
     ) -> None:
-        super().__init__(**agent)
-        self.executed, self.polyak = executed, polyak
-        self.learning_rate = learning_rate
-        self.target_entropy = target_entropy
-        self.observation_noise = observation_noise
-        self.precision: Precision = precision
+        super().__init__(networks, params.initial_temperature, generator, device)
+        self.executed = executed
+        self.params = params
+        self.target_entropy = params.target_entropy_per_dim * self.actor.action_dim
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self._judging = [*self.trunk.parameters(), *self.critic.parameters()]
         self._acting = [p for p in self.actor.parameters() if p.requires_grad]
-        make = partial(adam, learning_rate=learning_rate, device=self.device)
+        make = partial(adam, learning_rate=params.learning_rate, device=self.device)
         self.critic_optimizer = make(self._judging, fused=True)
         self.actor_optimizer = make(self._acting, fused=True)
         self.temperature_optimizer = make([self.log_temperature], fused=False)
@@ -74,7 +182,7 @@ class SAC(Agent):
     def scale_learning_rates(self, factor: float) -> None:
         """Let all optimizers go on with this share of the learning rate they began with."""
         for optimizer in self._optimizers():
-            set_learning_rate(optimizer, factor * self.learning_rate)
+            set_learning_rate(optimizer, factor * self.params.learning_rate)
 
     def update(self, batch: Batch, *, critic_only: bool = False) -> Info:
         """One gradient step on critics, actor and temperature, and one on the target critics.
@@ -90,7 +198,7 @@ class SAC(Agent):
 
     def update_at(self, batch: Batch, *, critic_only: bool) -> Info:
         """The same on a batch that lies where the agent does; nothing in it waits for the GPU."""
-        with products_in(self.precision):
+        with products_in(self.params.precision):
             encoded = self._encode(batch.observations)
             info = self.update_critic(batch, encoded)
             if not critic_only:
@@ -142,7 +250,7 @@ class SAC(Agent):
     def update_target(self) -> None:
         """Polyak: target <- target + polyak * (critic - target)."""
         targets: list[Tensor] = list(self.target_critic.parameters())
-        torch._foreach_lerp_(targets, list[Tensor](self.critic.parameters()), self.polyak)
+        torch._foreach_lerp_(targets, list[Tensor](self.critic.parameters()), self.params.polyak)
 
     def state_dict(self) -> dict[str, Any]:
         """All that an exact resume needs, on the CPU."""
@@ -164,12 +272,12 @@ class SAC(Agent):
 
     def _encode(self, observations: Mapping[str, Tensor]) -> Tensor:
         """The trunk's output (B, dim) with noise, for updates."""
-        with layers_in(self.precision, self.device):
+        with layers_in(self.params.precision, self.device):
             encoded: Tensor = self.trunk(observations)
-        if self.observation_noise == 0.0:
+        if self.params.observation_noise == 0.0:
             return encoded
         noise = torch.randn(encoded.shape, generator=self.generator, device=self.device)
-        return encoded.add(noise, alpha=self.observation_noise)
+        return encoded.add(noise, alpha=self.params.observation_noise)
 
     def _optimizers(self) -> list[torch.optim.Adam]:
         return [self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer]

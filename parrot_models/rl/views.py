@@ -6,30 +6,90 @@ tells each of them to do, for a step or for several. Most methods differ in it a
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol, SupportsFloat
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.networks.device import to_device
-from parrot_models.rl.agent_params import Observe
-from parrot_models.rl.batch import Observation
-from parrot_models.rl.pretrained import Latents, Pretrained, Prior
+from parrot_models.rl.params import Observe
+from parrot_models.rl.replay import Observation, one_row
+
+# What views add to observations. No observation of a robot has such a name: they begin with letters
+FEATURES, CONTEXT = "_features", "_context"
+
+
+class Encoding(Protocol):
+    """What a prior makes of an observation."""
+
+    @property
+    def context(self) -> Tensor:
+        """(B, C), what f is conditioned on."""
+
+    @property
+    def features(self) -> Tensor:
+        """(B, F), what an agent may see; of width 0 where there is nothing beside its vectors."""
+
+
+class Pretrained(Protocol):
+    """Something frozen that sees for the agent."""
+
+    @property
+    def device(self) -> torch.device:
+        """Of all its arguments and results."""
+
+    def encode(self, observations: Mapping[str, Tensor], /) -> Encoding:
+        """Encode observations (B, ...) by name: uint8 images, float32 vectors."""
+
+    def action_box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Least and greatest actions of the robot, float32 (A,) each, that an agent chooses."""
+
+
+class Latents(Pretrained, Protocol):
+    """What turns a latent z ~ N(0, I) into behaviour."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Width of z."""
+
+
+class Prior(Latents, Protocol):
+    """A behavioral prior."""
+
+    def decode(self, z: Tensor, context: Tensor, /) -> Tensor:
+        """Actions f(z; s), (B, A), of z (B, latent_dim) and context (B, C)."""
+
+
+def is_image(space: Space[Any]) -> bool:
+    """Whether observations of a space are images: uint8 (H, W, 3)."""
+    return space.dtype == np.uint8 and len(space.shape or ()) == 3
+
+
+def seen_space(
+    plain: Dict, pretrained: Pretrained, observe: Observe, *, with_context: bool
+) -> Dict:
+    """The space of what an agent sees, see `DirectView`, where robots observe the plain one."""
+    nothing = {k: torch.zeros(1, *_shape(s)).to(_dtype(s)) for k, s in plain.items()}
+    with torch.inference_mode():
+        encoding = pretrained.encode({k: v.to(pretrained.device) for k, v in nothing.items()})
+    added = _added(encoding, observe, with_context=with_context)
+    kept = {k: s for k, s in plain.items() if observe == "image" or not is_image(s)}
+    return Dict({**kept, **{k: _unbounded(v.shape[-1]) for k, v in added.items()}})
 
 
 class DirectView:
-    """The agent's actions are the robot's; it sees what something pre-trained makes of pictures.
+    """The agent's actions are the robot's; it sees what something pre-trained makes of images.
 
     Args:
-        env: one like those it stands before; observations are a Dict with "image" and perhaps
-            "proprioception".
+        plain: space of the robots' observations, by name.
         pretrained: frozen; its encoder makes the features.
-        observe: "features" replaces the image by the frozen encoder's features, float32 (F,);
-            "image" leaves the observation as it is.
+        observe: "features" replaces all images by the frozen encoder's features, float32 (F,),
+            which are left out where F is 0; "image" leaves the observation as it is.
         with_context: adds the context, float32 (C,), for critics on executed actions.
 
     Attributes:
@@ -40,23 +100,13 @@ class DirectView:
     fewest_steps = 1
 
     def __init__(
-        self,
-        env: gymnasium.Env[Any, Any],
-        pretrained: Pretrained,
-        observe: Observe,
-        *,
-        with_context: bool,
+        self, plain: Dict, pretrained: Pretrained, observe: Observe, *, with_context: bool = False
     ) -> None:
         self._observe, self._with_context = observe, with_context
         self._device, self._encode = pretrained.device, pretrained.encode
-        plain = env.observation_space
-        assert isinstance(plain, gymnasium.spaces.Dict)
-        assert isinstance(env.action_space, Box)
-        self.action_space = env.action_space
-        seen = self.begin({key: np.zeros_like([s.sample()]) for key, s in plain.items()})
-        self.observation_space = gymnasium.spaces.Dict(
-            {k: plain.spaces.get(k, _unbounded(values[0])) for k, values in seen.items()}
-        )
+        self._images = [key for key, space in plain.items() if is_image(space)]
+        self.observation_space = seen_space(plain, pretrained, observe, with_context=with_context)
+        self.action_space = Box(*pretrained.action_box(), dtype=np.float32)
 
     def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
         """What the agent sees of the observations that episodes begin with, per key (N, ...)."""
@@ -65,19 +115,14 @@ class DirectView:
     @torch.inference_mode()
     def see(self, observations: Observation) -> dict[str, NDArray[Any]]:
         """What it sees of those that a step led to, per key (N, ...): each is encoded once."""
-        tensors = {
-            key: to_device(torch.from_numpy(observations[key]), self._device)
-            for key in ("image", "proprioception")
-            if key in observations
-        }
-        self._encoding = self._encode(tensors["image"], tensors.get("proprioception"))
+        tensors = {k: to_device(torch.from_numpy(v), self._device) for k, v in observations.items()}
+        self._encoding = self._encode(tensors)
         seen = dict(observations)
         if self._observe == "features":
-            del seen["image"]
-            seen["features"] = self._encoding.features.cpu().numpy()
-        if self._with_context:
-            seen["context"] = self._encoding.context.cpu().numpy()
-        return seen
+            for key in self._images:
+                del seen[key]
+        added = _added(self._encoding, self._observe, with_context=self._with_context)
+        return {**seen, **{key: values.cpu().numpy() for key, values in added.items()}}
 
     @property
     def num_robots(self) -> int:
@@ -90,41 +135,46 @@ class DirectView:
         return np.ones(self.num_robots, bool)
 
     def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the robots do, (N, 7), on the agent's actions (N, A) in what it last saw.
+        """What the robots do, (N, A), on the agent's actions (N, D) in what it last saw.
 
         Actions for robots for which no decision is due are not looked at.
         """
         return actions
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Actions (N, A) before any learning: uniform in the box."""
+        """Actions (N, D) before any learning: uniform in the box."""
         low, high = self.action_space.low, self.action_space.high
         return rng.uniform(low, high, (self.num_robots, len(low))).astype(np.float32)
+
+    def warmup_mode(self) -> NDArray[np.float32] | None:
+        """Those of z = 0, where the actions of the warm-up are those of a latent z; else None."""
+        return None
 
 
 class GuidedView(DirectView):
     """The agent's actions are the robot's, but before any learning something pre-trained acts.
 
     Args:
-        env, observe: see `DirectView`.
+        plain, observe: see `DirectView`.
         prior: f(z; s), whose z ~ N(0, I) are the actions of the warm-up.
         latent_bound: z is clipped to it in every dimension, as in the box of `LatentView`.
     """
 
-    def __init__(
-        self,
-        env: gymnasium.Env[Any, Any],
-        prior: Prior,
-        latent_bound: float,
-        observe: Observe,
-    ) -> None:
+    def __init__(self, plain: Dict, prior: Prior, latent_bound: float, observe: Observe) -> None:
+        super().__init__(plain, prior, observe)
         self._prior, self._latent_bound = prior, latent_bound
-        super().__init__(env, prior, observe, with_context=False)
 
-    @torch.inference_mode()
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """f(z; s) of z ~ N(0, I), in what was last seen."""
         z = _sample_latents(rng, self.num_robots, self._prior.latent_dim, self._latent_bound)
+        return self._decoded(z)
+
+    def warmup_mode(self) -> NDArray[np.float32]:
+        """f(0; s)."""
+        return self._decoded(torch.zeros(self.num_robots, self._prior.latent_dim))
+
+    @torch.inference_mode()
+    def _decoded(self, z: Tensor) -> NDArray[np.float32]:
         return self._prior.decode(to_device(z, self._device), self._encoding.context).cpu().numpy()
 
 
@@ -132,7 +182,7 @@ class BoxedLatentView(DirectView):
     """The agent's action is z in [-latent_bound, latent_bound]^d; what it does is a subclass's.
 
     Args:
-        env, observe, with_context: see `DirectView`.
+        plain, observe, with_context: see `DirectView`.
         latents: whose z it is.
         latent_bound: half-width of the box of z; 1 covers 68 % of N(0, I) a dimension, 2 95 %.
             Actions of a large |z| are the prior's failures: a smaller box explores better.
@@ -140,21 +190,24 @@ class BoxedLatentView(DirectView):
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        plain: Dict,
         latents: Latents,
         latent_bound: float,
         observe: Observe,
         *,
         with_context: bool = False,
     ) -> None:
-        super().__init__(env, latents, observe, with_context=with_context)
-        self._latent_bound = latent_bound
+        super().__init__(plain, latents, observe, with_context=with_context)
+        self._latent_bound, self._latent_dim = latent_bound, latents.latent_dim
         self.action_space = Box(-latent_bound, latent_bound, (latents.latent_dim,), np.float32)
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw what was pre-trained as it is: z ~ N(0, I), clipped to the box."""
-        (latent_dim,) = self.action_space.shape
-        return _sample_latents(rng, self.num_robots, latent_dim, self._latent_bound).numpy()
+        return _sample_latents(rng, self.num_robots, self._latent_dim, self._latent_bound).numpy()
+
+    def warmup_mode(self) -> NDArray[np.float32]:
+        """Its mode: z = 0."""
+        return np.zeros((self.num_robots, self._latent_dim), np.float32)
 
 
 class LatentView(BoxedLatentView):
@@ -164,26 +217,142 @@ class LatentView(BoxedLatentView):
 
     Args:
         prior: f.
-        env, latent_bound, observe, with_context: see `BoxedLatentView`.
+        plain, latent_bound, observe, with_context: see `BoxedLatentView`.
     """
 
     def __init__(
         self,
-        env: gymnasium.Env[Any, Any],
+        plain: Dict,
         prior: Prior,
         latent_bound: float,
         observe: Observe,
         *,
-        with_context: bool,
+        with_context: bool = False,
     ) -> None:
+        super().__init__(plain, prior, latent_bound, observe, with_context=with_context)
         self._decode = prior.decode
-        super().__init__(env, prior, latent_bound, observe, with_context=with_context)
 
     @torch.inference_mode()
     def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """f(z; s) of each z."""
         z = to_device(torch.from_numpy(np.asarray(actions, np.float32)), self._device)
         return self._decode(z, self._encoding.context).cpu().numpy()
+
+
+class DecisionView(BoxedLatentView):
+    """A decision z holds until another is due: ordinary SAC learns on the semi-MDP of decisions.
+
+    Each robot decides at its own times. What the agent says in between is not looked at; the replay
+    buffer makes one transition of a decision, so that nothing else knows of this.
+
+    Args:
+        plain, latents, latent_bound, observe: see `BoxedLatentView`.
+        most_steps: robot steps after which a decision ends in any case.
+    """
+
+    def __init__(
+        self, plain: Dict, latents: Latents, latent_bound: float, observe: Observe, most_steps: int
+    ) -> None:
+        super().__init__(plain, latents, latent_bound, observe)
+        self._most_steps = most_steps
+
+    def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
+        """See `DirectView`; for every robot a decision is due."""
+        seen = super().see(observations)
+        self._is_due = np.ones(self.num_robots, bool)
+        self._num_steps = np.zeros(self.num_robots, np.int64)  # that each decision has lasted
+        self._z = np.zeros((self.num_robots, self._latent_dim), np.float32)
+        return seen
+
+    @torch.inference_mode()
+    def see(self, observations: Observation) -> dict[str, NDArray[Any]]:
+        """See `DirectView`; decisions may end with the step that led here."""
+        seen = super().see(observations)
+        self._num_steps += 1
+        self._is_due = self._ends(self._held()) | (self._num_steps >= self._most_steps)
+        self._num_steps[self._is_due] = 0
+        return seen
+
+    @property
+    def is_due(self) -> NDArray[np.bool_]:
+        """For which robots a decision is due, bool (N,)."""
+        return self._is_due
+
+    @torch.inference_mode()
+    def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next step, (N, A), of what each robot is at; decides anew where that is due."""
+        self._z = np.where(self._is_due[:, None], actions, self._z).astype(np.float32)
+        if self._is_due.any():
+            self._decide(self._held(), self._is_due)
+        return self._act(self._held()).cpu().numpy()
+
+    def _held(self) -> Tensor:
+        return to_device(torch.from_numpy(self._z), self._device)
+
+    def _decide(self, z: Tensor, is_due: NDArray[np.bool_]) -> None:
+        """Take up those of the decisions z (N, D) that are new."""
+
+    def _act(self, z: Tensor) -> Tensor:
+        """Actions (N, A) that carry on with decisions z (N, D)."""
+        raise NotImplementedError
+
+    def _ends(self, _z: Tensor) -> NDArray[np.bool_]:
+        """Which decisions end by themselves in what was last seen, bool (N,)."""
+        return np.zeros(self.num_robots, bool)
+
+
+class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment as the agent meets it whose view is given.
+
+    Args:
+        env: one that the view was made for.
+        view: stands before it.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], view: DirectView) -> None:
+        super().__init__(env)
+        self.view = view
+        self.observation_space = view.observation_space
+        self.action_space = view.action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Start an episode and encode its first observation."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return _first(self.view.begin(one_row(observation))), info
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[dict[str, NDArray[Any]], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take a robot's step; info["executed_action"] is what the robot was told.
+
+        While a decision of several steps lasts, `view.is_due` is False and the action is not looked
+        at.
+        """
+        executed = self.view.executed(action[None])[0]
+        observation, reward, terminated, truncated, info = self.env.step(executed)
+        info = {**info, "executed_action": executed}
+        seen = _first(self.view.see(one_row(observation)))
+        return seen, reward, terminated, truncated, info
+
+    def sample_warmup_action(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """An action before any learning, in what was last seen."""
+        action: NDArray[np.float32] = self.view.sample_warmup_actions(rng)[0]
+        return action
+
+    def warmup_mode(self) -> NDArray[np.float32] | None:
+        """The one of z = 0, if the warm-up draws a z: see `DirectView.warmup_mode`."""
+        actions = self.view.warmup_mode()
+        return None if actions is None else actions[0]
+
+
+def _added(encoding: Encoding, observe: Observe, *, with_context: bool) -> dict[str, Tensor]:
+    """What an encoding adds to observations, per key (N, ...)."""
+    added = {}
+    if observe == "features" and encoding.features.shape[-1]:
+        added[FEATURES] = encoding.features
+    return {**added, CONTEXT: encoding.context} if with_context else added
 
 
 def _sample_latents(
@@ -193,5 +362,18 @@ def _sample_latents(
     return torch.from_numpy(z.astype(np.float32))
 
 
-def _unbounded(example: NDArray[Any]) -> Box:
-    return Box(-np.inf, np.inf, example.shape, np.float32)
+def _unbounded(dim: int) -> Box:
+    return Box(-np.inf, np.inf, (dim,), np.float32)
+
+
+def _first(seen: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {key: values[0] for key, values in seen.items()}
+
+
+def _shape(space: Space[Any]) -> tuple[int, ...]:
+    assert space.shape is not None
+    return space.shape
+
+
+def _dtype(space: Space[Any]) -> torch.dtype:
+    return torch.uint8 if is_image(space) else torch.float32

@@ -1,67 +1,148 @@
-"""Augmentations that stay true: what they do to the picture they do to the action."""
+"""Augmentations that stay true: what they do to the images they do to vectors and actions."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
+from parrot_models.networks.observations import Observations
 from parrot_models.training.transitions import Batch
 
-# The scene, the arm and the camera are symmetric about the plane y = 0. Under that reflection a
-# position's y changes sign; a rotation vector is a pseudovector, so its x and z do.
-MIRRORED_ACTION = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
-# Position (x, y, z), quaternion (x, y, z, w), opening.
-MIRRORED_PROPRIOCEPTION = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0])
-
+NUM_SHUFFLES = 8  # different permutations of the colour channels in a batch
 NUM_TINTS = 16  # different ways of painting in a batch
 CONTRASTS, TINTS = (0.5, 1.3), (0.6, 1.3)
 NEGATIVE_SHARE = 0.15  # of the ways: bright becomes dark
 
 
-def mirror(batch: Batch) -> Batch:
-    """The same transitions in the world reflected about y = 0."""
-    return Batch(
-        images=batch.images.flip(2),
-        proprioception=batch.proprioception * MIRRORED_PROPRIOCEPTION,
-        actions=batch.actions * MIRRORED_ACTION,
-    )
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """What is done to batches before a model learns from them; made by `augmentation_of`.
+
+    "mirror" reflects half of a batch as the spec's symmetry says, and flips all its images left to
+    right. "colors" shuffles the colour channels of all images and, once the backdrops are known,
+    paints what stands before them. Where table and arm are grey, shuffled channels show the same
+    scene with objects of other colours: an encoder that has seen them does not mind what colour an
+    unseen object has. Where there are but few containers to learn from, painted ones keep it from
+    knowing each by its colour and taking another for an object.
+
+    Attributes:
+        signs, action_signs: of vectors by name, and of the action; None without "mirror".
+        has_colors: whether "colors" is done.
+        images: names of the images.
+        backdrops: the mean of each image, float32 (H, W, 3): see `backdrop_of`.
+    """
+
+    signs: Mapping[str, Tensor] | None
+    action_signs: Tensor | None
+    has_colors: bool
+    images: Sequence[str]
+    backdrops: Mapping[str, Tensor]
+
+    def with_backdrops(self, observations: Observations) -> Augmentation:
+        """The same, painting before the mean images of some observations (B, ...)."""
+        names = self.images if self.has_colors else ()
+        return replace(self, backdrops={name: backdrop_of(observations[name]) for name in names})
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """An augmented batch of transitions.
+
+        Args:
+            batch: transitions.
+            rng: of this step alone.
+        """
+        mirrored = self.mirrored(batch.observations), self.mirrored_actions(batch.actions)
+        return Batch(self.colored(mirrored[0], rng), mirrored[1])
+
+    def mirrored(self, observations: Observations) -> dict[str, Tensor]:
+        """Observations whose first half of rows is reflected.
+
+        Args:
+            observations: by name, images (B, ..., H, W, 3) and vectors (B, ..., D).
+        """
+        if self.signs is None:
+            return dict(observations)
+        return {
+            name: flip_half(values) if name in self.images else sign_half(values, self.signs[name])
+            for name, values in observations.items()
+        }
+
+    def mirrored_actions(self, actions: Tensor) -> Tensor:
+        """Actions (B, ..., A) whose first half of rows is reflected."""
+        return actions if self.action_signs is None else sign_half(actions, self.action_signs)
+
+    def colored(self, observations: Observations, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Observations with all images shuffled, and painted where backdrops are known.
+
+        Args:
+            observations: by name, images (B, ..., H, W, 3).
+            rng: of this step alone.
+        """
+        changed = dict(observations)
+        for name in self.images if self.has_colors else ():
+            rows = shuffle_colors(changed[name].flatten(0, -4), rng)
+            if name in self.backdrops:
+                rows = paint(rows, self.backdrops[name], rng)
+            changed[name] = rows.reshape(changed[name].shape)
+        return changed
 
 
-def augment(batch: Batch, rng: np.random.Generator, backdrop: Tensor | None = None) -> Batch:
-    """Mirror half of a batch, shuffle the colour channels of all of it, and paint it anew.
-
-    Table and arm are grey, so shuffled channels show the same scene with objects of other colours:
-    an encoder that has seen them does not mind what colour an unseen object has. There are but
-    eight containers to learn from: painted ones keep it from knowing each by its colour and taking
-    a ninth for an object.
+def augmentation_of(names: Sequence[str], spec: EpisodeSpec, section: str) -> Augmentation:
+    """What params ask for, as a spec allows; without backdrops.
 
     Args:
-        batch: transitions.
-        rng: of this step alone.
-        backdrop: see `paint`; nothing is painted without one.
+        names: "mirror", "colors", both or neither.
+        spec: of the data.
+        section: where in params.yaml a user chose it, for the errors.
+
+    Raises:
+        UserError: the spec lacks what one of them needs.
     """
-    half = len(batch.images) // 2
-    mirrored = mirror(Batch(batch.images[:half], batch.proprioception[:half], batch.actions[:half]))
-    images = shuffle_colors(torch.cat([mirrored.images, batch.images[half:]]), rng)
-    return Batch(
-        images=images if backdrop is None else paint(images, backdrop, rng),
-        proprioception=torch.cat([mirrored.proprioception, batch.proprioception[half:]]),
-        actions=torch.cat([mirrored.actions, batch.actions[half:]]),
-    )
+    signs = action_signs = None
+    if "mirror" in names:
+        if spec.mirror is None:
+            raise UserError(
+                f"{section}.augment names mirror, and the data's spec does not say what a mirror "
+                f"does to vectors and actions (mirror): take mirror out of {section}.augment"
+            )
+        signs = {name: torch.tensor(values) for name, values in spec.mirror.vectors.items()}
+        action_signs = torch.tensor(spec.mirror.action)
+    if "colors" in names and not spec.images:
+        raise UserError(
+            f"{section}.augment names colors, and the data have no images: take colors out of "
+            f"{section}.augment"
+        )
+    return Augmentation(signs, action_signs, "colors" in names, tuple(spec.images), {})
+
+
+def flip_half(images: Tensor) -> Tensor:
+    """Images (B, ..., H, W, 3), the first half of the rows flipped left to right."""
+    half = len(images) // 2
+    return torch.cat([images[:half].flip(-2), images[half:]])
+
+
+def sign_half(values: Tensor, signs: Tensor) -> Tensor:
+    """Numbers (B, ..., D), those of the first half of the rows times signs (D,)."""
+    half = len(values) // 2
+    return torch.cat([values[:half] * signs, values[half:]])
 
 
 def shuffle_colors(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Permute the channels of uint8 pictures (B, S, S, 3), one permutation for every eighth row."""
+    """Permute the channels of uint8 images (B, H, W, 3), one permutation for every eighth row."""
     shuffled = images.clone()
-    for start in range(8):
+    for start in range(NUM_SHUFFLES):
         permutation = torch.from_numpy(rng.permutation(3))
-        shuffled[start::8] = images[start::8][..., permutation]
+        shuffled[start::NUM_SHUFFLES] = images[start::NUM_SHUFFLES][..., permutation]
     return shuffled
 
 
 def backdrop_of(images: Tensor) -> Tensor:
-    """The mean of uint8 pictures (B, S, S, 3), float32 (S, S, 3): a table with nothing on it."""
+    """The mean of uint8 images (B, H, W, 3), float32 (H, W, 3): a table with nothing on it."""
     return images.float().mean(0)
 
 
@@ -69,8 +150,8 @@ def paint(images: Tensor, backdrop: Tensor, rng: np.random.Generator) -> Tensor:
     """Change contrast and tint of all that differs from the backdrop.
 
     Args:
-        images: uint8 (B, S, S, 3); row i is painted in the way i modulo NUM_TINTS.
-        backdrop: float32 (S, S, 3), see `backdrop_of`.
+        images: uint8 (B, H, W, 3); row i is painted in the way i modulo NUM_TINTS.
+        backdrop: float32 (H, W, 3), see `backdrop_of`.
         rng: of this step alone.
     """
     contrast = rng.uniform(*CONTRASTS, size=(NUM_TINTS, 1))

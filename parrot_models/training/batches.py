@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from parrot_data.errors import UserError
@@ -19,10 +20,16 @@ class TransitionBatches:
 
     Args:
         data: folder that `shard` wrote.
-        cache: scratch folder for the decoded arrays (7 kB a transition). It is reused if it was
-            made from the same data, and may be deleted when training ends.
+        cache: scratch folder for the decoded arrays (7 kB a transition with one image of 48 x 48).
+            It is reused if it was made from the same data, and may be deleted when training ends.
         held_out_fraction: share of the episodes, at least one, never seen in training.
-        progress: told of every episode decoded.
+        progress: called after every episode decoded.
+
+    Attributes:
+        spec: of the data.
+        statistics: of the data, as the manifest has them.
+        transitions: all there are.
+        train_rows, held_out_rows: which of them are learned from, and which are not.
 
     Raises:
         UserError: a shard or the manifest is missing, truncated or altered, or there are fewer
@@ -40,6 +47,7 @@ class TransitionBatches:
                 "and one to hold out: generate more episodes."
             )
         held_out = held_out_episodes(hashes, held_out_fraction)
+        self.spec, self.statistics = manifest.spec, manifest.statistics
         self.transitions = load_transitions(data, cache, progress)
         is_held_out = np.isin(self.transitions.episodes, held_out)
         self.train_rows: NDArray[np.int64] = np.flatnonzero(~is_held_out)
@@ -47,13 +55,22 @@ class TransitionBatches:
 
     def sample(self, batch_size: int, generator: np.random.Generator) -> Batch:
         """Draw training transitions uniformly, with replacement."""
-        choice = generator.integers(len(self.train_rows), size=batch_size)
-        return self.transitions.gather(self.train_rows[choice])
+        return self.transitions.gather(self._drawn(batch_size, generator))
+
+    def sample_images(
+        self, batch_size: int, generator: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """The images of training transitions alone, by name, drawn as `sample` draws."""
+        rows = self._drawn(batch_size, generator)
+        return self.transitions.gather_observations(rows, self.spec.images)
 
     def held_out(self, batch_size: int) -> Iterator[Batch]:
         """Go once through the held-out transitions in order; the last batch may be smaller."""
         for start in range(0, len(self.held_out_rows), batch_size):
             yield self.transitions.gather(self.held_out_rows[start : start + batch_size])
+
+    def _drawn(self, batch_size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        return self.train_rows[generator.integers(len(self.train_rows), size=batch_size)]
 
 
 def held_out_episodes(content_hashes: Sequence[str], fraction: float) -> list[int]:

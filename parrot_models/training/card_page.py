@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from parrot_data.episodes.spec import EpisodeSpec, ImageSpec
+
 
 def card_page(
     title: str,
@@ -39,16 +41,30 @@ def card_page(
 |---|---|
 {rows}
 
-{note} Not for use on a real robot.
+{note} Not for use on a real robot without a safety layer of its own.
 """
 
 
 def keypoints_fact(params: Mapping[str, Any]) -> str:
-    """How keypoints were made, of the params of `KeypointParams`."""
+    """How keypoints were made, of a dump of `KeypointParams`."""
+    if params["kind"] == "none":
+        return "Keypoints: none"
     return (
-        f"Keypoints: {params['num_keypoints']}, {params['steps']} steps of "
-        f"{params['batch_size']} pictures"
+        f"Keypoints: {params['num_keypoints']} an image, {params['steps']} steps of "
+        f"{params['batch_size']} images"
     )
+
+
+def sees_fact(spec: EpisodeSpec) -> str:
+    """What a model observes and does, in one line."""
+    observed = [
+        f"image `{name}` {each.height} x {each.width}"
+        if isinstance(each, ImageSpec)
+        else f"vector `{name}` of {each.dim}"
+        for name, each in sorted(spec.observations.items())
+    ]
+    bounds = "without bounds" if spec.action.low is None else "within bounds"
+    return f"Observations: {', '.join(observed)}; actions: {spec.action.dim}-D, {bounds}"
 
 
 def _shown(value: object) -> str:

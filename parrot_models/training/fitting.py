@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from parrot_data.interruption import held_back
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.finite import check_values, check_weights
+from parrot_models.training.params import TrainingParams
 
 _log = logging.getLogger(__name__)
 
 WARMUP_FRACTION = 0.05
+WEIGHT_DECAY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Schedule:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def schedule_of(params: TrainingParams, steps: int, learning_rate: float) -> Schedule:
+    """How params say that a model, or what stands beside it, is fitted in so many steps."""
+    return Schedule(
+        steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every
+    )
+
+
 def fit(
     module: nn.Module,
     parameters: Sequence[nn.Parameter],
@@ -64,7 +73,7 @@ def fit(
         loss_at: the loss of a step; all its randomness must follow from the step's number.
         schedule: how to descend.
         checkpoint: file; see `save_checkpoint`.
-        after_step: told each step's number and loss; sees the module after the step.
+        after_step: called with each step's number and loss; sees the module after the step.
         curve: file that `after_step` writes, kept in the checkpoint: resuming brings it back.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from parrot_data.worlds.tabletop.env import ACTION_DIM
+from parrot_models.networks.observations import Observations
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.batches import TransitionBatches
 from parrot_models.training.history import curve_log
@@ -25,31 +25,31 @@ class ActionDensity(Protocol):
     def device(self) -> torch.device:
         """Where its weights lie."""
 
-    def context(self, images: Tensor, proprioception: Tensor | None = None, /) -> Tensor:
-        """Encoded observations (B, C) of uint8 (B, S, S, 3) and float32 (B, 8)."""
+    def context(self, observations: Observations, /) -> Tensor:
+        """Encoded observations (B, C)."""
 
     def log_prob(self, actions: Tensor, context: Tensor, /) -> Tensor:
-        """Density log p(a | s), (B,), summed over the dimensions of actions (B, 7)."""
+        """Density of the normalised actions (see `ActionScale`) given s, (B,), summed over A.
 
-    def sample(self, context: Tensor, generator: torch.Generator, /) -> Tensor:
-        """Draw actions (B, 7)."""
+        `actions` (B, A) are in the robot's units.
+        """
 
 
 def negative_log_likelihood(density: ActionDensity, batch: Batch, precision: str) -> Tensor:
-    """Mean of -log p(a | s) over a batch, in nats per action dimension.
+    """Mean of -log p(a | s) of normalised actions over a batch, in nats per action dimension.
 
     Only the encoding runs in low precision: a flow's log_det would not survive it. The batch may
     lie anywhere.
     """
     batch = batch.to(density.device)
     with layers_in(precision, density.device):
-        context = density.context(batch.images, batch.proprioception)
-    return -density.log_prob(batch.actions, context.float()).mean() / ACTION_DIM
+        context = density.context(batch.observations)
+    return -density.log_prob(batch.actions, context.float()).mean() / batch.actions.shape[1]
 
 
 @torch.inference_mode()
 def log_prob_per_dim(density: ActionDensity, batches: Iterable[Batch], precision: str) -> float:
-    """Mean log p(a | s) over transitions, in nats per action dimension."""
+    """Mean log p(a | s) of normalised actions over transitions, in nats per action dimension."""
     total, count = 0.0, 0
     for batch in batches:
         total -= float(negative_log_likelihood(density, batch, precision)) * len(batch.actions)

@@ -10,29 +10,39 @@ from typing import Any
 import numpy as np
 
 from parrot_data.errors import UserError
-from parrot_data.stores.manifest import MANIFEST, load_manifest
+from parrot_data.stores.manifest import MANIFEST, ShardsManifest
+from parrot_models.networks.observations import STD_FLOOR
 from parrot_models.training.batches import TransitionBatches
 
-SMALLEST_STD = 1e-3  # of a dimension of the action: a flow's normalisation divides by no less
+SMALLEST_STD = 1e-3  # of a dimension of normalised actions: a flow divides by no less
 LARGEST_SHARE = 0.9  # of a dimension's actions that may be one and the same number
-# Nats a dimension. The densest says that an action in [-1, 1] is known to the last bit of a
+# Nats a dimension. The densest says that a normalised action is known to the last bit of a
 # float32; the thinnest is a hundred nats below the uniform density.
 LIKELIEST, UNLIKELIEST = 16.6, -100.0
+REMEDY = "train on episodes whose actions vary, with noise where a script makes them"
 PER_DIM = "_per_dim"  # ends the names of metrics that are such densities, or bounds on one
 
 
-def check_deviations(data: Path) -> None:
+def check_deviations(manifest: ShardsManifest, data: Path) -> None:
     """Refuse shards in which a dimension of the action is constant: its density has no bound.
 
+    Args:
+        manifest: of the shards.
+        data: their folder, for the error.
+
     Raises:
-        UserError: naming the dimension; or the manifest is missing or altered.
+        UserError: naming the dimension.
     """
-    for dim, std in enumerate(load_manifest(data, "shards").statistics.action.std):
-        if not std >= SMALLEST_STD:
+    low, high = manifest.spec.action.low, manifest.spec.action.high
+    for dim, std in enumerate(manifest.statistics.action.std):
+        if low is None or high is None:
+            least = STD_FLOOR
+        else:
+            least = SMALLEST_STD * 0.5 * (high[dim] - low[dim])
+        if not std >= least:
             raise UserError(
                 f"dimension {dim} of the actions in {data / MANIFEST} is constant (its standard "
-                f"deviation is {std:.2g}, training needs {SMALLEST_STD:g}): generate episodes "
-                "whose actions vary, with generate.action_noise above 0"
+                f"deviation is {std:.2g}, training needs {least:g}): {REMEDY}"
             )
 
 
@@ -49,8 +59,7 @@ def check_variety(batches: TransitionBatches, data: Path) -> None:
         if share > LARGEST_SHARE:
             raise UserError(
                 f"dimension {dim} of the actions in {data} is {values[counts.argmax()]:.4g} in "
-                f"{share:.0%} of the transitions, which leaves a density nothing to learn: "
-                "generate episodes whose actions vary, with generate.action_noise above 0"
+                f"{share:.0%} of the transitions, which leaves a density nothing to learn: {REMEDY}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The frame of every training on the shards: decode, draw weights, fit, judge, publish."""
+"""The frame of every training on the shards: draw weights, decode, fit, measure, publish."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.outputs.layout import Output
@@ -15,7 +16,6 @@ from parrot_data.stores.outputs.work import FINGERPRINT, open_work
 from parrot_data.stores.publish import sha256_file, write_json
 from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
-from parrot_data.worlds.tabletop.params import check_made_for
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
@@ -42,10 +42,10 @@ Model = TypeVar("Model", bound=Trainable)
 
 
 def write_trained(
-    make: Callable[[], Model],
+    make: Callable[[EpisodeSpec], Model],
     fit: Callable[[Model, TransitionBatches, Path], None],
-    judge: Callable[[Model, TransitionBatches, Path], dict[str, Any]],
-    card: Callable[[Mapping[str, Any], Mapping[str, Any]], str],
+    measure: Callable[[Model, TransitionBatches, Path], dict[str, Any]],
+    card: Callable[[EpisodeSpec, Mapping[str, Any], Mapping[str, Any]], str],
     data: Path,
     out: Path,
     output: Output,
@@ -59,15 +59,17 @@ def write_trained(
 ) -> dict[str, Any]:
     """Train a model on the shards and write it with its metrics and its card.
 
-    Written: what the model's `save` writes, what `fit` and `judge` leave in the work folder but
+    Written: what the model's `save` writes, what `fit` and `measure` leave in the work folder but
     checkpoints, metrics.json, README.md (the model card) and the seal. An interrupted run resumes
     from `<out>.partial`, if code, data and params are what they were.
 
     Args:
-        make: the model with freshly drawn weights.
+        make: the model of such data, with freshly drawn weights; it raises `UserError` where the
+            spec lacks what params ask for, before anything is decoded.
         fit: train it on batches, checkpoints and curve in the work folder; see `fitting.fit`.
-        judge: metrics of the trained model, frozen; may leave pictures in the work folder.
-        card: the model card, of lineage and metrics.
+        measure: what the data give as metrics of the trained model, frozen; may leave images in
+            the work folder.
+        card: the model card, of spec, lineage and metrics.
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
         output: what it looks like, with SCRATCH.
@@ -76,37 +78,34 @@ def write_trained(
         seed: of the weights, which torch's own initialisers draw.
         held_out_fraction: share of the episodes kept for validation.
         device: where `fit` trains; another one changes the last bits of what is learned.
-        progress: told of the decoding.
+        progress: called as data are decoded.
 
     Returns:
         The metrics.
 
     Raises:
-        UserError: a shard is missing or damaged, the data show another world, a dimension of the
-            actions is constant, or training diverged.
+        UserError: a shard is missing or damaged, the spec lacks what params ask for, a dimension of
+            the actions is constant, or training diverged.
     """
     manifest = load_manifest(data, "shards")
-    check_made_for(
-        data, manifest.params.get("environment", {}), made_from["params"].get("environment", {})
-    )
-    check_deviations(data)
+    check_deviations(manifest, data)
+    torch.manual_seed(torch_seed(seed, "training on shards: weights"))
+    model = make(manifest.spec)
     lineage = {**made_from, "data_manifest_sha256": sha256_file(data / MANIFEST)}
     fingerprint = {**lineage, "code": code_of(stage), "device": device.type}
     with open_work(out, output, fingerprint, [data]) as work:
         folder = work.folder
         batches = TransitionBatches(data, folder / "cache", held_out_fraction, progress)
         check_variety(batches, data)
-        torch.manual_seed(torch_seed(seed, "training on shards: weights"))
-        model = make()
         fit(model, batches, folder)
         model.eval()
         model.requires_grad_(False)
         check_weights(model.state_dict(), "training")
         model.save(folder, lineage)
-        metrics = judge(model, batches, folder)
+        metrics = measure(model, batches, folder)
         check_metrics(metrics)
         write_json(folder / "metrics.json", metrics)
-        (folder / "README.md").write_text(card(lineage, metrics), encoding="utf-8")
+        (folder / "README.md").write_text(card(manifest.spec, lineage, metrics), encoding="utf-8")
         del batches  # unmaps the cache
         found = {path.name for kind in RESULTS for path in folder.glob(kind)}
         seal(folder, found - {FINGERPRINT})

@@ -1,10 +1,10 @@
-"""The cache of a dataset's transitions: shards decoded once into arrays mapped from files."""
+"""The cache of a dataset's transitions: its store decoded once into arrays mapped from files."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.entries import entry_of
@@ -28,32 +29,32 @@ from parrot_data.stores.proof import (
 )
 from parrot_data.stores.publish import allocate, sha256_file
 from parrot_data.stores.records import check_file
-from parrot_data.stores.tar_shards import decode_sample, num_steps_of, read_samples
+from parrot_data.stores.zarr_store import ZarrEpisodes
 from parrot_models.networks.device import to_device
 
 _log = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
+_OBSERVATION = "observation."  # begins the names of arrays of observations, in the cache
+_REMEDY = "run `parrot shard` again, or `dvc checkout`"
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Transitions as tensors: uint8 images (B, 48, 48, 3), proprioception (B, 8), actions (B, 7).
+    """Transitions as tensors; an action belongs to the observation in the same row.
 
-    An action belongs to the observation in the same row: it was executed there.
+    Attributes:
+        observations: by name, uint8 images (B, H, W, 3) and float32 vectors (B, D).
+        actions: float32 (B, A), executed there, in the robot's units.
     """
 
-    images: Tensor
-    proprioception: Tensor
+    observations: Mapping[str, Tensor]
     actions: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same transitions on a device."""
-        return Batch(
-            images=to_device(self.images, device),
-            proprioception=to_device(self.proprioception, device),
-            actions=to_device(self.actions, device),
-        )
+        observations = {name: to_device(v, device) for name, v in self.observations.items()}
+        return Batch(observations, to_device(self.actions, device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,24 +62,24 @@ class Transitions:
     """All N transitions of a dataset in the order of its manifest, as arrays mapped from files.
 
     Attributes:
-        images: uint8 (N, 48, 48, 3).
-        proprioception: float32 (N, 8).
-        actions: float32 (N, 7).
+        observations: by name, uint8 images (N, H, W, 3) and float32 vectors (N, D).
+        actions: float32 (N, A).
         episodes: int32 (N,), the place of each transition's episode in the manifest.
     """
 
-    images: NDArray[np.uint8]
-    proprioception: NDArray[np.float32]
+    observations: Mapping[str, NDArray[Any]]
     actions: NDArray[np.float32]
     episodes: NDArray[np.int32]
 
     def gather(self, rows: NDArray[np.int64]) -> Batch:
         """Copy the rows, in their order, into tensors."""
-        return Batch(
-            images=torch.from_numpy(np.take(self.images, rows, axis=0)),
-            proprioception=torch.from_numpy(np.take(self.proprioception, rows, axis=0)),
-            actions=torch.from_numpy(np.take(self.actions, rows, axis=0)),
-        )
+        return Batch(self.gather_observations(rows, self.observations), _taken(self.actions, rows))
+
+    def gather_observations(
+        self, rows: NDArray[np.int64], names: Iterable[str]
+    ) -> dict[str, Tensor]:
+        """Copy the rows (...) of some observations, in their order, into tensors by name."""
+        return {name: _taken(self.observations[name], rows) for name in names}
 
 
 def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Transitions:
@@ -91,15 +92,26 @@ def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Tr
         UserError: a shard or the manifest is missing, truncated or altered.
     """
     manifest_sha256 = sha256_file(data / MANIFEST)
+    manifest = load_manifest(data, "shards")
+    names = _forms(manifest.spec, 0).keys()
     if not _is_whole(cache, manifest_sha256):
         (cache / _COMPLETE).unlink(missing_ok=True)
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(data, cache, progress)
-        digests = digests_of(cache, [_file(cache, f.name).name for f in fields(Transitions)])
+        _decode(data, manifest, cache, progress)
+        digests = digests_of(cache, [_file(cache, name).name for name in names])
         write_sealed(cache / _COMPLETE, {"manifest_sha256": manifest_sha256, "files": digests})
+    arrays = {name: np.load(_file(cache, name), mmap_mode="r") for name in names}
     return Transitions(
-        **{f.name: np.load(_file(cache, f.name), mmap_mode="r") for f in fields(Transitions)}
+        observations={
+            name: arrays[f"{_OBSERVATION}{name}"] for name in sorted(manifest.spec.observations)
+        },
+        actions=arrays["actions"],
+        episodes=arrays["episodes"],
     )
+
+
+def _taken(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(np.take(array, rows, axis=0))
 
 
 def _is_whole(cache: Path, manifest_sha256: str) -> bool:
@@ -121,78 +133,72 @@ def _file(cache: Path, name: str) -> Path:
     return cache / f"{name}.npy"
 
 
-def _decode(data: Path, cache: Path, progress: Progress) -> None:
-    manifest = load_manifest(data, "shards")
-    arrays: dict[str, NDArray[Any]] = {}
+def _forms(spec: EpisodeSpec, num_transitions: int) -> dict[str, tuple[np.dtype[Any], Any]]:
+    """Dtypes and shapes of the arrays of the cache, by name."""
+    observed = {
+        f"{_OBSERVATION}{name}": (each.dtype, (num_transitions, *each.shape))
+        for name, each in sorted(spec.observations.items())
+    }
+    return {
+        **observed,
+        "actions": (np.dtype(np.float32), (num_transitions, spec.action.dim)),
+        "episodes": (np.dtype(np.int32), (num_transitions,)),
+    }
+
+
+def _decode(data: Path, manifest: ShardsManifest, cache: Path, progress: Progress) -> None:
+    episodes = _open(data, manifest)
+    arrays = _create(cache, manifest)
     row = 0
-    for place, episode in enumerate(_stream(data, manifest)):
-        steps = _steps_of(episode, place)
-        if not arrays:
-            arrays = _create(cache, steps, manifest.num_transitions)
-        if arrays["images"].shape[1:] != episode.images.shape[1:]:
-            raise UserError(
-                f"{data}: episode {episode.index} has images of another size than those before "
-                "it: run `parrot shard` again, or `dvc checkout`."
-            )
-        for name, values in steps.items():
-            arrays[name][row : row + episode.num_steps] = values
-        row += episode.num_steps
+    for place, episode in enumerate(_matched(data, manifest, episodes)):
+        stop = row + episode.num_steps
+        # The last observation has no action, and is left out.
+        for name, values in episode.observations.items():
+            arrays[f"{_OBSERVATION}{name}"][row:stop] = values[:-1]
+        arrays["actions"][row:stop] = episode.actions
+        arrays["episodes"][row:stop] = place
+        row = stop
         progress(place + 1, manifest.num_episodes, "decoding shards")
     for array in arrays.values():
         array.flush()  # type: ignore[attr-defined]
 
 
-def _stream(data: Path, manifest: ShardsManifest) -> Iterator[Episode]:
-    """Read every shard in order, and hold each episode against the manifest."""
-    # A tar cut short at a member's end reads as a shorter tar, so sizes and hashes come first.
-    shards = set(manifest.tar_shards)
+def _open(data: Path, manifest: ShardsManifest) -> ZarrEpisodes:
+    """The Zarr store, every byte of it vouched for, of as many transitions as the manifest says."""
     for file in manifest.files:
-        if file.name in shards:
+        if file.name.startswith(f"{manifest.zarr}/"):
             check_file(data, file)
-    _check_count(data, manifest)
-    samples = read_samples(manifest.tar_paths(data))
-    for entry, sample in zip_longest(manifest.entries(data), samples):
-        episode = None if sample is None else decode_sample(sample)
+    episodes = ZarrEpisodes(data / manifest.zarr, manifest.spec)
+    # Before room is made for as many as the manifest says.
+    ends = episodes.episode_ends
+    found = {"num_episodes": len(ends), "num_transitions": int(ends[-1]) if len(ends) else 0}
+    for name, number in found.items():
+        said = getattr(manifest, name)
+        if said != number:
+            raise UserError(
+                f"{data / MANIFEST} says {name} {said}, but the store beside it holds {number}: "
+                f"{_REMEDY}."
+            )
+    return episodes
+
+
+def _matched(data: Path, manifest: ShardsManifest, episodes: ZarrEpisodes) -> Iterator[Episode]:
+    """The episodes in order, each held against what the manifest's entries say of it."""
+    for entry, episode in zip_longest(manifest.entries(data), episodes):
         if episode is None or entry is None or entry_of(episode) != entry:
             place = "the end" if entry is None else f"episode {entry.index}"
             raise UserError(
                 f"{data / MANIFEST} does not describe the shards beside it, from {place} on: "
-                "run `parrot shard` again, or `dvc checkout`."
+                f"{_REMEDY}."
             )
         yield episode
 
 
-def _check_count(data: Path, manifest: ShardsManifest) -> None:
-    """Count the transitions, before room is made for as many as the manifest says."""
-    found = sum(map(num_steps_of, read_samples(manifest.tar_paths(data))))
-    if found != manifest.num_transitions:
-        raise UserError(
-            f"{data / MANIFEST} says num_transitions {manifest.num_transitions}, but the shards "
-            f"beside it hold {found}: run `parrot shard` again, or `dvc checkout`."
-        )
-
-
-def _steps_of(episode: Episode, place: int) -> dict[str, NDArray[Any]]:
-    """An episode's transitions; its last observation has no action and is left out."""
-    return {
-        "images": episode.images[:-1],
-        "proprioception": episode.proprioception[:-1],
-        "actions": episode.actions,
-        "episodes": np.full(episode.num_steps, place, dtype=np.int32),
-    }
-
-
-def _create(
-    cache: Path, steps: dict[str, NDArray[Any]], num_transitions: int
-) -> dict[str, NDArray[Any]]:
+def _create(cache: Path, manifest: ShardsManifest) -> dict[str, NDArray[Any]]:
+    forms = _forms(manifest.spec, manifest.num_transitions)
     arrays: dict[str, NDArray[Any]] = {
-        name: np.lib.format.open_memmap(
-            _file(cache, name),
-            mode="w+",
-            dtype=values.dtype,
-            shape=(num_transitions, *values.shape[1:]),
-        )
-        for name, values in steps.items()
+        name: np.lib.format.open_memmap(_file(cache, name), mode="w+", dtype=dtype, shape=shape)
+        for name, (dtype, shape) in forms.items()
     }
     for name in arrays:
         allocate(_file(cache, name))

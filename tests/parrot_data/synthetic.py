@@ -1,118 +1,170 @@
-"""Small made-up episodes, and a collector of them that stands in for the simulation."""
+"""Small made-up episodes of several specs, and raw data of them as `generate` writes them."""
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from parrot_data.episodes.episode import Episode
-from parrot_data.errors import UserError
+from parrot_data.episodes.spec import (
+    ActionSpec,
+    ArraySpec,
+    EpisodeSpec,
+    ImageSpec,
+    VectorSpec,
+)
 from parrot_data.filter import FilterParams
-from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.stores import tar_shards
+from parrot_data.stores.blocks import blocks_of, complete, gather
+from parrot_data.stores.entries import entry_of, line_of
+from parrot_data.stores.manifest import EpisodesManifest, save_manifest
 
-FAMILIES = ("pick", "place")
-ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=25)
+TASKS = ("pick", "place")
+LENGTHS = (5, 1, 12, 80, 2, 30, 17)  # steps of the episodes in turn
 
 
-def synthetic_episode(index: int, seed: int = 0, num_steps: int = 5, size: int = 8) -> Episode:
+def make_spec(
+    observations: dict[str, ImageSpec | VectorSpec],
+    action_dim: int,
+    privileged: dict[str, ArraySpec] | None = None,
+    *,
+    is_bounded: bool = True,
+) -> EpisodeSpec:
+    """A spec without what only special parts need."""
+    bound = [1.0] * action_dim if is_bounded else None
+    return EpisodeSpec(
+        observations=observations,
+        action=ActionSpec(dim=action_dim, low=[-1.0] * action_dim if bound else None, high=bound),
+        control_rate_hz=None,
+        cameras={},
+        tool=None,
+        mirror=None,
+        privileged=privileged or {},
+    )
+
+
+def tabletop_like(size: int = 8) -> EpisodeSpec:
+    """What the tabletop's episodes hold, with images of another size."""
+    return make_spec(
+        {"image": ImageSpec(height=size, width=size), "proprioception": VectorSpec(dim=8)},
+        7,
+        {
+            "object_positions": ArraySpec(dtype="float32", shape=[3, 3]),
+            "target_position": ArraySpec(dtype="float32", shape=[3]),
+        },
+    )
+
+
+SPEC = tabletop_like()
+SPECS = {
+    "tabletop-like": SPEC,
+    "vectors alone": make_spec({"state": VectorSpec(dim=5), "goal": VectorSpec(dim=1)}, 1),
+    "two images": make_spec(
+        {"Wrist": ImageSpec(height=5, width=9), "front": ImageSpec(height=12, width=8)},
+        14,
+        is_bounded=False,
+    ),
+    "privileged of all kinds": make_spec(
+        {"state": VectorSpec(dim=2)},
+        3,
+        {
+            "contacts": ArraySpec(dtype="bool", shape=[4]),
+            "depth": ArraySpec(dtype="uint8", shape=[4, 3]),
+            "joints": ArraySpec(dtype="float64", shape=[2, 2, 2]),
+            "phase": ArraySpec(dtype="int32", shape=[]),
+            "time": ArraySpec(dtype="int64", shape=[]),
+        },
+    ),
+}
+
+
+def synthetic_episode(
+    index: int, seed: int = 0, spec: EpisodeSpec = SPEC, num_steps: int | None = None
+) -> Episode:
     """A function of its arguments; about two in three succeed, and scenes have 1 to 3 objects."""
     rng = np.random.default_rng([seed, index])
-    task, success = str(rng.choice(FAMILIES)), bool(rng.random() < 2 / 3)
-    num_objects = int(rng.integers(1, 4))
-    positions = np.full((num_steps + 1, 3, 3), np.nan, dtype=np.float32)
-    positions[:, :num_objects] = rng.normal(size=(num_steps + 1, num_objects, 3))
-    rewards = np.zeros(num_steps, dtype=np.float32)
+    task, success = str(rng.choice(TASKS)), bool(rng.random() < 2 / 3)
+    steps = num_steps or LENGTHS[index % len(LENGTHS)]
+    rewards = np.zeros(steps, dtype=np.float32)
     rewards[-1] = success
     return Episode(
         index=index,
         task=task,
-        objects=tuple(f"object-é-{i}" for i in range(num_objects)),
-        container="bowl" if task == "place" else "",
         success=success,
         failure="" if success else str(rng.choice(["never_grasped", "dropped"])),
-        images=rng.integers(0, 256, (num_steps + 1, size, size, 3), dtype=np.uint8),
-        proprioception=rng.normal(size=(num_steps + 1, 8)).astype(np.float32),
-        actions=rng.uniform(-1, 1, (num_steps, 7)).astype(np.float32),
+        terminated=success and index % 2 == 0,
+        facts={
+            "family": task,
+            "objects": [f"object-é-{i}" for i in range(int(rng.integers(1, 4)))],
+            "container": "bowl" if task == "place" else None,
+            "size_m": 0.125,
+        },
+        observations={
+            name: _some(rng, each.dtype, (steps + 1, *each.shape))
+            for name, each in spec.observations.items()
+        },
+        actions=_some(rng, np.dtype(np.float32), (steps, spec.action.dim)),
         rewards=rewards,
-        object_positions=positions,
+        privileged={
+            name: _some(rng, np.dtype(each.dtype), (steps + 1, *each.shape))
+            for name, each in spec.privileged.items()
+        },
     )
 
 
-def synthetic_episodes(count: int, seed: int = 0) -> list[Episode]:
-    return [synthetic_episode(index, seed) for index in range(count)]
+def _some(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    if dtype.kind == "f":
+        return rng.uniform(-1, 1, shape).astype(dtype)
+    return rng.integers(0, 2 if dtype.kind == "b" else 256, shape).astype(dtype)
 
 
-@dataclass(frozen=True)
-class SyntheticCollector:
-    """Collects synthetic episodes; instances are picklable factories of themselves.
-
-    Attributes:
-        seed: of the episodes.
-        size: side of their images.
-        delay_s: how long an episode takes.
-        log: folder in which every process notes the indices it collected, in a file by its id.
-        broken_at: index at which collecting fails.
-        error: how it fails: "user", "defect" or "death".
-    """
-
-    seed: int = 0
-    size: int = 8
-    delay_s: float = 0.0
-    log: Path | None = None
-    broken_at: int = -1
-    error: str = "user"
-
-    def __call__(self) -> SyntheticCollector:
-        return self
-
-    def collect(self, index: int) -> Episode:
-        if self.log:
-            with (self.log / str(os.getpid())).open("a") as file:
-                file.write(f"{index}\n")
-        if index == self.broken_at:
-            if self.error == "user":
-                raise UserError("The scene is too crowded.")
-            if self.error == "defect":
-                raise ZeroDivisionError("the world is flat")
-            os._exit(7)
-        time.sleep(self.delay_s)
-        return synthetic_episode(index, self.seed, size=self.size)
-
-    def close(self) -> None:
-        pass
+def synthetic_episodes(count: int, seed: int = 0, spec: EpisodeSpec = SPEC) -> list[Episode]:
+    return [synthetic_episode(index, seed, spec) for index in range(count)]
 
 
-def generate_params(**changes: object) -> GenerateParams:
-    values = {
-        "seed": 0,
-        "num_episodes": 23,
-        "episodes_per_file": 5,
-        "families": {"pick": 1.0, "place": 1.0},
-        "action_noise": 0.1,
-        "num_objects": [1, 3],
-        "zstd_level": 3,
-    }
-    return GenerateParams(**{**values, **changes})
+def write_raw(
+    folder: Path,
+    episodes: Iterable[Episode],
+    spec: EpisodeSpec = SPEC,
+    *,
+    episodes_per_file: int = 5,
+    seed: int = 0,
+) -> Path:
+    """Raw episodes and their manifest, as `generate` leaves them."""
+    folder.mkdir(parents=True)
+    episodes = list(episodes)
+    blocks = blocks_of(len(episodes), episodes_per_file)
+    for block in blocks:
+        part = episodes[block.start : block.stop]
+        tar_shards.write_shard(block.tar(folder), part, zstd_level=3)
+        block.entries(folder).write_text("".join(line_of(entry_of(episode)) for episode in part))
+        complete(block, folder)
+    files, entries = gather(folder, blocks)
+    for block in blocks:
+        block.entries(folder).unlink()
+        block.record(folder).unlink()
+    manifest = EpisodesManifest(
+        params={"generate": {"seed": seed}},
+        seed=seed,
+        spec=spec,
+        num_episodes=len(episodes),
+        files=files,
+        episodes=entries,
+    )
+    save_manifest(folder, manifest)
+    return folder
 
 
 def filter_params(**changes: object) -> FilterParams:
-    values = {"families": ["pick", "place"], "max_episodes_per_family": 0, "max_episodes": 0}
+    values = {"tasks": [], "max_episodes_per_task": 0, "max_episodes": 0}
     return FilterParams(**{**values, **changes})
 
 
 def shard_params(**changes: object) -> ShardParams:
-    values = {
-        "episodes_per_chunk": 2,
-        "episodes_per_shard": 4,
-        "episodes_per_tar": 6,
-        "zstd_level": 3,
-    }
+    values = {"steps_per_chunk": 16, "chunks_per_shard": 3, "episodes_per_tar": 6, "zstd_level": 3}
     return ShardParams(**{**values, **changes})
 
 
@@ -125,5 +177,5 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def hashes_of(episodes: object) -> list[str]:
+def hashes_of(episodes: Iterable[Episode]) -> list[str]:
     return [episode.content_hash() for episode in episodes]

@@ -1,0 +1,85 @@
+"""What a user may vary about every training on the shards."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from parrot_data.section import BatchSize, Count, Positive, Section, Seed, Width
+from parrot_models.networks.choices import AugmentationName, Precision
+from parrot_models.networks.params import KeypointArchitecture
+
+
+def _check_unlike(names: list[AugmentationName]) -> list[AugmentationName]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands there twice")
+    return names
+
+
+class TrainingParams(Section):
+    """What section `train_prior` and every part of section `pretrain` have.
+
+    Attributes:
+        seed: of weights and batches.
+        held_out_fraction: share of the episodes kept for validation.
+        augment: what is done to batches, see `Augmentation`; none for none.
+        precision: "bf16" or "fp32" products in the layers that look at images.
+        gradient_clip: largest norm of a gradient.
+        log_every, checkpoint_every: steps between rows of the training's curve, and checkpoints.
+        steps, batch_size, learning_rate: how the model is fitted.
+    """
+
+    seed: Seed
+    held_out_fraction: float = Field(gt=0, lt=1)
+    augment: Annotated[list[AugmentationName], AfterValidator(_check_unlike)]
+    precision: Precision
+    gradient_clip: Positive
+    log_every: Count
+    checkpoint_every: Count
+    steps: Count
+    batch_size: BatchSize
+    learning_rate: Positive
+
+    def is_logged(self, step: int) -> bool:
+        """Whether the curve has a row after this many steps."""
+        return step % self.log_every == 0 or step == self.steps
+
+
+class ReconstructedKeypoints(Section):
+    """Keypoints of every image, which learn by reconstruction: see `KeypointAutoencoder`.
+
+    Attributes:
+        kind: "reconstruction".
+        num_keypoints, width, foreground_weight: see `KeypointAutoencoder`.
+        steps, batch_size, learning_rate: how it is trained.
+    """
+
+    kind: Literal["reconstruction"]
+    num_keypoints: Width
+    width: Width
+    foreground_weight: float = Field(ge=1)
+    steps: Count
+    batch_size: BatchSize
+    learning_rate: Positive
+
+
+class NoKeypoints(Section):
+    """No keypoints: agents see the features of a model's own encoder alone.
+
+    Attributes:
+        kind: "none".
+    """
+
+    kind: Literal["none"]
+
+
+# Section `keypoints` of params.yaml: of a prior's, and of those of the baselines.
+KeypointParams = Annotated[ReconstructedKeypoints | NoKeypoints, Field(discriminator="kind")]
+
+
+def keypoint_architecture(params: KeypointParams) -> KeypointArchitecture | None:
+    """The keypoints that params ask for; None for none."""
+    if isinstance(params, NoKeypoints):
+        return None
+    return KeypointArchitecture(num_keypoints=params.num_keypoints, width=params.width)
