@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
-from parrot_data.stores.proof import DamagedError, read_sealed, write_sealed
-from parrot_data.stores.publish import read_json, sha256_file, write_json
+from parrot_data.stores.publish import write_json
 from parrot_data.stores.sources import code_of
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.make import make_world
+from parrot_data.worlds.params import EnvironmentParams
+from parrot_data.worlds.world import World
 from parrot_models.baselines.bc_model import BehaviorCloning
+from parrot_models.judging import policies
 from parrot_models.judging.exploration_measures import measures
-from parrot_models.judging.exploration_policies import make_policies
-from parrot_models.judging.exploration_trace import MakePolicy, trace_episode
+from parrot_models.judging.exploration_trace import check_traceable, trace_episode
+from parrot_models.judging.models import box_of, check_world, hashes_of
 from parrot_models.judging.params import ExploreParams
-from parrot_models.judging.rollouts import unseen_scenes
+from parrot_models.judging.pieces import PIECES, measured
+from parrot_models.judging.policies import Box, Policy
+from parrot_models.judging.rollouts import families_of
+from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 
-_log = logging.getLogger(__name__)
 __all__ = ["ExploreParams", "explore"]
 
-CONFIG = "config.json"
-FAMILIES = ("pick", "place")
 OUTPUT = output_of(
     "explore", CONFIG, keys=("params.explore", "prior_sha256", "clone_sha256"),
-    files=("metrics.json", "exploration.csv"), scratch=("*.piece",),
+    files=("metrics.json", "exploration.csv"), scratch=(PIECES,),
 )  # fmt: skip
 WHAT = ("policy", "family", "num_episodes")
 Rows = list[dict[str, Any]]
@@ -57,29 +58,28 @@ def explore(
         prior: folder that train_prior wrote.
         clone: folder that `pretrain` wrote for "bc"; None to leave it out.
         out: folder of the result, replaced at the end.
-        progress: told of every policy and family.
+        progress: called before each policy in each family.
 
     Returns:
         A row a policy and family of scenes: its names and its measures.
 
     Raises:
-        UserError: prior or clone is missing or broken, or was trained for another environment.
+        UserError: prior or clone is missing or broken, or was trained on data of another world; the
+            world has no unseen scenes, or does not tell where tool and objects are.
     """
-    folders = [folder for folder in (prior, clone) if folder]
-    for folder in folders:
-        _check_environment(folder, environment)
     lineage = {
         "params": {"explore": params.model_dump(), "environment": environment.model_dump()},
-        "prior_sha256": _sha256_of(prior),
-        "clone_sha256": _sha256_of(clone) if clone else {},
+        "prior_sha256": hashes_of(prior),
+        "clone_sha256": hashes_of(clone) if clone else {},
     }
+    folders = [folder for folder in (prior, clone) if folder]
     with open_work(out, OUTPUT, {**lineage, "code": code_of(__name__)}, folders) as work:
-        policies = make_policies(
-            BehavioralPrior.load(prior),
-            BehaviorCloning.load(clone) if clone else None,
-            params.latent_bounds,
-        )
-        rows = _measure(params, environment, policies, work.folder, progress)
+        world = make_world(environment)
+        check_traceable(world.spec)
+        acting = BehavioralPrior.load(prior)
+        check_world(prior, acting.spec, world.spec)
+        compared = _policies(params, world, acting, clone)
+        rows = _measure(params, world, compared, box_of(acting), work.folder, progress)
         write_json(work.folder / "metrics.json", {"rows": rows})
         write_json(work.folder / CONFIG, lineage)
         (work.folder / "exploration.csv").write_text(_as_csv(rows), encoding="utf-8")
@@ -87,76 +87,56 @@ def explore(
     return rows
 
 
+def _policies(
+    params: ExploreParams, world: World, prior: BehavioralPrior, clone: Path | None
+) -> dict[str, Policy]:
+    """Policies by name, in the order of a table: from chance, over the prior, to the script."""
+    found: dict[str, Policy] = {"random": policies.uniform(box_of(prior))}
+    for bound in sorted(params.latent_bounds):
+        found[f"prior |z|<{bound:g}"] = policies.bounded_latents(prior, bound)
+    found["prior"] = policies.sampling(prior)
+    if clone is not None:
+        model = BehaviorCloning.load(clone)
+        check_world(clone, model.spec, world.spec)
+        found["bc"] = policies.sampling(model)
+    demonstrator = world.demonstrator()
+    if demonstrator is not None:
+        found["script"] = policies.scripted(demonstrator)
+    return found
+
+
 def _measure(
     params: ExploreParams,
-    environment: EnvironmentParams,
-    policies: Mapping[str, MakePolicy],
+    world: World,
+    compared: Mapping[str, Policy],
+    box: Box,
     work: Path,
     progress: Progress,
 ) -> Rows:
-    """A row for each policy in each family; what lies in the work folder is not measured again."""
-    rows: Rows = []
-    cells = [(family, name) for family in FAMILIES for name in policies]
-    is_whole = [_is_whole(work / f"{number}.piece") for number in range(len(cells))]
-    if any(is_whole):
-        _log.info("goes on with %d of %d measurements done", sum(is_whole), len(cells))
-    for done, (family, name) in enumerate(cells):
-        progress(done, len(cells), f"{family}, {name}")
-        piece = work / f"{done}.piece"
-        if not is_whole[done]:
-            write_sealed(piece, _row(params, environment, family, name, policies[name]))
-        rows.append(read_sealed(piece))
-    progress(len(cells), len(cells), "")
-    return rows
+    """A row for each policy in each family."""
 
+    def row(family: str, name: str) -> dict[str, Any]:
+        with closing(world.unseen(family)) as env:
+            traces = [
+                trace_episode(env, compared[name], world.spec, box, params.seed, index)
+                for index in range(params.num_episodes)
+            ]
+        what = {"policy": name, "family": family, "num_episodes": params.num_episodes}
+        return {**what, **measures(traces, params.cell_m)}
 
-def _is_whole(piece: Path) -> bool:
-    if not piece.exists():
-        return False
-    try:
-        read_sealed(piece)
-    except DamagedError as error:
-        _log.warning("%s %s: what it held is measured again.", piece, error)
-        return False
-    return True
-
-
-def _row(
-    params: ExploreParams,
-    environment: EnvironmentParams,
-    family: str,
-    name: str,
-    make_policy: MakePolicy,
-) -> dict[str, Any]:
-    env = unseen_scenes(environment, family, params.num_objects)
-    traces = [
-        trace_episode(env, make_policy, params.seed, index) for index in range(params.num_episodes)
-    ]
-    env.close()
-    values = measures(traces, params.cell_m, params.opening_cell_m)
-    return {"policy": name, "family": family, "num_episodes": params.num_episodes, **values}
-
-
-def _check_environment(folder: Path, environment: EnvironmentParams) -> None:
-    path = folder / CONFIG
-    params = read_json(path).get("params", {})
-    if params.get("environment") != environment.model_dump():
-        raise UserError(
-            f"{path} names another environment than the params: set the section environment back, "
-            "or train again on data of the new one"
-        )
-
-
-def _sha256_of(folder: Path) -> dict[str, str]:
-    """Hashes of config and weights, by name."""
-    files = sorted([*folder.glob("*.safetensors"), folder / CONFIG])
-    return {path.name: sha256_file(path) for path in files}
+    families = families_of(world, params.families, "explore")
+    cells = [(family, name) for family in families for name in compared]
+    return measured(
+        {f"{family}, {name}": lambda cell=(family, name): row(*cell) for family, name in cells},
+        work,
+        progress,
+    )
 
 
 def _as_csv(rows: Rows) -> str:
     buffer = io.StringIO()
-    measured = [name for name in rows[0] if name not in WHAT]
-    writer = csv.DictWriter(buffer, [*WHAT, *measured], lineterminator="\n")
+    measured_names = dict.fromkeys(name for row in rows for name in row if name not in WHAT)
+    writer = csv.DictWriter(buffer, [*WHAT, *measured_names], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

@@ -25,7 +25,7 @@ from parrot_models.judging.params import JudgeParams, ProbeParams
 from parrot_models.judging.pieces import PIECES, measured
 from parrot_models.judging.policies import Policy, uniform
 from parrot_models.judging.probe import check_probe, draw_scenes, probe_errors
-from parrot_models.judging.rollouts import mean_over, rates, reproduction
+from parrot_models.judging.rollouts import families_of, mean_over, rates, reproduction
 from parrot_models.networks.device import CPU
 from parrot_models.networks.stored import CONFIG
 
@@ -114,7 +114,7 @@ def judge(
 def _plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
     cells: dict[_Cell, Callable[[], Any]] = {}
     not_judged: dict[str, str] = {}
-    families = params.families or list(world.families)
+    families = families_of(world, params.families, "judge") if world.families else []
     if judged.policies:
         acting = {**judged.policies, "random": uniform(judged.box)}
         for family in families:
@@ -137,7 +137,9 @@ def _plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
         not_judged["probe_error"] = lacking
     else:
         for task in params.probe.tasks:
-            cells[_Cell("probe_error", "", task)] = _probe(params, params.probe, world, task, judged)
+            cells[_Cell("probe_error", "", task)] = _probe(
+                params, params.probe, world, task, judged
+            )
     return _Plan(cells, not_judged)
 
 

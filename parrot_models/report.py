@@ -16,11 +16,12 @@ from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.seal import check_seal
-from parrot_data.stores.zarr_store import ZarrEpisodes
+from parrot_data.stores.zarr_store import zarr_of
 from parrot_models.report_page import figures, sections, tables
 from parrot_models.report_page.aggregate_tables import as_json
 from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregate
-from parrot_models.report_page.headlines import prior_sentence, tiles
+from parrot_models.report_page.headlines import not_judged, prior_sentence, tiles
+from parrot_models.report_page.judged import Judgement, in_words, read_judgement
 from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
 from parrot_models.report_page.params import ReportParams
@@ -40,8 +41,13 @@ OUTPUT = output_of(
     files=("index.html", "curves.csv", "table.txt", *(f"figures/{name}.png" for name in FIGURES)),
 )  # fmt: skip
 HISTORY = ("step", "train_log_prob_per_dim", "validation_log_prob_per_dim")
-PRIOR_SUMMARY = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
-PRIOR_NEEDED = (*PRIOR_SUMMARY, "rollout_touch_rate", "random_touch_rate")
+LIKELIHOOD = "log_prob_per_dim"
+# Success of policies that judge rolls out, as the summary names it.
+ROLLOUTS = {
+    "rollout_success_rate": "sampled",
+    "mode_success_rate": "mode",
+    "random_success_rate": "random",
+}
 
 
 def report(
@@ -51,6 +57,7 @@ def report(
     kept: Path,
     prior: Path,
     parts: Mapping[str, Path],
+    judged: Path,
     runs: Path,
     out: Path,
 ) -> str:
@@ -63,6 +70,8 @@ def report(
         kept: output of the stage filter.
         prior: output of the stage train_prior.
         parts: outputs of the stages train_flow and pretrain, by name of the part.
+        judged: folder of the judgements, as judged/<name> of models/<name>; a model without one, and
+            the folder not being there, is reported as not judged.
         runs: folder of the runs, as runs/<task>/<method>/<seed>.
         out: folder to write.
 
@@ -73,34 +82,43 @@ def report(
         UserError: an input is missing, unreadable or was changed, or a run lies there that nobody
             wants.
     """
-    inputs = [data, kept, prior, *parts.values(), runs]
+    inputs = [data, kept, prior, *parts.values(), judged, runs]
     with open_work(out, OUTPUT, {"stage": "report"}, inputs) as work:
         results = read_runs(runs, [RunKey(*key) for key in wanted])
         manifest = load_manifest(data, "shards")
         metrics = _prior_metrics(prior)
-        trained = with_prior(prior, read_parts(parts))
+        judgement = read_judgement(judged, prior)
+        trained = with_prior(prior, judgement, read_parts(parts, judged))
+        judgements = [judgement, *(part.judgement for part in trained[1:])]
         bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
         found = aggregate(results, bootstrap)
         page = Page(
-            tiles=tiles(manifest, metrics, results, found),
-            pictures=_pictures(params, manifest, data, prior, metrics),
+            tiles=tiles(manifest, judgement, results, found),
+            images=_images(params, manifest, data, prior, judgement),
             results=sections.results_section(results),
             aggregates=sections.aggregates_section(found, bootstrap),
             videos=_videos(results),
-            prior_rows=tables.metric_rows(metrics),
+            not_judged="" if judgement.policies else not_judged(judgement),
+            prior_rows=tables.metric_rows(metrics)
+            + tables.metric_rows(judgement.metrics, "judged: "),
             parts=sections.parts_section(trained),
             data_rows=tables.data_rows(read_json(kept / "summary.json")),
-            hashes=source_hashes(data, kept, prior, parts, results),
+            spec_rows=tables.spec_rows(manifest.spec, manifest.statistics),
+            sheet_caption=_sizes(manifest),
+            hashes=source_hashes(data, kept, prior, parts, judgements, results),
             values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
         )
         compared = sections.aggregates_text(found, bootstrap)
         text = "\n\n".join(
-            filter(None, (tables.results_as_text(results), compared, prior_sentence(metrics)))
+            filter(
+                None,
+                (tables.results_as_text(results), compared, prior_sentence(metrics, judgement)),
+            )
         )
         _write(
             work.folder, page, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
         )
-        summary = _summary(metrics, results, found, bootstrap, trained)
+        summary = _summary(metrics, judgement, results, found, bootstrap, trained)
         write_json(work.folder / SUMMARY, summary)
         work.publish()
     return text
@@ -110,36 +128,46 @@ def _prior_metrics(prior: Path) -> dict[str, Any]:
     path = prior / "metrics.json"
     metrics: dict[str, Any] = read_json(path)
     check_seal(prior, "parrot train-prior")
-    missing = [name for name in PRIOR_NEEDED if name not in metrics]
-    if missing:
-        raise UserError(f"{path} lacks {', '.join(missing)}: run `parrot train-prior` again")
+    if LIKELIHOOD not in metrics:
+        raise UserError(f"{path} lacks {LIKELIHOOD}: run `parrot train-prior` again")
     return metrics
 
 
-def _pictures(
+def _images(
     params: ReportParams,
     manifest: ShardsManifest,
     data: Path,
     prior: Path,
-    metrics: dict[str, Any],
+    judgement: Judgement,
 ) -> dict[str, bytes]:
+    """PNG bytes by name; no rollouts where none were judged, no sheet of data without images."""
     history = read_columns(prior / "history.csv", HISTORY)
+    drawn = {"likelihood": figures.likelihood(*(history[name] for name in HISTORY))}
     rates = {
-        what: (metrics[f"rollout_{kind}_rate"], metrics[f"random_{kind}_rate"])
-        for what, kind in (("touches an object", "touch"), ("succeeds", "success"))
+        policy: {in_words(name): value for name, value in judgement.rates(policy).items()}
+        for policy in judgement.policies
     }
-    episodes = ZarrEpisodes(data / manifest.zarr, manifest.num_episodes)
-    tasks = [entry.task for entry in manifest.entries(data)]
-    chosen = _spread(tasks, params.contact_sheet_episodes)
-    return {
-        "likelihood": figures.likelihood(*(history[name] for name in HISTORY)),
-        "rollouts": figures.prior_against_random(rates),
-        "contact_sheet": figures.contact_sheet(
-            [episodes[position].images for position in chosen],
+    if rates:
+        drawn["rollouts"] = figures.policies_beside(rates)
+    if manifest.spec.images:
+        episodes = zarr_of(data, manifest)
+        tasks = [entry.task for entry in manifest.entries(data)]
+        chosen = _spread(tasks, params.contact_sheet_episodes)
+        drawn["contact_sheet"] = figures.contact_sheet(
+            [
+                [episodes[position].observations[name] for name in manifest.spec.images]
+                for position in chosen
+            ],
             params.contact_sheet_frames,
             params.contact_sheet_columns,
-        ),
-    }
+        )
+    return drawn
+
+
+def _sizes(manifest: ShardsManifest) -> str:
+    """What images agents see, in words."""
+    images = manifest.spec.images.items()
+    return ", ".join(f"{name}, {each.width} by {each.height} pixels" for name, each in images)
 
 
 def _spread(tasks: Sequence[str], num_wanted: int) -> list[int]:
@@ -170,25 +198,32 @@ def _write(work: Path, page: Page, texts: Mapping[str, str]) -> None:
     # What an interrupted report left must not be published with this one
     shutil.rmtree(work / "figures", ignore_errors=True)
     (work / "figures").mkdir()
-    for name, picture in (*page.pictures.items(), *drawn.items()):
-        (work / "figures" / f"{name}.png").write_bytes(picture)
+    for name, png in (*page.images.items(), *drawn.items()):
+        (work / "figures" / f"{name}.png").write_bytes(png)
     for file, text in {"index.html": render(page), **texts}.items():
         (work / file).write_text(text, encoding="utf-8")
 
 
 def _summary(
     metrics: dict[str, Any],
+    judgement: Judgement,
     runs: Sequence[Run],
     found: Aggregates,
     bootstrap: Bootstrap,
     parts: Sequence[TrainedPart],
 ) -> dict[str, object]:
     # Others script against the keys of `runs` and `prior`: they are a contract. What DVC should not
-    # show as a metric a number is a list.
+    # show as a metric a number is a list. Null is what was not judged.
     return {
         "runs": [tables.run_entry(run) for run in runs],
         "final": tables.final_success(runs),
         "statistics": as_json(found, bootstrap),
-        "prior": {name: metrics[name] for name in PRIOR_SUMMARY},
-        "parts": [{"part": part.name, **part.metrics} for part in parts[1:]],
+        "prior": {
+            LIKELIHOOD: metrics[LIKELIHOOD],
+            **{name: judgement.success(policy) for name, policy in ROLLOUTS.items()},
+        },
+        "parts": [
+            {"part": part.name, **part.metrics, "judged": part.judgement.metrics}
+            for part in parts[1:]
+        ],
     }

@@ -17,7 +17,8 @@ def judgement_card(lineage: Mapping[str, Any], metrics: Mapping[str, Any]) -> st
     """Markdown: what was judged, where, and what came of it."""
     world = lineage["params"]["environment"]["name"]
     hashes = "\n".join(
-        f"- `{name}`: SHA-256 `{digest}`" for name, digest in sorted(lineage["model_sha256"].items())
+        f"- `{name}`: SHA-256 `{digest}`"
+        for name, digest in sorted(lineage["model_sha256"].items())
     )
     rows = "\n".join(f"| {name} | {value} |" for name, value in _rows(metrics))
     return f"""# Judged: {metrics["kind"]}

@@ -1,22 +1,26 @@
-"""What an exploring policy did in one episode, read from the simulator itself."""
+"""What an exploring policy did in one episode, as the world's privileged arrays tell it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.episodes.rollout import Rollout, episode_seed, roll_out
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.tabletop.env import Observation, TabletopEnv
-from parrot_data.worlds.tabletop.motion import leaves_workspace
+from parrot_data.worlds.world import Env
+from parrot_models.judging.policies import Box, Policy
+from parrot_models.judging.rollouts import outcomes
 
-SelectAction = Callable[[Observation], NDArray[np.float32]]
-# Called once the episode is laid out, with the episode's own source of chance.
-MakePolicy = Callable[[TabletopEnv, np.random.Generator], SelectAction]
-
-JOINT_SLACK_RAD = 0.02  # from a limit, where the motors leave the arm that is driven into it
+OBJECTS = "object_positions"  # privileged, (N, 3) m, NaN for objects that are not there
+POSE = (
+    "proprioception"  # privileged where no observation tells the tool: x, y and z in m come first
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,61 +28,81 @@ class Trace:
     """An episode of T steps.
 
     Attributes:
-        grippers: float64 (T + 1, 4), position and opening, m.
+        tools: float64 (T + 1, 3), positions of the tool, m.
         objects: float64 (T + 1, N, 3), positions of the N objects, m.
-        actions: float64 (T, 7) in [-1, 1], as executed.
-        is_touched, is_lifted, is_placed: whether any object was, at some step.
-        is_on_table: bool (T,), the arm touched the table after the step.
-        is_at_joint_limit: bool (T,), a joint stood at its limit after the step.
-        is_held_back: bool (T,), the action asked for a place outside of the workspace.
+        actions: float64 (T, A), as executed, in [-1, 1] between the bounds of the actions.
+        outcomes: whether the episode ended in success, and what else the environment told of it.
+        risks: bool (T,) each, by name: what the robot risked in each step; see `trace_episode`.
     """
 
-    grippers: NDArray[np.float64]
+    tools: NDArray[np.float64]
     objects: NDArray[np.float64]
     actions: NDArray[np.float64]
-    is_touched: bool
-    is_lifted: bool
-    is_placed: bool
-    is_on_table: NDArray[np.bool_]
-    is_at_joint_limit: NDArray[np.bool_]
-    is_held_back: NDArray[np.bool_]
+    outcomes: Mapping[str, bool]
+    risks: Mapping[str, NDArray[np.bool_]]
 
 
-def trace_episode(env: TabletopEnv, make_policy: MakePolicy, seed: int, index: int) -> Trace:
-    """Live episode `index` of a seed: the same scene for every policy."""
-    observation, _ = env.reset(seed=seed, options={"episode_index": index})
-    select_action = make_policy(env, generator(seed, "explore: policy", index))
-    grippers, objects, actions = [_gripper(env)], [_objects(env)], []
-    infos, safety = [], []
-    is_truncated = False
-    while not is_truncated:
-        action = np.asarray(select_action(observation), np.float64).clip(-1.0, 1.0)
-        is_held_back = leaves_workspace(env.scene.tool_pose()[0], action.tolist())
-        observation, _, _, is_truncated, info = env.step(action.astype(np.float32))
-        actions.append(action)
-        infos.append(info)
-        grippers.append(_gripper(env))
-        objects.append(_objects(env))
-        at_limit = env.scene.arm.is_at_joint_limit(JOINT_SLACK_RAD)
-        safety.append((env.scene.is_arm_on_table(), at_limit, is_held_back))
-    on_table, at_limits, held_back = np.array(safety, dtype=np.bool_).T
+def check_traceable(spec: EpisodeSpec) -> None:
+    """Refuse a world that does not tell where tool and objects are.
+
+    Raises:
+        UserError: naming what it does not tell.
+    """
+    objects = spec.privileged.get(OBJECTS)
+    lacking = []
+    if objects is None or len(objects.shape) != 2 or objects.shape[1] != 3:
+        lacking.append(f"a privileged array {OBJECTS} of shape (N, 3)")
+    if spec.tool is None and POSE not in spec.privileged:
+        lacking.append("the tool's position (tool)")
+    if lacking:
+        raise UserError(
+            "exploration is measured by where tool and objects are, and the spec of the world in "
+            f"section environment lacks {' and '.join(lacking)}: let it tell them, or explore "
+            "another world"
+        )
+
+
+def trace_episode(
+    env: Env, policy: Policy, spec: EpisodeSpec, box: Box, seed: int, index: int
+) -> Trace:
+    """Roll a policy out in episode `index` of a seed: the same scene for every policy.
+
+    An environment that can say what its robot risks has a method `risks()`, claims by name about
+    the last step.
+
+    Args:
+        env: its spec has passed `check_traceable`.
+        policy: what acts.
+        spec: of the world.
+        box: least and greatest action.
+        seed: of scene and policy.
+        index: of the episode.
+    """
+    tell_risks = getattr(env.unwrapped, "risks", dict)
+    told: list[dict[str, bool]] = []
+    rng = generator(seed, "explore: policy", index)
+    rollout = roll_out(
+        env, lambda env: policy(env, rng), episode_seed(seed, index),
+        on_step=lambda _env: told.append(tell_risks()),
+    )  # fmt: skip
+    risks = told[1:]  # the first is of no step
+    low, high = (np.asarray(end, np.float64) for end in box)
+    actions = np.stack(rollout.actions).astype(np.float64).clip(low, high)
+    positions = np.stack([info["privileged"][OBJECTS] for info in rollout.infos])
     return Trace(
-        grippers=np.stack(grippers),
-        objects=np.stack(objects),
-        actions=np.stack(actions),
-        is_touched=any(info["touched"] for info in infos),
-        is_lifted=any(info["lifted"] for info in infos),
-        is_placed=any(info["placed"] for info in infos),
-        is_on_table=on_table,
-        is_at_joint_limit=at_limits,
-        is_held_back=held_back,
+        tools=np.stack([_tool(rollout, spec, step) for step in range(len(rollout.infos))]),
+        objects=positions[:, np.isfinite(positions).all((0, 2))].astype(np.float64),
+        actions=(2 * actions - high - low) / (high - low),
+        outcomes=outcomes(rollout),
+        risks={name: np.array([step[name] for step in risks], np.bool_) for name in risks[0]},
     )
 
 
-def _gripper(env: TabletopEnv) -> NDArray[np.float64]:
-    position, _ = env.scene.tool_pose()
-    return np.array([*position, env.scene.arm.opening()])
-
-
-def _objects(env: TabletopEnv) -> NDArray[np.float64]:
-    return np.array([env.scene.object_position(name) for name in env.task.objects])
+def _tool(rollout: Rollout, spec: EpisodeSpec, step: int) -> NDArray[np.float64]:
+    told: Mapping[str, Any]
+    if spec.tool is None:
+        told, name, places = rollout.infos[step]["privileged"], POSE, [0, 1, 2]
+    else:
+        told, name = rollout.observations[step], spec.tool.vector
+        places = spec.tool.position
+    return np.asarray(told[name], np.float64)[places]

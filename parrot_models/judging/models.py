@@ -175,7 +175,10 @@ def _vae(folder: Path, device: torch.device) -> JudgedModel:
         kind="vae",
         spec=vae.spec,
         # Without bounds and without a scale of actions, the random steps of a probe are of size 1.
-        box=(-width if low is None else np.float32(low), width if high is None else np.float32(high)),
+        box=(
+            -width if low is None else np.float32(low),
+            width if high is None else np.float32(high),
+        ),
         encoders={"agent_features": encoded(vae.features, device)},
     )
 

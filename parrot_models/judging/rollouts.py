@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,37 @@ from parrot_data.episodes.rollout import (
     episode_seed,
     roll_out,
 )
+from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.world import Demonstrator, Env
+from parrot_data.worlds.world import Demonstrator, Env, World
 from parrot_models.judging.policies import Policy
 
 MAX_TRIES = 10  # episodes simulated for one demonstration that succeeds
-SUCCESS = "success_rate"
+
+
+def families_of(world: World, wanted: Sequence[str], section: str) -> list[str]:
+    """Families of unseen scenes to act in: those wanted, or all that the world has.
+
+    Args:
+        world: that has them.
+        wanted: by name; empty for all.
+        section: of params.yaml that names them, for errors.
+
+    Raises:
+        UserError: the world has no such family, or none at all.
+    """
+    unknown = sorted(set(wanted) - set(world.families))
+    if world.families and unknown:
+        raise UserError(
+            f"{section}.families: {unknown[0]!r} is none of the world's families of unseen scenes "
+            f"({', '.join(world.families)}): name some of these, or set it to []"
+        )
+    if not world.families:
+        raise UserError(
+            f"{section} needs scenes that no data show, and the world in section environment has "
+            "no families of them: give it some, or name another world"
+        )
+    return list(wanted or world.families)
 
 
 def rates(env: Env, policy: Policy, seed: int, num_episodes: int) -> dict[str, float]:

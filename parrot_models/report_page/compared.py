@@ -52,7 +52,7 @@ def dataset_size(
         },
         "success of agents": {task: [p.success(task) for p in compared] for task in tasks},
     }
-    picture = against_size([p.num_kept for p in compared], panels, {"success of agents": without})
+    drawn = against_size([p.num_kept for p in compared], panels, {"success of agents": without})
     caption = "Prior and agents against kept episodes, on a logarithmic axis."
     return Study(
         title="Dataset size",
@@ -62,7 +62,7 @@ def dataset_size(
         rows=[_row(f"{p.num_kept:,}", p, tasks) for p in compared]
         + [("no prior (sac)", *["-"] * len(MEASURES), *(f"{without[t]:.2f}" for t in tasks))],
         num_left=1,
-        figures=[Figure("dataset_size", caption, picture)],
+        figures=[Figure("dataset_size", caption, drawn)],
         notes=[
             "A smaller dataset is the beginning of a larger one, with the families in the same "
             "ratio; every prior had as many training steps. Each likelihood is that of episodes "

@@ -1,4 +1,4 @@
-"""The report's pictures, as PNG bytes that depend on nothing but what they show."""
+"""The report's figures, as PNG bytes that depend on nothing but what they show."""
 
 from __future__ import annotations
 
@@ -27,8 +27,14 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
 }
+# How policies that judge rolls out are named and drawn.
+POLICIES: dict[str, tuple[str, str] | None] = {
+    "sampled": ("prior", COLOURS[0]),
+    "mode": ("prior at z = 0", COLOURS[5]),
+    "random": ("uniform random actions", "#8c959f"),
+}
 DPI = 144
-FRAME_SCALE = 2  # 48 pixels are small on a page
+FRAME_HEIGHT = 96  # pixels of the page, at least: small images are enlarged
 GUTTER = 4  # pixels between frames, and twice that between episodes
 
 
@@ -50,35 +56,42 @@ def likelihood(
         return png_of(figure)
 
 
-def prior_against_random(rates: Mapping[str, tuple[float, float]]) -> bytes:
-    """Draw pairs of bars: what share of rollouts does each thing, prior beside random."""
+def policies_beside(rates: Mapping[str, Mapping[str, float]]) -> bytes:
+    """Draw groups of bars: what share of rollouts does each thing, a bar a policy.
+
+    Args:
+        rates: by policy, then by what is done; every policy has the same of these.
+    """
+    things = list(next(iter(rates.values())))
+    labels = {**dict.fromkeys(rates), **POLICIES}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 1.1 + 0.8 * len(rates)), layout="constrained")
+        height = 1.1 + 0.27 * len(things) * (len(rates) + 1)
+        figure = Figure(figsize=(6.4, height), layout="constrained")
         panel: Axes = figure.subplots()
-        places = np.arange(len(rates))[::-1]
-        for offset, column, label, colour in (
-            (0.19, 0, "prior", COLOURS[0]),
-            (-0.19, 1, "uniform random actions", "#8c959f"),
-        ):
-            widths = [pair[column] for pair in rates.values()]
-            bars = panel.barh(places + offset, widths, height=0.36, color=colour, label=label)
+        places, thickness = np.arange(len(things))[::-1], 0.76 / len(rates)
+        for number, (name, values) in enumerate(rates.items()):
+            label, colour = labels[name] or (name, COLOURS[number % len(COLOURS)])
+            offset = ((len(rates) - 1) / 2 - number) * thickness
+            widths = [values[thing] for thing in things]
+            bars = panel.barh(
+                places + offset, widths, height=0.94 * thickness, color=colour, label=label
+            )
             panel.bar_label(bars, fmt="{:.1%}", padding=3)
-        panel.set(
-            yticks=places, yticklabels=list(rates), xlim=(0, 1.08), xlabel="share of rollouts"
-        )
+        panel.set(yticks=places, yticklabels=things, xlim=(0, 1.08), xlabel="share of rollouts")
         panel.set_xticks(np.linspace(0, 1, 6))
         panel.grid(visible=False, axis="y")
-        panel.legend(loc="upper center", bbox_to_anchor=(0.45, 1.28), ncols=2)
+        figure.legend(loc="outside upper center", ncols=len(rates))
         return png_of(figure)
 
 
 def contact_sheet(
-    episodes: Sequence[NDArray[np.uint8]], num_frames: int, num_columns: int
+    episodes: Sequence[Sequence[NDArray[np.uint8]]], num_frames: int, num_columns: int
 ) -> bytes:
-    """Lay strips of frames side by side, from each episode's first image to its last.
+    """Lay strips of frames side by side, from each episode's first observation to its last.
 
     Args:
-        episodes: images (T + 1, H, W, 3) of each episode, all of one size.
+        episodes: of each the arrays of its images (T + 1, H, W, 3), one above the other in its
+            strip; their sizes are those of every episode.
         num_frames: frames a strip.
         num_columns: strips side by side.
     """
@@ -97,9 +110,23 @@ def contact_sheet(
     return buffer.getvalue()
 
 
-def _strip(images: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
+def _strip(images: Sequence[NDArray[np.uint8]], num_frames: int) -> NDArray[np.uint8]:
+    """The frames of all images of an episode, a row an image."""
+    rows = [_row(each, num_frames) for each in images]
+    width = max(row.shape[1] for row in rows)
+    wide = [
+        np.pad(row, ((0, GUTTER), (0, width - row.shape[1]), (0, 0)), constant_values=255)
+        for row in rows
+    ]
+    return np.concatenate(wide)[:-GUTTER]
+
+
+def _row(images: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
     steps = np.linspace(0, len(images) - 1, num_frames).round().astype(int)
-    frames = images[steps].repeat(FRAME_SCALE, axis=1).repeat(FRAME_SCALE, axis=2)
+    scale = max(1, round(FRAME_HEIGHT / images.shape[1]))
+    # Large ones are thinned: a sheet of camera images would outweigh the rest of the page.
+    step = max(1, images.shape[1] // (2 * FRAME_HEIGHT))
+    frames = images[steps, ::step, ::step].repeat(scale, axis=1).repeat(scale, axis=2)
     gutter = np.full((frames.shape[1], GUTTER, 3), 255, dtype=np.uint8)
     parts = [part for frame in frames for part in (frame, gutter)][:-1]
     return np.concatenate(parts, axis=1)

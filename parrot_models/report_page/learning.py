@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -61,9 +61,12 @@ class Run:
         success_rate: of the final, frozen agent.
         untrained_success_rate: of the method's warm-up actions in the same scenes: for a method
             that acts through the prior, the prior's own success.
+        untrained_mode_success_rate: of the same at z = 0; None for a method without latents.
         steps_to_50: env steps until the curve reached 0.5, None if it never did.
         steps_to_80: the same for 0.8.
         env_steps: length of the run.
+        outcomes: of the final agent, shares of the episodes in which else happened what the
+            environment tells of, by name.
         video: GIF of the final agent, None if there is none.
     """
 
@@ -72,9 +75,11 @@ class Run:
     curve: Curve
     success_rate: float
     untrained_success_rate: float
+    untrained_mode_success_rate: float | None
     steps_to_50: int | None
     steps_to_80: int | None
     env_steps: int
+    outcomes: Mapping[str, float]
     video: Path | None
 
 

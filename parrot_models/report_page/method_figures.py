@@ -1,4 +1,4 @@
-"""The pictures that compare methods, legible for a dozen of them, as PNG bytes."""
+"""The figures that compare methods, legible for a dozen of them, as PNG bytes."""
 
 from __future__ import annotations
 

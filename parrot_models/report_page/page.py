@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no other: pictures and videos are inside it."""
+"""The report as one HTML file that needs no other: images and videos are inside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A picture: its name as a file, what it shows, its PNG bytes."""
+    """A figure: its name as a file, what it shows, its PNG bytes."""
 
     name: str
     caption: str
@@ -42,7 +42,7 @@ class Section:
     details: Sequence[tuple[str, Row, Sequence[Row]]] = ()
 
     def inlined(self) -> dict[str, Any]:
-        """The same for a template, pictures as caption and data URL."""
+        """The same for a template, figures as caption and data URL."""
         figures = [(figure.caption, inline("png", figure.png)) for figure in self.figures]
         return {**vars(self), "figures": figures}
 
@@ -53,25 +53,31 @@ class Page:
 
     Attributes:
         tiles: (value, label), the headline numbers.
-        pictures: PNG bytes by name: likelihood, rollouts, contact_sheet.
+        images: PNG bytes by name: likelihood and, where there are any, rollouts and contact_sheet.
         results: of the runs, task by task.
         aggregates: of methods, over all tasks and seeds.
         videos: (caption, GIF bytes).
+        not_judged: why there are no rollouts of the prior; "" where there are.
         prior_rows: (measure, value).
         parts: what other methods start from, beside the prior.
         data_rows: (task, episodes, succeeded, kept, failures by reason).
+        spec_rows: (name, what it is, mean, deviation, least, greatest) of what episodes hold.
+        sheet_caption: what images the contact sheet shows.
         hashes: SHA-256 by name of file.
         values: (title, text), the params behind it all.
     """
 
     tiles: Sequence[tuple[str, str]]
-    pictures: Mapping[str, bytes]
+    images: Mapping[str, bytes]
     results: Section
     aggregates: Section
     videos: Sequence[tuple[str, bytes]]
+    not_judged: str
     prior_rows: Sequence[tuple[str, str]]
     parts: Section
     data_rows: Sequence[Row]
+    spec_rows: Sequence[Row]
+    sheet_caption: str
     hashes: Mapping[str, str]
     values: Sequence[tuple[str, str]]
 
@@ -79,7 +85,7 @@ class Page:
 def render(page: Page) -> str:
     """The page's HTML: the same bytes for the same content."""
     inlined = {
-        "pictures": {name: inline("png", data) for name, data in page.pictures.items()},
+        "images": {name: inline("png", data) for name, data in page.images.items()},
         "videos": [(caption, inline("gif", data)) for caption, data in page.videos],
         **{name: getattr(page, name).inlined() for name in ("results", "aggregates", "parts")},
     }
@@ -94,5 +100,5 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 
 
 def inline(kind: str, data: bytes) -> str:
-    """A picture as a data URL; `kind` is "png" or "gif"."""
+    """An image as a data URL; `kind` is "png" or "gif"."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
 from parrot_data.stores.seal import check_seal
+from parrot_models.report_page.judged import SUCCESS, Judgement, in_words, read_judgement
 from parrot_models.report_page.page import Row
 from parrot_models.report_page.tables import NONE
 
 METRICS = "metrics.json"
-# What is compared: its column, its names in metrics.json of one kind of part or another, its form.
+SAMPLED = "sampled"  # the policy that a part is by itself
+NATS, PROBE, PIXELS = "nats a dimension", "probe error", "pixel error"
 # The likelihood of actions is exact or, where a latent is marginalised out, a lower bound of it.
-MEASURES: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "nats a dimension": (("elbo_per_dim", "bound_per_dim", "log_prob_per_dim"), "{:.2f}"),
-    "rollouts that pick": (("pick_rollout_success_rate",), "{:.1%}"),
-    "that place": (("place_rollout_success_rate",), "{:.1%}"),
-    "with any object": (("rollout_any_object_rate",), "{:.1%}"),
-    "picks reproduced": (("pick_reproduced_rate", "pick_reproduction_rate"), "{:.1%}"),
-    "places reproduced": (("place_reproduced_rate", "place_reproduction_rate"), "{:.1%}"),
-    "probe error (cm)": (("probe_error_cm.agent_features", "probe_error_cm.features"), "{:.2f}"),
-    "pixel error": (("object_error",), "{:.2f}"),
-}
-HEADER: Row = ("part", *MEASURES)
-PICTURES = {
-    "reconstructions.png": "Pictures above, what is left of them in the latent below: held-out "
-    "episodes, then scenes of unseen objects."
+LIKELIHOODS = ("elbo_per_dim", "bound_per_dim", "log_prob_per_dim")
+IMAGES = {
+    "reconstructions.png": "Images above, what is left of them in the latent below: held-out "
+    "episodes."
 }
 
 
@@ -40,64 +32,80 @@ class TrainedPart:
     Attributes:
         name: of the part, and of its folder among the models.
         metrics: of its training.
-        pictures: PNG bytes that its training left, by name of the file.
+        images: PNG bytes that its training left, by name of the file.
+        judgement: of it, by itself.
     """
 
     name: str
     metrics: Mapping[str, Any]
-    pictures: Mapping[str, bytes]
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    judgement: Judgement = field(default_factory=Judgement)
 
-    def measured(self) -> dict[str, float | None]:
-        """The value in each column of `MEASURES`, None where the part has none."""
-        return {
-            column: next(
-                (v for v in (_value(self.metrics, n) for n in names) if v is not None), None
-            )
-            for column, (names, _form) in MEASURES.items()
+    def measured(self) -> dict[str, str]:
+        """What is known of it, by column of a table; those of all parts together are its header."""
+        rates = self.judgement.rates(SAMPLED)
+        of_families = self.judgement.by_family(SAMPLED)
+        cells = {NATS: (self._likelihood(), "{:.2f}")}
+        cells |= {f"success: {f}": (v.get(SUCCESS), "{:.1%}") for f, v in of_families.items()}
+        cells |= {in_words(k): (v, "{:.1%}") for k, v in rates.items() if k != SUCCESS}
+        cells |= {in_words(k): (v, "{:.1%}") for k, v in self.judgement.reproduced().items()}
+        cells |= {
+            PROBE: (self.judgement.probe_error(), "{:.3g}"),
+            PIXELS: (_number(self.metrics.get("object_error")), "{:.2f}"),
         }
+        return {k: form.format(value) for k, (value, form) in cells.items() if value is not None}
 
-    def row(self) -> Row:
-        """Its row under `HEADER`."""
-        cells = (
-            NONE if value is None else MEASURES[column][1].format(value)
-            for column, value in self.measured().items()
-        )
-        return (self.name, *cells)
+    def _likelihood(self) -> float | None:
+        found = (_number(self.metrics.get(name)) for name in LIKELIHOODS)
+        return next((value for value in found if value is not None), None)
 
 
-def read_parts(folders: Mapping[str, Path]) -> list[TrainedPart]:
-    """Read what stages pretrain and train_flow left, by name of the part.
+def part_rows(parts: Sequence[TrainedPart]) -> tuple[Row, list[Row]]:
+    """Header and rows of the table of parts; what is unknown of all of them has no column."""
+    measured = [part.measured() for part in parts]
+    found = dict.fromkeys(name for cells in measured for name in cells)
+    first, last = (NATS,), (PROBE, PIXELS)
+    columns = [name for name in first if name in found]
+    columns += [name for name in found if name not in (*first, *last)]
+    columns += [name for name in last if name in found]
+    rows = [
+        (part.name, *(cells.get(column, NONE) for column in columns))
+        for part, cells in zip(parts, measured, strict=True)
+    ]
+    return ("part", *columns), rows
+
+
+def read_parts(folders: Mapping[str, Path], judged: Path) -> list[TrainedPart]:
+    """Read what stages pretrain, train_flow and judge left, by name of the part.
 
     Raises:
         UserError: a part is not there, its metrics cannot be read, or it was changed.
     """
-    return [_read(name, folder) for name, folder in folders.items()]
+    return [_read(name, folder, judged) for name, folder in folders.items()]
 
 
-def with_prior(prior: Path, parts: Sequence[TrainedPart]) -> list[TrainedPart]:
+def with_prior(
+    prior: Path, judgement: Judgement, parts: Sequence[TrainedPart]
+) -> list[TrainedPart]:
     """The prior under the name of its flow, then the parts; nothing where there are none."""
     if not parts:
         return []
     trained = read_json(prior / "config.json").get("params", {}).get("train_prior", {})
     name = f"prior ({trained['flow']})" if "flow" in trained else "prior"
-    return [TrainedPart(name, read_json(prior / METRICS), {}), *parts]
+    return [TrainedPart(name, read_json(prior / METRICS), judgement=judgement), *parts]
 
 
-def _read(name: str, folder: Path) -> TrainedPart:
+def _read(name: str, folder: Path, judged: Path) -> TrainedPart:
     if not (folder / METRICS).is_file():
         raise UserError(
             f"{folder} holds no {METRICS}: run `dvc repro parts`, or take {name} out of "
             "finetune.parts and finetune.flows"
         )
     check_seal(folder, "dvc repro parts")
-    paths = {file: folder / file for file in PICTURES}
-    pictures = {file: path.read_bytes() for file, path in paths.items() if path.is_file()}
-    return TrainedPart(name, read_json(folder / METRICS), pictures)
+    paths = {file: folder / file for file in IMAGES}
+    images = {file: path.read_bytes() for file, path in paths.items() if path.is_file()}
+    return TrainedPart(name, read_json(folder / METRICS), images, read_judgement(judged, folder))
 
 
-def _value(metrics: Mapping[str, Any], name: str) -> float | None:
-    """A metric by its name, with points where it lies deeper; None if it is not there."""
-    value: Any = metrics
-    for key in name.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return None if value is None else float(value)
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

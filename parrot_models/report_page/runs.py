@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json
@@ -50,9 +50,11 @@ class _Metrics(BaseModel):
 
     success_rate: float
     untrained_success_rate: float
+    untrained_mode_success_rate: float | None = None
     steps_to_50: int | None
     steps_to_80: int | None
     env_steps: int
+    outcomes: dict[str, float] = Field(default_factory=dict)
 
 
 def _read(folder: Path, key: RunKey) -> Run:

@@ -8,14 +8,16 @@ from parrot_models.report_page import aggregate_tables, method_figures, tables
 from parrot_models.report_page.aggregates import Aggregates, Bootstrap
 from parrot_models.report_page.learning import Run
 from parrot_models.report_page.page import Figure, Section
-from parrot_models.report_page.parts import HEADER, PICTURES, TrainedPart
+from parrot_models.report_page.parts import IMAGES, TrainedPart, part_rows
 
 PARTS_NOTE = (
-    "Nats are the log-likelihood of held-out scripted actions a dimension, or a lower bound of it "
-    "where a latent is marginalised out. Rollouts are a part's own samples in scenes of two unseen "
-    "objects. Reproduced are scripted demonstrations that succeed again once encoded and decoded. "
-    "The probe reads the position of a named unseen object off what agents see. The pixel error is "
-    "that of objects in reconstructed pictures, a root mean square in shares of the range."
+    "Nats are the log-likelihood of held-out normalised actions a dimension, or a lower bound of "
+    "it where a latent is marginalised out. Success and what else is told of rollouts are of a "
+    "part's own samples in unseen scenes. Reproduction is of demonstrations that succeed again "
+    "once encoded: open loop, whole trajectories of actions are decoded; closed loop, options whose "
+    "policy sees where they have led. The probe reads a privileged array off what agents see, in "
+    "that array's units. The pixel error is that of objects in reconstructed images, a root mean "
+    "square in shares of the range. A dash: not judged, or not to be had of such a part."
 )
 
 
@@ -27,15 +29,15 @@ def results_section(runs: Sequence[Run]) -> Section:
         "Learning curves: success rate against environment steps for every method.",
         method_figures.learning_curves(tables.bands(runs), lines),
     )
-    every_run = tables.result_rows(runs)
+    every_run, header = tables.result_rows(runs), tables.header_of(runs)
     if len({run.key.seed for run in runs}) == 1:
-        return Section(header=tables.HEADER, rows=every_run, num_left=3, figures=[curves])
+        return Section(header=header, rows=every_run, num_left=3, figures=[curves])
     return Section(
-        header=tables.HEADER_OF_SEEDS,
+        header=tables.header_of_seeds(runs),
         rows=tables.seed_rows(runs),
         num_left=2,
         figures=[curves],
-        details=[("Every run", tables.HEADER, every_run)],
+        details=[("Every run", header, every_run)],
     )
 
 
@@ -85,19 +87,27 @@ def aggregates_text(found: Aggregates, bootstrap: Bootstrap) -> str:
 
 def parts_section(parts: Sequence[TrainedPart]) -> Section:
     """What other methods start from beside the prior, which comes first; or nothing."""
+    if not parts:
+        return Section()
+    header, rows = part_rows(parts)
     return Section(
         note=PARTS_NOTE,
-        header=HEADER,
-        rows=[part.row() for part in parts],
+        header=header,
+        rows=rows,
         figures=[
-            Figure(
-                f"{part.name}_{file.removesuffix('.png')}", f"{part.name}: {PICTURES[file]}", png
-            )
+            Figure(f"{part.name}_{file.removesuffix('.png')}", f"{part.name}: {IMAGES[file]}", png)
             for part in parts
-            for file, png in part.pictures.items()
+            for file, png in part.images.items()
         ],
         details=[
-            (f"All metrics of {part.name}", ("measure", "value"), tables.metric_rows(part.metrics))
+            (
+                f"All metrics of {part.name}",
+                ("measure", "value"),
+                [
+                    *tables.metric_rows(part.metrics),
+                    *tables.metric_rows(part.judgement.metrics, "judged: "),
+                ],
+            )
             for part in parts[1:]
         ],
     )

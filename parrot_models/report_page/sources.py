@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from parrot_data.stores.publish import sha256_file
+from parrot_models.report_page.judged import Judgement
 from parrot_models.report_page.learning import Run
 
 
 def source_hashes(
-    data: Path, kept: Path, prior: Path, parts: Mapping[str, Path], runs: Sequence[Run]
+    data: Path,
+    kept: Path,
+    prior: Path,
+    parts: Mapping[str, Path],
+    judgements: Sequence[Judgement],
+    runs: Sequence[Run],
 ) -> dict[str, str]:
     """SHA-256 of every input, under names that do not depend on where the inputs lie.
 
@@ -19,6 +25,7 @@ def source_hashes(
     named = {"shards/manifest.json": data / "manifest.json"}
     folders = {"kept": kept, "prior": prior}
     folders |= {f"parts/{name}": folder for name, folder in parts.items()}
+    folders |= {f"judged/{each.folder.name}": each.folder for each in judgements if each.folder}
     folders |= {"/".join(("runs", *run.key)): run.folder for run in runs}
     for label, folder in folders.items():
         files = sorted(path for path in folder.rglob("*") if path.is_file())

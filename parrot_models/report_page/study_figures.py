@@ -1,4 +1,4 @@
-"""The pictures of the studies, as PNG bytes that depend on nothing but what they show."""
+"""The figures of the studies, as PNG bytes that depend on nothing but what they show."""
 
 from __future__ import annotations
 

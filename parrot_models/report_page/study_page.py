@@ -37,7 +37,7 @@ class Study:
 
 
 def render_study(study: Study, hashes: Mapping[str, str]) -> str:
-    """The page's HTML, its pictures inside it: the same bytes for the same content."""
+    """The page's HTML, its figures inside it: the same bytes for the same content."""
     values = {
         "title": study.title,
         "question": study.question,

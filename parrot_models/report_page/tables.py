@@ -9,19 +9,38 @@ from typing import Any
 
 import numpy as np
 
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.stores.statistics import DatasetStatistics, Spread
 from parrot_models.report_page.learning import Band, Run, band_of
 
-HEADER = (
-    *("task", "method", "seed", "untrained", "success"),
-    *("steps to 50 %", "steps to 80 %", "env steps"),
-)
-HEADER_OF_SEEDS = (
-    *("task", "method", "seeds", "untrained", "success", "of each seed"),
-    *("steps to 50 %", "steps to 80 %", "env steps"),
-)
-RATES = ("untrained_success_rate", "success_rate")
+RATES = {
+    "untrained_success_rate": "untrained",
+    "untrained_mode_success_rate": "at z = 0",
+    "success_rate": "success",
+}
+STEPS = ("steps to 50 %", "steps to 80 %", "env steps")
 COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
 NONE = "-"
+
+
+def header_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Of `result_rows`."""
+    return ("task", "method", "seed", *RATES.values(), *_outcome_words(runs), *STEPS)
+
+
+def header_of_seeds(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Of `seed_rows`."""
+    words = (*RATES.values(), *_outcome_words(runs))
+    return ("task", "method", "seeds", *words, "of each seed", *STEPS)
+
+
+def _outcome_words(runs: Sequence[Run]) -> list[str]:
+    return [name.replace("_", " ") for name in outcomes_of(runs)]
+
+
+def outcomes_of(runs: Sequence[Run]) -> list[str]:
+    """Names of all that environments told of the runs' evaluation episodes."""
+    return sorted({name for run in runs for name in run.outcomes})
 
 
 def grouped(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -63,40 +82,45 @@ def final_success(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]
 
 
 def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Rows of the results table under `HEADER`: each run, then the mean of several seeds."""
+    """Rows of the results table under `header_of`: each run, then the mean of several seeds."""
     rows: list[tuple[str, ...]] = []
+    outcomes = outcomes_of(runs)
     for (task, method), group in grouped(runs).items():
-        rows += [(task, method, run.key.seed, *_cells([run])) for run in group]
+        rows += [(task, method, r.key.seed, *_rates([r], outcomes), *_counts([r])) for r in group]
         if len(group) > 1:
-            rows.append((task, method, "mean", *_cells(group)))
+            rows.append((task, method, "mean", *_rates(group, outcomes), *_counts(group)))
     return rows
 
 
 def seed_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Rows under `HEADER_OF_SEEDS`: means of each method on each task, and success a seed."""
+    """Rows under `header_of_seeds`: means of each method on each task, and success a seed."""
     rows = []
+    outcomes = outcomes_of(runs)
     for (task, method), group in grouped(runs).items():
-        untrained, success, *steps = _cells(group)
         each = " ".join(f"{run.success_rate:.2f}" for run in group)
-        rows.append((task, method, str(len(group)), untrained, success, each, *steps))
+        means = _rates(group, outcomes)
+        rows.append((task, method, str(len(group)), *means, each, *_counts(group)))
     return rows
 
 
 def results_as_text(runs: Sequence[Run]) -> str:
     """The results for the terminal: a row a run, or of many seeds a row for them together."""
     is_single = len({run.key.seed for run in runs}) == 1
-    header, rows = (HEADER, result_rows(runs)) if is_single else (HEADER_OF_SEEDS, seed_rows(runs))
+    header = header_of(runs) if is_single else header_of_seeds(runs)
+    rows = result_rows(runs) if is_single else seed_rows(runs)
     return as_text(header, rows, num_left=3 if is_single else 2)
 
 
-def _cells(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Means over runs, "-" where a run has no value to average."""
-    rates = [_mean([getattr(run, name) for run in runs]) for name in RATES]
-    counts = [_mean([getattr(run, name) for run in runs]) for name in COUNTS]
-    return (
-        *(NONE if mean is None else f"{mean:.2f}" for mean in rates),
-        *(NONE if mean is None else f"{round(mean):,}" for mean in counts),
-    )
+def _rates(runs: Sequence[Run], outcomes: Sequence[str]) -> list[str]:
+    """Means over runs, NONE where a run has no value to average."""
+    means = [_mean([getattr(run, name) for run in runs]) for name in RATES]
+    means += [_mean([run.outcomes.get(name) for run in runs]) for name in outcomes]
+    return [NONE if mean is None else f"{mean:.2f}" for mean in means]
+
+
+def _counts(runs: Sequence[Run]) -> list[str]:
+    means = [_mean([getattr(run, name) for run in runs]) for name in COUNTS]
+    return [NONE if mean is None else f"{round(mean):,}" for mean in means]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -145,6 +169,34 @@ def data_rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
         )
         for task, values in sorted(summary["tasks"].items())
     ]
+
+
+def spec_rows(spec: EpisodeSpec, statistics: DatasetStatistics) -> list[tuple[str, ...]]:
+    """Rows of what episodes hold: its name, what it is, and the range of all its numbers.
+
+    Means are over dimensions; a deviation is the mean of the dimensions' own.
+    """
+    rows = [("action", f"{spec.action.dim} numbers{_bounds(spec)}", *_spread(statistics.action))]
+    for name, dim in spec.vectors.items():
+        rows.append((name, f"{dim} numbers", *_spread(statistics.vectors[name])))
+    for name, image in spec.images.items():
+        colours = statistics.images[name]
+        said = f"image, {image.height} by {image.width} pixels"
+        mean, std = np.mean(colours.mean), np.mean(colours.std)
+        rows.append((name, said, f"{mean:.1f}", f"{std:.1f}", NONE, NONE))
+    return rows
+
+
+def _bounds(spec: EpisodeSpec) -> str:
+    low, high = spec.action.low, spec.action.high
+    if low is None or high is None:
+        return ", without bounds"
+    return f" from {min(low):g} to {max(high):g}"
+
+
+def _spread(spread: Spread) -> tuple[str, ...]:
+    ends = (np.mean(spread.mean), np.mean(spread.std), min(spread.min), max(spread.max))
+    return tuple(f"{value:.3g}" for value in ends)
 
 
 def metric_rows(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parrot_data.worlds.tabletop.arm import FINGER_CLOSED, FINGER_OPEN
 from parrot_data.worlds.tabletop.layout import Layout, draw_layout
-from parrot_data.worlds.tabletop.motion import moved_pose
+from parrot_data.worlds.tabletop.motion import leaves_workspace, moved_pose
 from parrot_data.worlds.tabletop.objects import ObjectSpec, library
 from parrot_data.worlds.tabletop.outcome import Outcome
 from parrot_data.worlds.tabletop.params import MAX_OBJECTS, TabletopParams
@@ -26,6 +26,7 @@ ACTION_DIM = len(ACTION_NAMES)
 PROPRIOCEPTION_DIM = 8
 CONTROL_RATE_HZ = 1 / (SUBSTEPS * TIMESTEP_S)
 GRIPPER_THRESHOLD = 0.5
+JOINT_SLACK_RAD = 0.02  # from a limit, where the motors leave the arm that is driven into it
 
 Observation = dict[str, NDArray[Any]]
 # Draws an episode's task from the episode's own generator.
@@ -111,6 +112,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._outcome = Outcome()
         self._num_steps = 0
         self._finger = FINGER_OPEN
+        self._is_held_back = False
         facts = {
             "family": self.task.family,
             "objects": list(self.task.objects),
@@ -131,6 +133,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._finger = FINGER_OPEN if clipped[6] > 0 else FINGER_CLOSED
         position, quaternion = self.scene.tool_pose()
         target, rotation = moved_pose(position, quaternion, clipped)
+        self._is_held_back = leaves_workspace(position, clipped)
         self.scene.arm.command(target, rotation, self._finger)
         self.scene.step()
         self._num_steps += 1
@@ -141,6 +144,16 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     def render(self) -> NDArray[np.uint8] | None:
         """Image of the scene, uint8 (render_size, render_size, 3); None without a render mode."""
         return self.scene.render(self.render_size) if self.render_mode == "rgb_array" else None
+
+    def risks(self) -> dict[str, bool]:
+        """What the arm risked in the last step: it touched the table, a joint stands at its limit,
+        or the action asked for a place outside of the workspace.
+        """
+        return {
+            "table_contact": self.scene.is_arm_on_table(),
+            "joint_limit": self.scene.arm.is_at_joint_limit(JOINT_SLACK_RAD),
+            "workspace_limit": self._is_held_back,
+        }
 
     def close(self) -> None:
         """Release the physics client."""
