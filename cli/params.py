@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from parrot_data.worlds.params import EnvironmentParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.training.params import KeypointParams
 
     Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,6 +40,8 @@ SECTIONS = (
 OF_STUDIES = ("study",)
 # A part that says which of several models it is, by one of these keys, is of that model whole.
 KINDS = ("name", "kind")
+# Weights by the names of tasks are one value: a file that names others means these alone.
+WHOLE = ("tasks",)
 # Names the file that a profile or study changes some values of, relative to its own folder.
 EXTENDS = "extends"
 
@@ -81,13 +83,14 @@ def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """The values of a section with some of them changed, mappings in it key by key.
 
-    What is of another kind by its changes has the keys of that kind, and none of the base's.
+    What is of another kind by its changes has the keys of that kind, and none of the base's; so
+    have the weights of tasks.
     """
     if any(key in base and changes.get(key, base[key]) != base[key] for key in KINDS):
         return changes
     return base | {
         key: _merged(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        if isinstance(value, dict) and isinstance(base.get(key), dict) and key not in WHOLE
         else value
         for key, value in changes.items()
     }
@@ -159,7 +162,7 @@ class Sections:
 
     def keypoints(self) -> KeypointParams:
         """Section `keypoints`, whose kind says of which model it is."""
-        from parrot_models.training.keypoint_params import KeypointParams
+        from parrot_models.training.params import KeypointParams
 
         params: KeypointParams = validated(self.raw, "keypoints", KeypointParams, self.path)
         return params

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parrot_models.judging.params import ExploreParams, JudgeParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.rl.params import FinetuneParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.training.params import KeypointParams
 
 
 def models() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def models() -> dict[str, Any]:
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.report_page.params import ReportParams, StudyParams
     from parrot_models.rl.params import EvaluateParams, FinetuneParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.training.params import KeypointParams
 
     return {
         "environment": EnvironmentParams,

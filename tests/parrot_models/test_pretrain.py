@@ -27,7 +27,7 @@ from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.rl.part_folder import part_sha256
 from parrot_models.training import keypoint_training
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.params import KeypointParams
 
 ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=8)
 NUM_EPISODES, STEPS = 6, 7

@@ -23,7 +23,7 @@ from parrot_models.pretrain import PretrainParams, pretrain
 from parrot_models.training import keypoint_training
 from parrot_models.training.augment import augment, backdrop_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.keypoint_params import KeypointParams
+from parrot_models.training.params import KeypointParams
 from parrot_models.training.transitions import Batch
 
 EPISODE_STEPS = 8
