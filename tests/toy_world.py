@@ -165,6 +165,56 @@ class ToyDemonstrator:
         return lambda _observation: robot.action_towards_goal(rng)
 
 
+class WrongWorld(ToyWorld):
+    """It breaks its own promises, each `wrong` in its way."""
+
+    def __init__(self, wrong: str) -> None:
+        super().__init__()
+        self.wrong = wrong
+
+    def demonstrator(self) -> ToyDemonstrator:
+        script = ToyDemonstrator(self)
+        bad = {"action": np.full(2, np.nan), "wide action": np.zeros(3)}.get(self.wrong)
+        if bad is not None:
+            script.begin = lambda _env, _rng: lambda _observation: bad  # type: ignore[method-assign]
+        return script
+
+    def _make(self, is_far: bool, render_mode: str | None) -> gymnasium.Env:
+        env = super()._make(is_far, render_mode)
+        if self.wrong == "endless":
+            env = ReachEnv(ends=False)
+        return _Wrong(env, self.wrong)
+
+
+class _Wrong(gymnasium.Wrapper):
+    def __init__(self, env: gymnasium.Env, wrong: str) -> None:
+        super().__init__(env)
+        self.wrong = wrong
+
+    def reset(self, *, seed=None, options=None):
+        return self._bad(*self.env.reset(seed=seed, options=options), is_first=True)
+
+    def step(self, action):
+        observation, *told, info = self.env.step(np.nan_to_num(np.resize(action, 2)))
+        seen, info = self._bad(observation, info, is_first=False)
+        return seen, *told, info
+
+    def _bad(self, seen: dict, info: dict, *, is_first: bool):
+        if self.wrong == "names":
+            seen["place"] = seen.pop("position")
+        if self.wrong == "dtype" or (self.wrong == "later dtype" and not is_first):
+            seen["goal"] = seen["goal"].astype(np.float64)
+        if self.wrong == "nan":
+            seen["goal"][0] = np.nan
+        if self.wrong == "privileged":
+            del info["privileged"]
+        if self.wrong == "facts" and is_first:
+            info["facts"] = {"goal": self.unwrapped.goal}
+        if self.wrong == "success":
+            del info["is_success"]
+        return seen, info
+
+
 def make_world(**kwargs: Any) -> ToyWorld:
     """The factory that params name."""
     return ToyWorld(**kwargs)

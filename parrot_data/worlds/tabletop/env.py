@@ -164,11 +164,11 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return np.array(self.scene.gripper(), dtype=np.float32)
 
     def object_positions(self) -> NDArray[np.float32]:
-        """Privileged positions of the objects, float32 (3, 3) in m; NaN beyond the scene's own.
+        """Privileged positions of the objects, float32 (3, 3) in m; of a drawer, that of its knob.
 
-        Of a drawer, that of its knob.
+        Rows beyond the scene's objects are zeros, where the arm's base stands and nothing else can.
         """
-        nothing = [(math.nan,) * 3] * (MAX_OBJECTS - len(self.task.objects))
+        nothing = [(0.0, 0.0, 0.0)] * (MAX_OBJECTS - len(self.task.objects))
         positions = [self.scene.object_position(name) for name in self.task.objects]
         return np.array(positions + nothing, dtype=np.float32)
 

@@ -86,7 +86,7 @@ def test_success_that_an_info_lacks_is_said() -> None:
     world = make_world(params(success={"info": "has_won"}))
     env = world.make_env("near")
     env.reset(seed=0)
-    with pytest.raises(UserError, match="no 'has_won', only .*is_success"):
+    with pytest.raises(UserError, match=r"no 'has_won', only .*is_success"):
         env.step(np.zeros(2, np.float32))
 
 

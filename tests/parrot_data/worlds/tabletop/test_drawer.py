@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from small_tabletop import tabletop_params
 
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.drawer import DRAWERS, KNOB_HALF, SLIDE, TRAVEL_M, drawer_names
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import OBJECT_SPACING, draw_layout
 from parrot_data.worlds.tabletop.motion import TRANSLATION_M
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import draw_random_task
+from parrot_data.worlds.tabletop.random_task import draw_random_task
 from parrot_data.worlds.tabletop.tasks import OPEN_M, TASKS, Task
 
-PARAMS = EnvironmentParams(image_size=48, proprioception=True, episode_steps=25)
+PARAMS = tabletop_params()
 STILL = np.zeros(7, np.float32)
 OBJECT_HALF_M = 0.03  # about what an object covers to either side of its center
 
@@ -24,7 +24,7 @@ OBJECT_HALF_M = 0.03  # about what an object covers to either side of its center
 @pytest.fixture
 def env() -> Iterator[TabletopEnv]:
     """Random training scenes with a drawer."""
-    made = TabletopEnv(PARAMS, lambda rng: draw_random_task(rng, {"drawer": 1.0}, [2, 3], "train"))
+    made = TabletopEnv(PARAMS, lambda rng: draw_random_task(rng, "drawer", [2, 3], "train"))
     yield made
     made.close()
 
@@ -38,7 +38,7 @@ def slide(env: TabletopEnv, opening: float, speed: float = 0.0) -> float:
 
 
 def knob_pixels(env: TabletopEnv) -> int:
-    """Pixels of the picture in the hue of the drawer's knob."""
+    """Pixels of the image in the hue of the drawer's knob."""
     color = 255 * np.array(DRAWERS[env.task.target].knob_color[:3])
     image = env.scene.render(48).astype(np.float64)
     share = image.sum(2) / color.sum()  # how brightly the light falls on it
@@ -54,7 +54,7 @@ def test_the_splits_share_no_drawer_and_the_task_is_of_the_test_split() -> None:
 def test_a_scene_has_one_drawer_and_one_or_two_objects(env: TabletopEnv) -> None:
     seen = set()
     for index in range(40):
-        env.reset(seed=0, options={"episode_index": index})
+        env.reset(seed=index)
         assert env.task.target in drawer_names("train")
         assert not set(env.task.loose_objects) & set(DRAWERS)
         seen.add((env.task.target, len(env.task.loose_objects)))
@@ -78,7 +78,7 @@ def test_objects_lie_clear_of_each_other_and_of_the_drawer_shut_and_open(name: s
 
 def test_the_knob_is_seen_shut_and_open(env: TabletopEnv) -> None:
     for index in range(20):
-        env.reset(seed=0, options={"episode_index": index})
+        env.reset(seed=index)
         env.scene.arm.place_at((0.22, 0.0, 0.18), 0.037)  # out of the way
         for opening in (0.0, TRAVEL_M):
             slide(env, opening)
@@ -87,7 +87,7 @@ def test_the_knob_is_seen_shut_and_open(env: TabletopEnv) -> None:
 
 def test_it_starts_shut_and_stays_where_it_was_left(env: TabletopEnv) -> None:
     for index, opening in enumerate((0.0, 0.02, OPEN_M - 0.001, OPEN_M, TRAVEL_M)):
-        _, info = env.reset(seed=0, options={"episode_index": index})
+        _, info = env.reset(seed=index)
         assert env.scene.drawer_opening(env.task.target) == 0.0
         assert not info["is_success"]
         assert slide(env, opening) == pytest.approx(opening, abs=1e-4)

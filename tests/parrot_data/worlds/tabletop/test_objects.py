@@ -39,7 +39,7 @@ def test_what_is_held_out_is_every_unseen_shape_and_nothing_else() -> None:
     assert shapes <= set(training_shapes())
 
 
-def test_a_picture_of_a_shape_is_cheap() -> None:
+def test_an_image_of_a_shape_is_cheap() -> None:
     for name, shape in (unseen_shapes() | training_shapes()).items():
         assert num_triangles(shape) <= 160, name
 

@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
+from small_tabletop import tabletop_params
 
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.rollout import record
+from parrot_data.streams import generator
+from parrot_data.worlds.demonstrations import Demonstrations
+from parrot_data.worlds.tabletop.env import TabletopEnv
+from parrot_data.worlds.tabletop.random_task import draw_random_task
 from parrot_data.worlds.tabletop.scripts.noise import ACTION_LIMIT, noisy_action
-from parrot_data.worlds.tabletop.tasks import OPEN_M, TASKS
+from parrot_data.worlds.tabletop.tasks import FAMILIES, OPEN_M, TASKS, Task
+from parrot_data.worlds.tabletop.world import TabletopWorld
 
-PARAMS = EnvironmentParams(image_size=16, proprioception=False, episode_steps=25)
+PARAMS = tabletop_params(image_size=16, proprioception=False)
+QUIET = tabletop_params(image_size=16, proprioception=False, action_noise=0.0)
 
 
-@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
+class DelicateEnv(TabletopEnv):
+    """Training scenes by number, as the first version of `generate` numbered them."""
+
+    def __init__(self, families: Mapping[str, float]) -> None:
+        names = sorted(families)
+        weights = np.array([families[name] for name in names])
+
+        def draw(rng: np.random.Generator) -> Task:
+            family = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+            return draw_random_task(rng, family, [2, 3], "train")
+
+        super().__init__(PARAMS, draw)
+
+    def reset(self, *, seed=None, options=None):
+        self.np_random = generator(0, "scene", seed)
+        return super().reset()
+
+
+def delicate(env: DelicateEnv, number: int) -> Episode:
+    world = TabletopWorld(PARAMS)
+    script = world.demonstrator()
+    return record(
+        env, lambda e: script.begin(e, generator(0, "script", number)), world.spec,
+        seed=number, index=number, task="delicate", max_steps=25,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_scripts_succeed_and_failures_have_a_reason(family: str) -> None:
-    collector = Collector(PARAMS, {family: 1.0}, [2, 3], action_noise=0.1, seed=11)
-    episodes = [collector.collect(index) for index in range(60)]
-    collector.close()
+    demonstrations = Demonstrations(TabletopWorld(PARAMS), {family: 1.0}, seed=11)
+    episodes = [demonstrations.episode(index) for index in range(60)]
+    demonstrations.close()
     assert np.mean([episode.success for episode in episodes]) >= 0.75
     assert all(episode.success == (episode.failure == "") for episode in episodes)
     assert all(episode.success == bool(episode.rewards[-1]) for episode in episodes)
+    assert all(episode.task == episode.facts["family"] == family for episode in episodes)
     starts = {episode.actions[0].tobytes() for episode in episodes}
     assert len(starts) == len(episodes)
 
 
-@pytest.mark.parametrize("index", [1078, 2284, 2771])
-def test_an_episode_is_the_same_whatever_was_simulated_before_it(index: int) -> None:
+@pytest.mark.parametrize("number", [1078, 2284, 2771])
+def test_an_episode_is_the_same_whatever_was_simulated_before_it(number: int) -> None:
     # Episodes of contact so delicate that, with Bullet's default broadphase, they told.
-    fresh, used = (
-        Collector(PARAMS, {"pick": 0.6, "place": 0.4}, [2, 3], action_noise=0.1, seed=0)
-        for _ in range(2)
-    )
-    expected = fresh.collect(index).content_hash()
+    families = {"pick": 0.6, "place": 0.4}
+    fresh, used = DelicateEnv(families), DelicateEnv(families)
+    expected = delicate(fresh, number).content_hash()
     for earlier in range(5000, 5004):
-        used.collect(earlier)
-        assert used.collect(index).content_hash() == expected
-    assert used.collect(index).content_hash() == expected
+        delicate(used, earlier)
+        assert delicate(used, number).content_hash() == expected
+    assert delicate(used, number).content_hash() == expected
     fresh.close()
     used.close()
 
@@ -45,25 +80,32 @@ def test_a_drawer_leaves_nothing_to_the_episodes_after_it() -> None:
     # Bullet gives the places of a removed drawer's two parts back in the wrong order: the bodies
     # made next then collide in another order, which showed in most episodes with a grasp.
     families = {"pick": 0.4, "place": 0.2, "drawer": 0.4}
-    fresh, used = (Collector(PARAMS, families, [2, 3], action_noise=0.1, seed=0) for _ in range(2))
-    expected = [fresh.collect(index) for index in range(20)]
-    assert {episode.task for episode in expected} == set(families)
+    fresh, used = DelicateEnv(families), DelicateEnv(families)
+    expected = [delicate(fresh, number) for number in range(20)]
+    assert {episode.facts["family"] for episode in expected} == set(families)
     for episode in reversed(expected):
-        assert used.collect(episode.index).content_hash() == episode.content_hash()
+        assert delicate(used, episode.index).content_hash() == episode.content_hash()
     fresh.close()
     used.close()
 
 
 def test_a_quiet_script_opens_drawers_never_seen_and_they_stay_open() -> None:
-    collector = Collector(PARAMS, {"drawer": 1.0}, [1, 3], action_noise=0.0, seed=4, split="test")
-    episodes = [collector.collect(index) for index in range(40)]
-    collector.close()
+    world = TabletopWorld(QUIET)
+    script, env = world.demonstrator(), world.unseen("drawer")
+    episodes = [
+        record(
+            env, lambda e, i=index: script.begin(e, generator(4, "script", i)), world.spec,
+            seed=index, index=index, task="drawer", max_steps=25,
+        )
+        for index in range(40)
+    ]  # fmt: skip
+    env.close()
     assert np.mean([episode.success for episode in episodes]) >= 0.9
     for episode in episodes:
         # Once it is open nothing takes the reward away: the script lets go and leaves it alone.
         assert np.all(np.diff(episode.rewards) >= 0.0)
-        opened = episode.object_positions[:, 0, 0] - episode.object_positions[0, 0, 0]
-        np.testing.assert_array_equal(opened[1:] >= OPEN_M, episode.rewards == 1.0)
+        places = episode.privileged["target_position"][:, 0]
+        np.testing.assert_array_equal((places - places[0])[1:] >= OPEN_M, episode.rewards == 1.0)
 
 
 def test_noise_has_no_atom_on_the_bound() -> None:
@@ -83,19 +125,14 @@ def test_no_noise_leaves_the_action_alone() -> None:
     np.testing.assert_array_equal(quiet, wanted.astype(np.float32))
 
 
-def test_a_fine_tuning_task_is_demonstrated_as_it_is() -> None:
+def test_a_fine_tuning_task_is_demonstrated_as_it_is_and_under_its_own_name() -> None:
     task = TASKS["place-can-in-pan"]
-    collector = Collector(PARAMS, {task.name: 1.0}, [2, 3], action_noise=0.0, seed=0)
-    episodes = [collector.collect(index) for index in range(10)]
-    collector.close()
+    demonstrations = Demonstrations(TabletopWorld(QUIET), {task.name: 1.0}, seed=0)
+    episodes = [demonstrations.episode(index) for index in range(10)]
+    demonstrations.close()
     for episode in episodes:
-        told = (episode.objects, episode.container)
-        assert told == (task.objects, task.container)
+        assert episode.task == task.name
+        assert episode.facts == {
+            "family": task.family, "objects": list(task.objects), "container": task.container,
+        }  # fmt: skip
     assert sum(episode.success for episode in episodes) >= 7
-
-
-def test_families_occur_by_weight() -> None:
-    collector = Collector(PARAMS, {"pick": 3.0, "place": 1.0}, [2, 2], action_noise=0.1, seed=0)
-    families = [collector.collect(index).task for index in range(60)]
-    collector.close()
-    assert 0.55 < families.count("pick") / len(families) < 0.95

@@ -10,16 +10,18 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from small_tabletop import tabletop_params
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
 import parrot_data
 from parrot_data.errors import UserError
-from parrot_data.worlds.tabletop.env import TabletopEnv, make_task_env
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.scripts.collect import draw_random_task
-from parrot_data.worlds.tabletop.tasks import TASKS, Task, gymnasium_id
+from parrot_data.worlds.tabletop.env import TabletopEnv
+from parrot_data.worlds.tabletop.params import TabletopParams
+from parrot_data.worlds.tabletop.random_task import draw_random_task
+from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS, Family, Task, gymnasium_id
+from parrot_data.worlds.tabletop.world import TabletopWorld
 
-PARAMS = EnvironmentParams(image_size=48, proprioception=True, episode_steps=25)
+PARAMS = tabletop_params()
 MakeEnv = Callable[..., TabletopEnv]
 
 
@@ -28,10 +30,10 @@ def make_env() -> Iterator[MakeEnv]:
     """Environments of random training scenes of one family, closed when the test ends."""
     made: list[TabletopEnv] = []
 
-    def make(family: str, num_objects: int = 2, params: EnvironmentParams = PARAMS) -> TabletopEnv:
+    def make(family: Family, num_objects: int = 2, params: TabletopParams = PARAMS) -> TabletopEnv:
         counts = [num_objects, num_objects]
         env = TabletopEnv(
-            params, lambda rng: draw_random_task(rng, {family: 1.0}, counts, "train"), "rgb_array"
+            params, lambda rng: draw_random_task(rng, family, counts, "train"), "rgb_array"
         )
         made.append(env)
         return env
@@ -44,16 +46,16 @@ def make_env() -> Iterator[MakeEnv]:
 @pytest.fixture(scope="module")
 def shared_env() -> Iterator[TabletopEnv]:
     """An environment in an episode, for what must not change it."""
-    env = make_task_env("pick-cup", PARAMS, None)
+    env = TabletopEnv(PARAMS, lambda _rng: TASKS["pick-cup"])
     env.reset(seed=0)
     yield env
     env.close()
 
 
-def trace(env: TabletopEnv, index: int, num_steps: int = 8) -> bytes:
+def trace(env: TabletopEnv, seed: int, num_steps: int = 8) -> bytes:
     """All an episode shows under fixed random actions."""
-    rng = np.random.default_rng(index)
-    observation, _ = env.reset(seed=3, options={"episode_index": index})
+    rng = np.random.default_rng(seed)
+    observation, _ = env.reset(seed=seed)
     seen = [observation["image"].tobytes(), observation["proprioception"].tobytes()]
     for _ in range(num_steps):
         observation, reward, *_ = env.step(rng.uniform(-1, 1, 7).astype(np.float32))
@@ -62,34 +64,27 @@ def trace(env: TabletopEnv, index: int, num_steps: int = 8) -> bytes:
     return b"".join(seen)
 
 
-@pytest.mark.parametrize("family", ["pick", "place", "drawer"])
-def test_an_episode_depends_on_nothing_but_seed_and_index(make_env: MakeEnv, family: str) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_episode_depends_on_nothing_but_the_seed_of_its_reset(
+    make_env: MakeEnv, family: str
+) -> None:
     env, fresh = make_env(family), make_env(family)
-    first = {index: trace(env, index) for index in range(12)}
+    first = {seed: trace(env, seed) for seed in range(12)}
     assert len(set(first.values())) == len(first)
     order = list(first)
     random.Random(0).shuffle(order)
-    assert all(trace(env, index) == first[index] for index in order)
+    assert all(trace(env, seed) == first[seed] for seed in order)
     assert trace(fresh, 7) == first[7]
 
 
-def test_reset_counts_episodes_from_the_last_seed(make_env: MakeEnv) -> None:
+def test_a_seed_starts_the_same_row_of_episodes_again(make_env: MakeEnv) -> None:
     env = make_env("pick")
-    env.reset(seed=3)
-    env.reset()
-    counted = env.object_positions()
-    env.reset(seed=3, options={"episode_index": 1})
-    np.testing.assert_array_equal(counted, env.object_positions())
-
-
-def test_a_new_seed_starts_the_count_anew_and_no_index_is_negative(make_env: MakeEnv) -> None:
-    env = make_env("pick")
-    first, _ = env.reset(seed=3)
-    env.reset()
-    again, _ = env.reset(seed=3)
-    np.testing.assert_array_equal(first["image"], again["image"])
-    with pytest.raises(ValueError, match="-1"):
-        env.reset(options={"episode_index": -1})
+    rows = []
+    for _ in range(2):
+        row = [env.reset(seed=3)[0], *(env.reset()[0] for _ in range(2))]
+        rows.append([observation["image"].tobytes() for observation in row])
+    assert rows[0] == rows[1]
+    assert len(set(rows[0])) == 3
 
 
 def test_environments_without_a_seed_show_different_scenes() -> None:
@@ -178,7 +173,7 @@ def test_random_actions_hardly_ever_succeed(make_env: MakeEnv, family: str, most
     env, rng = make_env(family), np.random.default_rng(0)
     num_successes = 0
     for index in range(100):
-        env.reset(seed=1, options={"episode_index": index})
+        env.reset(seed=index)
         for _ in range(25):
             _, reward, *_ = env.step(rng.uniform(-1, 1, 7).astype(np.float32))
         num_successes += int(reward)
@@ -197,7 +192,7 @@ def test_both_environment_checkers_pass(name: str, proprioception: bool) -> None
     env.close()
 
 
-def test_registered_ids_and_pictures_of_any_size() -> None:
+def test_registered_ids_and_images_of_any_size() -> None:
     assert parrot_data.__doc__
     tasks = {gymnasium_id(name): name for name in TASKS}
     assert {"parrot/PickBaseballCap-v0", "parrot/PlaceChairOnCheckerboardTable-v0"} <= set(tasks)
@@ -207,10 +202,10 @@ def test_registered_ids_and_pictures_of_any_size() -> None:
         env.render_size = 100
         env.reset(seed=0)
         assert env.task.name == tasks.get(name, env.task.name)
-        picture = env.render()
-        assert picture is not None
-        assert picture.shape == (100, 100, 3)
-        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+        image = env.render()
+        assert image is not None
+        assert image.shape == (100, 100, 3)
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 10
         env.close()
 
 
@@ -222,7 +217,7 @@ def test_truncated_after_the_steps_asked_for_and_never_terminated(make_env: Make
 
 
 def test_the_image_alone_is_observed_where_asked(make_env: MakeEnv) -> None:
-    params = EnvironmentParams(image_size=32, proprioception=False, episode_steps=5)
+    params = tabletop_params(image_size=32, proprioception=False, episode_steps=5)
     observation, _ = make_env("pick", params=params).reset(seed=0)
     assert set(observation) == {"image"}
     assert observation["image"].shape == (32, 32, 3)
@@ -255,7 +250,7 @@ def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: 
     env, rng = make_env("place"), np.random.default_rng(0)
     scene, seen = env.scene, set()
     for index in range(3):
-        env.reset(seed=0, options={"episode_index": index})
+        env.reset(seed=index)
         for _ in range(5):
             scene.gripper(), scene.object_position(env.task.target)
             env.step(rng.uniform(-1, 1, 7).astype(np.float32))
@@ -268,7 +263,7 @@ def test_a_scene_tells_of_its_present_state_however_often_it_is_asked(make_env: 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"'juggle'.*pick-bar"):
-        make_task_env("juggle", PARAMS)
+        TabletopWorld(PARAMS).make_env("juggle")
 
 
 def test_too_many_objects_are_refused_with_a_sentence() -> None:
