@@ -32,7 +32,7 @@ from parrot_data.generate import generate
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
 from parrot_data.streams import generator
-from parrot_models.training.augment import augment
+from parrot_models.training.augment import augmentation_of
 from parrot_models.training.likelihood import negative_log_likelihood
 
 # Linear and flat, with room for what any measurement varies by.
@@ -96,6 +96,7 @@ def do_train(setting: Setting, num_episodes: int) -> float:
     params, num_steps = setting.values.train_prior, setting.scale.steps_of_growth
     batches, prior = decoded(setting, num_episodes), prior_in_training(setting.values)
     num_rows, number = len(batches.transitions.actions), count()
+    augment = augmentation_of(params.augment, batches.spec, "train_prior")
     for start in range(0, num_rows, params.batch_size):
         stop = min(start + params.batch_size, num_rows)
         batches.transitions.gather(np.arange(start, stop))

@@ -124,7 +124,7 @@ def bench_learning(
     """Learn one task along the fast paths, the plain ones and from images, and compare curves."""
     from benchmarks.learning import Runs, measure_learning
     from cli.params import Sections
-    from parrot_models.rl.params import EvaluateParams
+    from parrot_models.methods.params import EvaluateParams
 
     values = _values(params, overrides)
     evaluation = Sections(params, overrides)("evaluate", EvaluateParams)

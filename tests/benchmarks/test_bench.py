@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks import bench as module
 from benchmarks.bullet_calls import bare_loop, check_loop, recorded
-from benchmarks.env_rows import live, scripted_actions, three_object_env
+from benchmarks.env_rows import replay, scripted_actions, three_object_env
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import QUICK, Setting, Values
 from cli.bench import _values
@@ -182,15 +182,15 @@ def test_a_bare_loop_moves_the_world_as_the_environment_did(values: Values, tmp_
     setting = Setting(values, QUICK, tmp_path, ROOT)
     actions, env = scripted_actions(setting), three_object_env(values)
     originals = dict(vars(bullet))
-    live(env, actions)
+    replay(env, actions)
     with recorded() as calls:
-        last = live(env, actions)
+        last = replay(env, actions)
     assert dict(vars(bullet)) == originals
     num_steps = sum(len(episode) for episode in actions)
     check_loop(calls, num_steps * SUBSTEPS, num_steps + len(actions))
     before = env.object_positions().tobytes(), last["image"].tobytes()
     bare_loop(calls)()
-    image = env.scene.render(values.environment.image_size)
+    image = env.scene.render(values.tabletop.image_size)
     assert (env.object_positions().tobytes(), image.tobytes()) == before
     with pytest.raises(RuntimeError, match="substeps"):
         check_loop(calls[:-1], num_steps * SUBSTEPS, num_steps + len(actions))
