@@ -23,6 +23,7 @@ from torch.nn import functional
 from parrot_data.episodes.spec import EpisodeSpec, ImageSpec
 from parrot_data.errors import UserError
 from parrot_data.section import Section, Width
+from parrot_models.networks.action_scale import ActionScale
 from parrot_models.networks.foveal_encoder import with_chroma
 from parrot_models.networks.maps import INPUT_GAIN
 from parrot_models.networks.mlp import mlp
@@ -135,7 +136,11 @@ class ImageVAE(nn.Module):
 
 
 class BetaVAE(nn.Module):
-    """A VAE an image, whose latents lie side by side."""
+    """A VAE an image, whose latents lie side by side.
+
+    Attributes:
+        action_scale: no part of a VAE; its agent, which acts directly, takes its box from it.
+    """
 
     def __init__(self, architecture: VAEArchitecture) -> None:
         """Build all with freshly drawn weights.
@@ -150,6 +155,7 @@ class BetaVAE(nn.Module):
                 "pretrain.vae learns images, and the data have vectors alone: leave vae out of "
                 "finetune.parts, and vae_features out of finetune.methods"
             )
+        self.action_scale = ActionScale(self.spec.action)
         # Prefixed, since a module's own attributes are no names for its children.
         self.vaes = nn.ModuleDict(
             {f"of_{k}": ImageVAE(architecture, image) for k, image in self.spec.images.items()}

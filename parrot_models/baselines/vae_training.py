@@ -51,6 +51,7 @@ def fit_vae(
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, generator(params.seed, "vae: first batch"))
     vae.init_from_data(some.observations)
+    vae.action_scale.init_from_data(some.actions)
     # Without backdrops: painted objects are none that there are to be seen.
     augmentation = augmentation_of(params.augment, batches.spec, "pretrain.vae")
     curve = work / "history.csv"

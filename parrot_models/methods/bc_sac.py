@@ -55,18 +55,11 @@ class Clone(ContextSeen):
         self, policy: BehaviorCloning, keypoints: Keypoints | None, precision: Precision
     ) -> None:
         super().__init__(policy, keypoints, precision)
-        self.policy, self.latent_dim = policy, policy.spec.action.dim
-
-    def decode(self, z: Tensor, context: Tensor) -> Tensor:
-        """Actions (B, A), of z (B, A) and context (B, C)."""
-        mean, std = self.policy.gaussian(context)
-        values = mean + std * z
-        scale = self.policy.action_scale
-        return scale.restored(torch.tanh(values) if scale.is_bounded else values)
+        self.policy, self.latent_dim, self.decode = policy, policy.latent_dim, policy.decode
 
 
 def _load(folder: Path, device: torch.device, precision: Precision) -> Clone:
-    keypoints = load_keypoints(folder, "bc").to(device)
+    keypoints = load_keypoints(folder, "bc", device)
     return Clone(BehaviorCloning.load(folder).to(device), keypoints, precision)
 
 

@@ -84,11 +84,11 @@ class SeenOptions(ContextSeen):
 
 
 def _load(folder: Path, device: torch.device, precision: Precision) -> SeenOptions:
-    keypoints = load_keypoints(folder, "options").to(device)
+    keypoints = load_keypoints(folder, "options", device)
     return SeenOptions(OptionModel.load(folder).to(device), keypoints, precision)
 
 
 OPTIONS = Part(
     "options", "parrot pretrain --method options", _load,
-    code=("baselines/keypoints.py", "baselines/options_model.py", "baselines/option_posterior.py"),
+    code=("baselines/keypoints.py", "baselines/options_model.py"),
 )  # fmt: skip

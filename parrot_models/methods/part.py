@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
-from torch import Tensor
 
 from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, sha256_file
-from parrot_models.networks.action_scale import ActionScale
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.context_model import ContextModel
 from parrot_models.networks.device import CPU
@@ -74,7 +70,7 @@ class ContextSeen:
         self, model: ContextModel, keypoints: Keypoints | None, precision: Precision
     ) -> None:
         self.spec, self.device = model.spec, model.device
-        self._scale = model.action_scale
+        self.action_box = model.action_scale.box_arrays
         self._sight = Sight(model, keypoints, precision)
 
     def encode(self, observations: Observations) -> Encoding:
@@ -84,16 +80,6 @@ class ContextSeen:
         """
         context, keypoints, _own = self._sight.see(observations)
         return Encoding(context, torch.cat([context, keypoints.float()], -1))
-
-    def action_box(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See `Pretrained`."""
-        return box_of(self._scale)
-
-
-def box_of(scale: ActionScale) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Least and greatest actions, float32 (A,) each, as `ActionScale.box` says."""
-    low, high = scale.box()
-    return _as_array(low), _as_array(high)
 
 
 def load_part(
@@ -171,8 +157,3 @@ def is_trained(folder: Path) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*.safetensors"), *folder.glob(CONFIG)])
-
-
-def _as_array(values: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = values.cpu().numpy().astype(np.float32)
-    return array

@@ -77,7 +77,7 @@ class SeenTrajectories(ContextSeen):
 
 
 def _load(folder: Path, device: torch.device, precision: Precision) -> SeenTrajectories:
-    keypoints = load_keypoints(folder, "trajectories").to(device)
+    keypoints = load_keypoints(folder, "trajectories", device)
     return SeenTrajectories(TrajectoryVAE.load(folder).to(device), keypoints, precision)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from parrot_data.episodes.spec import ActionSpec
@@ -52,3 +54,8 @@ class ActionScale(nn.Module):
         """Least and greatest actions (A,): the bounds, or BOX_STDS about the data's mean."""
         half = self.scale if self.is_bounded else BOX_STDS * self.scale
         return self.offset - half, self.offset + half
+
+    def box_arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same as arrays, float32 (A,) each."""
+        low, high = (corner.cpu().numpy().astype(np.float32) for corner in self.box())
+        return low, high

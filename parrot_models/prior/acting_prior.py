@@ -21,6 +21,7 @@ class ActingPrior:
         self.latent_dim, self.feature_dim = prior.latent_dim, prior.feature_dim
         self._sight = Sight(prior, prior.keypoints, precision)
         self.decode = prior.decode
+        self.action_box = prior.action_scale.box_arrays
 
     def encode(self, observations: Observations) -> Encoding:
         """Encode observations (B, ...) by name: see `BehavioralPrior.encode`."""
