@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,8 @@ def _measure(
 
     families = families_of(world, params.families, "explore")
     cells = [(family, name) for family in families for name in compared]
-    return measured(
-        {f"{family}, {name}": lambda cell=(family, name): row(*cell) for family, name in cells},
-        work,
-        progress,
-    )
+    rows = {f"{family}, {name}": partial(row, family, name) for family, name in cells}
+    return measured(rows, work, progress)
 
 
 def _as_csv(rows: Rows) -> str:

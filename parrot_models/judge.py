@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,10 @@ from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.make import make_world
 from parrot_data.worlds.params import EnvironmentParams
-from parrot_data.worlds.world import Demonstrator, World
+from parrot_data.worlds.world import World
 from parrot_models.judging.card import judgement_card
 from parrot_models.judging.models import JudgedModel, check_world, hashes_of, load_judged
-from parrot_models.judging.params import JudgeParams, ProbeParams
+from parrot_models.judging.params import JudgeParams
 from parrot_models.judging.pieces import PIECES, measured
 from parrot_models.judging.policies import Policy, uniform
 from parrot_models.judging.probe import check_probe, draw_scenes, probe_errors
@@ -36,6 +37,7 @@ OUTPUT = output_of(
     "judge", CONFIG, keys=("params.judge", "model_sha256"), files=(METRICS, CARD, SEAL),
     scratch=(PIECES,),
 )  # fmt: skip
+ROLLOUTS, REPRODUCTION, PROBE = "rollouts", "reproduction", "probe_error"
 NO_FAMILIES = "the world has no unseen scenes"
 
 
@@ -50,8 +52,8 @@ class _Cell(NamedTuple):
 class _Plan(NamedTuple):
     """What is measured, and why the rest is not, by what it would be of."""
 
-    cells: dict[_Cell, Callable[[], Any]]
-    not_judged: dict[str, str]
+    cells: Mapping[_Cell, Callable[[], Any]]
+    not_judged: Mapping[str, str]
 
 
 def judge(
@@ -101,8 +103,12 @@ def judge(
         plan = _plan(params, judged, world)
         labels = {" ".join(filter(None, cell)): each for cell, each in plan.cells.items()}
         values = measured(labels, work.folder, progress)
-        metrics = _metrics(judged.kind, dict(zip(plan.cells, values, strict=True)))
-        metrics["not_judged"] = plan.not_judged
+        found = dict(zip(plan.cells, values, strict=True))
+        metrics = {
+            "kind": judged.kind,
+            **_metrics(found),
+            "not_judged": {**plan.not_judged, **_not_repeated(found, judged.reproduction)},
+        }
         write_json(work.folder / METRICS, metrics)
         write_json(work.folder / CONFIG, lineage)
         (work.folder / CARD).write_text(judgement_card(lineage, metrics), encoding="utf-8")
@@ -112,87 +118,100 @@ def judge(
 
 
 def _plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
-    cells: dict[_Cell, Callable[[], Any]] = {}
-    not_judged: dict[str, str] = {}
     families = families_of(world, params.families, "judge") if world.families else []
-    if judged.policies:
-        acting = {**judged.policies, "random": uniform(judged.box)}
-        for family in families:
-            for name, policy in acting.items():
-                cells[_Cell("rollouts", name, family)] = _rates(params, world, family, policy)
-        if not families:
-            not_judged["rollouts"] = NO_FAMILIES
-    if judged.repeat is not None:
-        demonstrator = world.demonstrator()
-        if demonstrator is None or not families:
-            lacking = NO_FAMILIES if demonstrator else "the world demonstrates nothing"
-            not_judged["reproduction"] = lacking
-        else:
-            for family in families:
-                cell = _Cell("reproduction", "", family)
-                cells[cell] = _reproduction(params, world, family, demonstrator, judged)
-    if params.probe is None:
-        not_judged["probe_error"] = "judge.probe is null"
-    elif lacking := check_probe(params.probe, world.spec):
-        not_judged["probe_error"] = lacking
-    else:
-        for task in params.probe.tasks:
-            cells[_Cell("probe_error", "", task)] = _probe(
-                params, params.probe, world, task, judged
-            )
-    return _Plan(cells, not_judged)
+    plans = [
+        _rollouts_plan(params, judged, world, families),
+        _reproduction_plan(params, judged, world, families),
+        _probe_plan(params, judged, world),
+    ]
+    return _Plan(
+        {cell: measure for plan in plans for cell, measure in plan.cells.items()},
+        {name: reason for plan in plans for name, reason in plan.not_judged.items()},
+    )
 
 
-def _rates(
-    params: JudgeParams, world: World, family: str, policy: Policy
-) -> Callable[[], dict[str, float]]:
-    def measure() -> dict[str, float]:
-        with closing(world.unseen(family)) as env:
-            return rates(env, policy, params.seed, params.num_episodes)
+def _rollouts_plan(
+    params: JudgeParams, judged: JudgedModel, world: World, families: list[str]
+) -> _Plan:
+    if not judged.policies:
+        return _Plan({}, {})
+    if not families:
+        return _Plan({}, {ROLLOUTS: NO_FAMILIES})
+    acting = {**judged.policies, "random": uniform(judged.box)}
+    cells = {
+        _Cell(ROLLOUTS, name, family): partial(_rates, params, world, family, policy)
+        for family in families
+        for name, policy in acting.items()
+    }
+    return _Plan(cells, {})
 
-    return measure
 
+def _reproduction_plan(
+    params: JudgeParams, judged: JudgedModel, world: World, families: list[str]
+) -> _Plan:
+    if judged.repeat is None:
+        return _Plan({}, {})
+    demonstrator = world.demonstrator()
+    if demonstrator is None:
+        return _Plan({}, {REPRODUCTION: "the world demonstrates nothing"})
+    if not families:
+        return _Plan({}, {REPRODUCTION: NO_FAMILIES})
 
-def _reproduction(
-    params: JudgeParams, world: World, family: str, demonstrator: Demonstrator, judged: JudgedModel
-) -> Callable[[], dict[str, float]]:
-    repeat = judged.repeat
-    assert repeat is not None
-
-    def measure() -> dict[str, float]:
+    def measure(family: str) -> dict[str, float]:
+        repeat = judged.repeat
+        assert repeat is not None
         with closing(world.unseen(family)) as env:
             return reproduction(
                 env, demonstrator, params.seed, params.num_demonstrations, repeat,
                 judged.reproduction,
             )  # fmt: skip
 
-    return measure
+    cells = {_Cell(REPRODUCTION, "", family): partial(measure, family) for family in families}
+    return _Plan(cells, {})
 
 
-def _probe(
-    params: JudgeParams, probe: ProbeParams, world: World, task: str, judged: JudgedModel
-) -> Callable[[], dict[str, float]]:
-    def measure() -> dict[str, float]:
+def _probe_plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
+    probe = params.probe
+    if probe is None:
+        return _Plan({}, {PROBE: "judge.probe is null"})
+    lacking = check_probe(probe, world)
+    if lacking:
+        return _Plan({}, {PROBE: lacking})
+
+    def measure(task: str) -> dict[str, float]:
         with closing(world.make_env(task)) as env:
             scenes = draw_scenes(env, probe, judged.box, params.seed)
         return probe_errors(scenes, judged.encoders)
 
-    return measure
+    return _Plan({_Cell(PROBE, "", task): partial(measure, task) for task in probe.tasks}, {})
 
 
-def _metrics(kind: str, values: Mapping[_Cell, Mapping[str, float]]) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"kind": kind}
-    by_policy: dict[str, dict[str, Mapping[str, float]]] = {}
+def _rates(params: JudgeParams, world: World, family: str, policy: Policy) -> dict[str, float]:
+    with closing(world.unseen(family)) as env:
+        return rates(env, policy, params.seed, params.num_episodes)
+
+
+def _not_repeated(found: Mapping[_Cell, Mapping[str, float]], rate: str) -> dict[str, str]:
+    """Families in which there was nothing to reproduce."""
+    return {
+        f"{REPRODUCTION}, {cell.place}": "no demonstration succeeded"
+        for cell, value in found.items()
+        if cell.of == REPRODUCTION and rate not in value
+    }
+
+
+def _metrics(values: Mapping[_Cell, Mapping[str, float]]) -> dict[str, Any]:
+    """What was measured, nested: see `judge`."""
+    found: dict[tuple[str, str], dict[str, Mapping[str, float]]] = {}
     for cell, value in values.items():
-        by_policy.setdefault(cell.policy or cell.of, {})[cell.place] = value
-    reproduced, probed = by_policy.pop("reproduction", {}), by_policy.pop("probe_error", {})
-    if by_policy:
-        metrics["rollouts"] = {name: mean_over(value) for name, value in by_policy.items()}
-    if reproduced:
-        metrics["reproduction"] = mean_over(reproduced)
-    if probed:
-        names = next(iter(probed.values()))
-        metrics["probe_error"] = {
-            name: float(np.mean([errors[name] for errors in probed.values()])) for name in names
-        }
+        found.setdefault((cell.of, cell.policy), {})[cell.place] = value
+    metrics: dict[str, Any] = {}
+    acted = {name: mean_over(value) for (of, name), value in found.items() if of == ROLLOUTS}
+    if acted:
+        metrics[ROLLOUTS] = acted
+    if (REPRODUCTION, "") in found:
+        metrics[REPRODUCTION] = mean_over(found[REPRODUCTION, ""])
+    if (PROBE, "") in found:
+        probed = list(found[PROBE, ""].values())
+        metrics[PROBE] = {k: float(np.mean([errors[k] for errors in probed])) for k in probed[0]}
     return metrics

@@ -70,8 +70,8 @@ def report(
         kept: output of the stage filter.
         prior: output of the stage train_prior.
         parts: outputs of the stages train_flow and pretrain, by name of the part.
-        judged: folder of the judgements, as judged/<name> of models/<name>; a model without one, and
-            the folder not being there, is reported as not judged.
+        judged: folder of the judgements, as judged/<name> of models/<name>; a model that has
+            none there is reported as not judged.
         runs: folder of the runs, as runs/<task>/<method>/<seed>.
         out: folder to write.
 

@@ -16,8 +16,8 @@ from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, sha256_file
 from parrot_models.baselines.bc_model import BehaviorCloning
-from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_model import OptionModel
+from parrot_models.baselines.pretraining import load_keypoints
 from parrot_models.baselines.trajectories_model import TrajectoryVAE
 from parrot_models.baselines.vae_model import BetaVAE
 from parrot_models.judging import policies
@@ -169,16 +169,14 @@ def _options(folder: Path, device: torch.device) -> JudgedModel:
 
 def _vae(folder: Path, device: torch.device) -> JudgedModel:
     vae = BetaVAE.load(folder).to(device)
-    low, high = vae.spec.action.low, vae.spec.action.high
-    width = np.ones(vae.spec.action.dim, np.float32)
+    action = vae.architecture.spec.action
+    # Without bounds and without a scale of actions, the random steps of a probe are of size 1.
+    low = np.array(action.low or [-1.0] * action.dim, np.float32)
+    high = np.array(action.high or [1.0] * action.dim, np.float32)
     return JudgedModel(
         kind="vae",
-        spec=vae.spec,
-        # Without bounds and without a scale of actions, the random steps of a probe are of size 1.
-        box=(
-            -width if low is None else np.float32(low),
-            width if high is None else np.float32(high),
-        ),
+        spec=vae.architecture.spec,
+        box=(low, high),
         encoders={"agent_features": encoded(vae.features, device)},
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,25 +23,33 @@ from parrot_models.baselines.trajectories_model import TrajectoryVAE
 from parrot_models.networks.device import to_device
 from parrot_models.networks.observations import Observations
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.training.likelihood import ActionDensity
 
 # Begins the policy of an episode: of the environment as it was just reset, and a source of chance.
 Policy = Callable[[Env, np.random.Generator], SelectAction]
 Box = tuple[NDArray[np.float32], NDArray[np.float32]]  # least and greatest action, (A,) each
 
 
-class _Seeing(Protocol):
+class Seeing(Protocol):
+    """What makes a context of an observation."""
+
     @property
-    def device(self) -> torch.device: ...
-    def context(self, observations: Observations, /) -> Tensor: ...
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+
+    def context(self, observations: Observations, /) -> Tensor:
+        """Encoded observations (B, C)."""
+
+
+class Density(Seeing, Protocol):
+    """p(a | s) that actions can be drawn from, such as a behavioral prior or a cloned policy."""
+
+    def sample(self, context: Tensor, generator: torch.Generator, /) -> Tensor:
+        """Draw actions (B, A); the generator is on the weights' device."""
 
 
 def observed(observation: Observation, device: torch.device) -> dict[str, Tensor]:
     """An observation as a batch of one, by name, on a device."""
-    return {
-        name: to_device(torch.from_numpy(np.ascontiguousarray(value))[None], device)
-        for name, value in observation.items()
-    }
+    return {name: _here(value[None], device) for name, value in observation.items()}
 
 
 def uniform(box: Box) -> Policy:
@@ -54,7 +62,7 @@ def scripted(demonstrator: Demonstrator) -> Policy:
     return demonstrator.begin
 
 
-def sampling(density: ActionDensity) -> Policy:
+def sampling(density: Density) -> Policy:
     """Actions a ~ p(a | s), drawn anew at every step."""
 
     def begin(_env: Env, rng: np.random.Generator) -> SelectAction:
@@ -129,8 +137,7 @@ def repeated_trajectories(model: TrajectoryVAE, demonstration: Episode) -> Selec
 
     What the demonstration has no latent for, because it takes longer now, is done as its last.
     """
-    latents = _in_turn(model.encode_episode(demonstration))
-    return _open_loop(model, latents)
+    return _open_loop(model, _in_turn(encoded_trajectories(model, demonstration)))
 
 
 def repeated_options(model: OptionModel, demonstration: Episode) -> SelectAction:
@@ -139,11 +146,42 @@ def repeated_options(model: OptionModel, demonstration: Episode) -> SelectAction
     Their actions are the low-level policy's, which sees the scene as it has become. The last goes
     on for as long as the episode.
     """
-    latents = _in_turn(model.encode_episode(demonstration))
+    latents = _in_turn(likeliest_options(model, demonstration))
     return _acting(model, lambda context: model.act(latents(), context))
 
 
-def _acting(model: _Seeing, action_of: Callable[[Tensor], Tensor]) -> SelectAction:
+@torch.inference_mode()
+def encoded_trajectories(model: TrajectoryVAE, episode: Episode) -> Tensor:
+    """The posterior's mean of each trajectory that an episode is cut into, (N, L)."""
+    num_steps, length = episode.num_steps, model.num_steps
+    num = -(-num_steps // length)
+    actions = np.zeros((num * length, episode.actions.shape[1]), np.float32)
+    actions[:num_steps] = episode.actions
+    is_step = np.arange(num * length) < num_steps
+    seen = {name: values[:-1:length] for name, values in episode.observations.items()}
+    return model.encode(
+        _here(actions.reshape(num, length, -1), model.device),
+        _here(is_step.reshape(num, length), model.device),
+        model.context({name: _here(values, model.device) for name, values in seen.items()}),
+    )[0]
+
+
+@torch.inference_mode()
+def likeliest_options(model: OptionModel, episode: Episode) -> Tensor:
+    """The option of each step of an episode, (T, L): likelier boundaries, the mean of z."""
+    vectors = {name: episode.observations[name][None, :-1] for name in model.spec.vectors}
+    actions = _here(episode.actions[None], model.device)
+    is_step = torch.ones(actions.shape[:2], dtype=torch.bool, device=model.device)
+    seen = {name: _here(values, model.device) for name, values in vectors.items()}
+    latents: Tensor = model.posterior(seen, actions, is_step, None).latents[0]
+    return latents
+
+
+def _here(array: NDArray[Any], device: torch.device) -> Tensor:
+    return to_device(torch.from_numpy(np.ascontiguousarray(array)), device)
+
+
+def _acting(model: Seeing, action_of: Callable[[Tensor], Tensor]) -> SelectAction:
     """Take the action (1, A) that a function makes of the context (1, C)."""
 
     @torch.inference_mode()

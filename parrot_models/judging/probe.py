@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_data.episodes.rollout import episode_seed
-from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.world import Env
+from parrot_data.worlds.world import Env, World
 from parrot_models.judging.params import ProbeParams
 from parrot_models.judging.policies import Box
 from parrot_models.networks.device import to_device
@@ -94,16 +93,23 @@ def encoded(encode: Callable[[Observations], Tensor], device: torch.device) -> E
     return encode_scenes
 
 
-def check_probe(params: ProbeParams, spec: EpisodeSpec) -> str:
-    """Why a world's arrays cannot be probed for, "" if they can.
+def check_probe(params: ProbeParams, world: World) -> str:
+    """Why a world's array cannot be probed for, "" if it can.
 
     Raises:
-        UserError: the array is there, but not the numbers of it that params name.
+        UserError: the array is there, but not the numbers or tasks that params name.
     """
-    if params.array not in spec.privileged:
-        known = ", ".join(sorted(spec.privileged)) or "none"
+    privileged = world.spec.privileged
+    if params.array not in privileged:
+        known = ", ".join(sorted(privileged)) or "none"
         return f"the world has no privileged array {params.array} (it has: {known})"
-    size = math.prod(spec.privileged[params.array].shape)
+    for task in params.tasks:
+        if task not in world.tasks:
+            raise UserError(
+                f"judge.probe.tasks: {task!r} is none of the world's tasks "
+                f"({', '.join(world.tasks)}): name some of these, or set judge.probe to null"
+            )
+    size = math.prod(privileged[params.array].shape)
     if max(params.dims) >= size:
         raise UserError(
             f"judge.probe.dims names {max(params.dims)}, but {params.array} has {size} numbers: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,14 +106,13 @@ def reproduction(
         the share of scenes in which the script did.
     """
     reproduced: list[bool] = []
-    num_scenes = 0
-    for num_scenes, demonstration in _demonstrations(  # noqa: B007 - counted to the last
-        env, demonstrator, seed, num_demonstrations
-    ):
+    for num_scenes in range(1, MAX_TRIES * num_demonstrations + 1):
+        demonstration = _demonstration(env, demonstrator, seed, num_scenes - 1)
         if demonstration.success:
             policy = repeat(demonstration)
-            again = roll_out(env, lambda _env: policy, episode_seed(seed, demonstration.index))
-            reproduced.append(again.success)
+            reproduced.append(_again(env, policy, episode_seed(seed, demonstration.index)))
+        if len(reproduced) == num_demonstrations:
+            break
     found = {
         "num_demonstrations": float(len(reproduced)),
         "demonstration_success_rate": len(reproduced) / num_scenes,
@@ -121,20 +120,14 @@ def reproduction(
     return {rate: float(np.mean(reproduced)), **found} if reproduced else found
 
 
-def _demonstrations(
-    env: Env, demonstrator: Demonstrator, seed: int, count: int
-) -> Iterator[tuple[int, Episode]]:
-    """The number of scenes so far, and the episode, until `count` have succeeded."""
-    num_successes = 0
-    for index in range(MAX_TRIES * count):
-        rng = generator(seed, "judge: script", index)
-        rollout = roll_out(
-            env, lambda env, rng=rng: demonstrator.begin(env, rng), episode_seed(seed, index)
-        )
-        yield index + 1, episode_of(rollout, index, "demonstration")
-        num_successes += rollout.success
-        if num_successes == count:
-            return
+def _demonstration(env: Env, demonstrator: Demonstrator, seed: int, index: int) -> Episode:
+    rng = generator(seed, "judge: script", index)
+    rollout = roll_out(env, lambda env: demonstrator.begin(env, rng), episode_seed(seed, index))
+    return episode_of(rollout, index, "demonstration")
+
+
+def _again(env: Env, policy: SelectAction, seed: int) -> bool:
+    return roll_out(env, lambda _env: policy, seed).success
 
 
 def _roll_out(env: Env, policy: Policy, seed: int, index: int) -> dict[str, bool]:

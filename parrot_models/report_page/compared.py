@@ -11,23 +11,25 @@ import numpy as np
 from parrot_models.report_page.compared_priors import (
     FROM_SCRATCH,
     MATRIX,
-    MEASURES,
+    SAMPLED,
     ComparedPrior,
+    measures_of,
     read_compared,
     run_sources,
     sources_of,
 )
+from parrot_models.report_page.judged import SUCCESS, in_words
 from parrot_models.report_page.learning import RunKey
 from parrot_models.report_page.page import Figure, Row
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.study_figures import against_size, distinct_colours, grouped_bars
 from parrot_models.report_page.study_page import Study
-from parrot_models.report_page.tables import run_entry
+from parrot_models.report_page.tables import NONE, run_entry
 
 NOTE_ROLLOUTS = (
-    "Rollouts are the prior's own samples in scenes of unseen objects: 'any object' is the share "
-    "in which some object was picked or placed at the end. Agents are judged, frozen, over fixed "
-    "evaluation episodes; untrained is the prior alone in the same episodes."
+    "Rollouts are the prior's own samples in scenes that no data show, a column a family and a "
+    "rate: success, and whatever else the world tells of an episode. Agents are judged, frozen, "
+    "over fixed evaluation episodes; untrained is the prior alone in the same episodes."
 )
 
 
@@ -43,12 +45,10 @@ def dataset_size(
         for task in tasks
     }
     panels = {
-        "held-out log-likelihood a dimension": {
-            "prior": [prior.metrics["log_prob_per_dim"] for prior in compared]
-        },
+        "held-out log-likelihood a dimension": {"prior": [prior.likelihood for prior in compared]},
         "success of the prior's rollouts": {
-            family: [prior.metrics[f"{family}_rollout_success_rate"] for prior in compared]
-            for family in ("pick", "place")
+            family: [prior.judgement.by_family(SAMPLED)[family][SUCCESS] for prior in compared]
+            for family in compared[0].judgement.by_family(SAMPLED)
         },
         "success of agents": {task: [p.success(task) for p in compared] for task in tasks},
     }
@@ -58,13 +58,19 @@ def dataset_size(
         title="Dataset size",
         question="How much data does a prior need, and how much more still helps the agents that "
         "learn with it?",
-        header=_header("kept episodes", tasks),
+        header=_header("kept episodes", compared[0], tasks),
         rows=[_row(f"{p.num_kept:,}", p, tasks) for p in compared]
-        + [("no prior (sac)", *["-"] * len(MEASURES), *(f"{without[t]:.2f}" for t in tasks))],
+        + [
+            (
+                "no prior (sac)",
+                *[NONE] * len(measures_of(compared[0])),
+                *(f"{without[t]:.2f}" for t in tasks),
+            )
+        ],
         num_left=1,
         figures=[Figure("dataset_size", caption, drawn)],
         notes=[
-            "A smaller dataset is the beginning of a larger one, with the families in the same "
+            "A smaller dataset is the beginning of a larger one, with its tasks in the same "
             "ratio; every prior had as many training steps. Each likelihood is that of episodes "
             "held out of its own dataset.",
             NOTE_ROLLOUTS,
@@ -83,7 +89,7 @@ def dataset_size(
 def mismatch(
     study: Path, priors: Sequence[str], tasks: Sequence[str], seeds: Sequence[str]
 ) -> Study:
-    """Priors of different families of data, each on tasks of both families."""
+    """Priors of data of different tasks, each on tasks of all families."""
     compared = read_compared(study, priors, tasks, seeds)
     agents = {task: {p.name: p.success(task) for p in compared} for task in tasks}
     untrained = {
@@ -94,17 +100,19 @@ def mismatch(
     panels = {"prior alone": untrained, "after learning": agents}
     bars = grouped_bars(panels, "success rate", colours, is_share=True)
     rollouts = {
-        f"{family}, {words}": {p.name: p.metrics[f"{family}_rollout_{key}_rate"] for p in compared}
-        for family in ("pick", "place")
-        for words, key in (("target", "success"), ("any object", "any_object"))
+        f"{family}, {in_words(name)}": {
+            p.name: p.judgement.by_family(SAMPLED)[family][name] for p in compared
+        }
+        for family, rates in compared[0].judgement.by_family(SAMPLED).items()
+        for name in rates
     }
-    scenes = {"scenes of unseen objects": rollouts}
+    scenes = {"unseen scenes": rollouts}
     alone = grouped_bars(scenes, "share of rollouts", colours, is_share=True)
     return Study(
         title="Mismatch",
         question="What can an agent learn whose prior comes from grasping alone, from "
         "pick-and-place alone, or from both?",
-        header=_header("data of the prior", tasks),
+        header=_header("data of the prior", compared[0], tasks),
         rows=[_row(prior.name, prior, tasks) for prior in compared],
         num_left=1,
         figures=[
@@ -113,7 +121,7 @@ def mismatch(
         ],
         notes=[
             "Every prior was trained on as many kept episodes for as many steps; only their "
-            "families differ. Each likelihood is that of held-out episodes of its own families.",
+            "tasks differ. Each likelihood is that of held-out episodes of its own tasks.",
             NOTE_ROLLOUTS,
             _note_on_seeds(seeds),
         ],
@@ -122,13 +130,17 @@ def mismatch(
     )
 
 
-def _header(first: str, tasks: Sequence[str]) -> Row:
-    quality = ("nats a dim", "pick", "place", "pick any object", "place any object")
-    return (first, *quality, *(f"agent: {task}" for task in tasks))
+def _header(first: str, prior: ComparedPrior, tasks: Sequence[str]) -> Row:
+    rates = (
+        f"{family}: {in_words(name)}"
+        for family, rates in prior.judgement.by_family(SAMPLED).items()
+        for name in rates
+    )
+    return (first, "nats a dim", *rates, *(f"agent: {task}" for task in tasks))
 
 
 def _row(first: str, prior: ComparedPrior, tasks: Sequence[str]) -> Row:
-    quality = [f"{prior.metrics[name]:.2f}" for name in MEASURES]
+    quality = [f"{value:.2f}" for value in measures_of(prior).values()]
     return (first, *quality, *(f"{prior.success(task):.2f}" for task in tasks))
 
 
@@ -136,7 +148,7 @@ def _entry(prior: ComparedPrior) -> dict[str, object]:
     return {
         "name": prior.name,
         "num_kept": prior.num_kept,
-        **{name: prior.metrics[name] for name in MEASURES},
+        **measures_of(prior),
         "runs": [
             {**run_entry(run), "untrained_success_rate": run.untrained_success_rate}
             for run in prior.runs

@@ -15,25 +15,18 @@ from parrot_models.report_page.study_figures import Groups, grouped_bars
 from parrot_models.report_page.study_page import Study
 from parrot_models.report_page.tables import NONE
 
-# What is shown of each row: its name in words, and how it is printed.
-COLUMNS = {
-    "touch_rate": ("touched", "{:.1%}"),
-    "move_rate": ("moved", "{:.1%}"),
-    "lift_rate": ("lifted", "{:.1%}"),
-    "place_rate": ("placed", "{:.1%}"),
-    "gripper_cells": ("gripper cells", "{:,.0f}"),
-    "gripper_entropy": ("entropy", "{:.2f}"),
-    "object_cells": ("object cells", "{:,.0f}"),
-    "object_entropy": ("entropy", "{:.2f}"),
-    "table_contact_rate": ("table contact", "{:.1%}"),
-    "joint_limit_rate": ("joint limit", "{:.1%}"),
-    "workspace_limit_rate": ("workspace limit", "{:.1%}"),
-    "action_jerk": ("jerk", "{:.2f}"),
+WHAT = ("family", "policy", "num_episodes")
+RISK, RATE = "_step_rate", "_rate"  # ends of names: shares of the steps, shares of the episodes
+# How what is no share is printed.
+FORMS = {
+    "tool_cells": "{:,.0f}",
+    "object_cells": "{:,.0f}",
+    "tool_entropy": "{:.2f}",
+    "object_entropy": "{:.2f}",
+    "action_jerk": "{:.2f}",
 }
+SEEN = ("tool_cells", "object_cells")
 OTHERS = {"random": "#8c959f", "bc": "#D55E00", "script": "#000000"}
-HAPPENED = ("touch_rate", "move_rate", "lift_rate", "place_rate")
-SEEN = ("gripper_cells", "object_cells")
-RISKED = ("table_contact_rate", "joint_limit_rate", "workspace_limit_rate")
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -45,19 +38,25 @@ def exploration(study: Path) -> Study:
     """
     folder = study / "explored"
     rows: Rows = read_json(folder / "metrics.json")["rows"]
+    names = list(dict.fromkeys(name for row in rows for name in sorted(row) if name not in WHAT))
+    risks = [name for name in names if name.endswith(RISK)]
+    rates = [name for name in names if name.endswith(RATE) and name not in risks]
+    columns = [*rates, *(name for name in FORMS if name in names), *risks]
+    figures = [
+        _figure("objects", "Episodes in which it so happened.", rows, rates, "share"),
+        _figure("coverage", "Cells of the state space visited.", rows, SEEN, "cells"),
+    ]
+    if risks:
+        figures.append(_figure("safety", "Steps in which a limit was met.", rows, risks, "share"))
     return Study(
         title="Exploration",
         question="What does a policy meet before it has learned anything, and at what risk: "
         "uniform random actions, samples of the prior within several bounds of |z|, a "
-        "behavior-cloned Gaussian; the noise-free script for scale.",
-        header=("scenes", "policy", *(words for words, _ in COLUMNS.values())),
-        rows=[_cells(row) for row in rows],
+        "behavior-cloned Gaussian; the script for scale, where there is one.",
+        header=("scenes", "policy", *map(_words, columns)),
+        rows=[_cells(row, columns) for row in rows],
         num_left=2,
-        figures=[
-            _figure("objects", "Episodes in which some object was…", rows, HAPPENED, "share"),
-            _figure("coverage", "Cells of the state space visited.", rows, SEEN, "cells"),
-            _figure("safety", "Steps in which the arm met a limit.", rows, RISKED, "share"),
-        ],
+        figures=figures,
         notes=_notes(int(rows[0]["num_episodes"])),
         summary={"rows": list(rows)},
         sources={f"explored/{name}": folder / name for name in ("config.json", "metrics.json")},
@@ -66,30 +65,28 @@ def exploration(study: Path) -> Study:
 
 def _notes(num_episodes: int) -> list[str]:
     return [
-        f"{num_episodes} episodes of each policy in each family of scenes, the same scenes of "
-        "unseen objects for all.",
+        f"{num_episodes} episodes of each policy in each family of scenes, the same unseen scenes "
+        "for all.",
         "|z|<b: every dimension of z drawn from the standard normal truncated at b, the prior's "
-        "own distribution within the box that an agent acts in; prior: no bound.",
-        "Touched: the arm was in contact with an object at the end of a step, so that a brief "
-        "touch may be missed. Moved: an object came to be more than 2 cm from where it lay. Cells "
-        "are those of a grid over the gripper's position and opening, and over how far objects "
-        "were moved; entropy is that of the visits, in nats.",
-        "Safety, as shares of the steps: the arm touched the table; a joint stood at its limit; "
-        "the action asked for a place outside of the workspace and was held back. Jerk is the mean "
-        "length of the second difference of the motions asked for.",
+        "own distribution within the box that an agent acts in; prior: no bound. The script acts "
+        "with the noise of the data.",
+        "Moved: an object came to be more than 2 cm from where it lay; success, and what else is a "
+        "share of the episodes, the world tells. Cells are those of a grid over the tool's "
+        "position, and over how far objects were moved; entropy is that of the visits, in nats.",
+        "Safety, where the world tells of any, as shares of the steps. Jerk is the mean length of "
+        "the second difference of the actions.",
     ]
 
 
-def _cells(row: Mapping[str, Any]) -> Row:
+def _words(name: str) -> str:
+    return name.removesuffix(RISK).removesuffix(RATE).replace("_", " ")
+
+
+def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
     values = (
-        form.format(row[name]) if _is_possible(name, str(row["family"])) else NONE
-        for name, (_, form) in COLUMNS.items()
+        FORMS.get(name, "{:.1%}").format(row[name]) if name in row else NONE for name in columns
     )
     return (str(row["family"]), str(row["policy"]), *values)
-
-
-def _is_possible(measure: str, family: str) -> bool:
-    return measure != "place_rate" or family == "place"  # other scenes have no container
 
 
 def _figure(name: str, caption: str, rows: Rows, measures: Sequence[str], label: str) -> Figure:
@@ -100,10 +97,11 @@ def _figure(name: str, caption: str, rows: Rows, measures: Sequence[str], label:
 
 
 def _groups(rows: Rows, family: str, measures: Sequence[str]) -> Groups:
+    of_family = [row for row in rows if row["family"] == family]
     return {
-        COLUMNS[name][0]: {str(row["policy"]): row[name] for row in rows if row["family"] == family}
+        _words(name): {str(row["policy"]): row[name] for row in of_family}
         for name in measures
-        if _is_possible(name, family)
+        if all(name in row for row in of_family)
     }
 
 

@@ -14,10 +14,10 @@ PARTS_NOTE = (
     "Nats are the log-likelihood of held-out normalised actions a dimension, or a lower bound of "
     "it where a latent is marginalised out. Success and what else is told of rollouts are of a "
     "part's own samples in unseen scenes. Reproduction is of demonstrations that succeed again "
-    "once encoded: open loop, whole trajectories of actions are decoded; closed loop, options whose "
-    "policy sees where they have led. The probe reads a privileged array off what agents see, in "
-    "that array's units. The pixel error is that of objects in reconstructed images, a root mean "
-    "square in shares of the range. A dash: not judged, or not to be had of such a part."
+    "once encoded: open loop, whole trajectories of actions are decoded; closed loop, options "
+    "whose policy sees where they have led. The probe reads a privileged array off what agents "
+    "see, in that array's units. The pixel error is that of objects in reconstructed images, a root "
+    "mean square in shares of the range. A dash: not judged, or not to be had of such a part."
 )
 
 
