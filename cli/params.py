@@ -183,7 +183,8 @@ def _check_sections(raw: object, path: Path) -> None:
 
 def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
     key, equals, text = override.partition("=")
-    if not equals or "." not in key:
+    # A whole section, such as that of another world, is a mapping
+    if not equals or ("." not in key and not text.lstrip().startswith("{")):
         raise UserError(f"--set {override} should read section.key=value")
     *parents, last = key.strip().split(".")
     place: Any = raw

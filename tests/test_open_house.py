@@ -28,18 +28,15 @@ PARTS = ("bc", "vae", "trajectories", "options")
 # Ends at success where near, goes on to the limit where far.
 ROBOT = {"max_steps": MAX_STEPS, "lasting": [FAR], "speed": 0.06}
 SMALL_IMAGE = {"kind": "fast", "feature_dim": 6}
-KEYPOINTS = {"kind": "reconstruction", **TINY["keypoints"]}
 ROBOTS: dict[str, dict[str, Any]] = {
     "vectors alone": {
         "kwargs": {"action_dim": 4},
         "encoder": {"kind": "vector"},
-        "keypoints": {"kind": "none"},
         "augment": [],
     },
     "one image alone": {
         "kwargs": {"action_dim": 1, "images": {"camera": [64, 64]}, "has_vectors": False},
         "encoder": SMALL_IMAGE,
-        "keypoints": KEYPOINTS,
         "augment": ["colors"],
     },
     "two images and vectors, unbounded": {
@@ -49,7 +46,6 @@ ROBOTS: dict[str, dict[str, Any]] = {
             "is_bounded": False,
         },
         "encoder": SMALL_IMAGE,
-        "keypoints": KEYPOINTS,
         "augment": ["colors"],
     },
 }
@@ -74,7 +70,8 @@ def params_of(robot: dict[str, Any], environment: dict[str, Any]) -> dict[str, A
     params = changed(yaml.safe_load((ROOT / "params.yaml").read_text()), TINY)
     params["environment"] = environment
     params["generate"] |= {"num_episodes": 16, "episodes_per_file": 8, "tasks": {NEAR: 1, FAR: 1}}
-    params["keypoints"] = robot["keypoints"]
+    if not has_images(robot):
+        params["keypoints"] = {"kind": "none"}
     has_families = environment["name"] != "gymnasium"
     params["judge"] |= {
         "families": ["near", "far"] if has_families else [],
@@ -95,7 +92,7 @@ def params_of(robot: dict[str, Any], environment: dict[str, Any]) -> dict[str, A
         if "encoder" in part:
             part["encoder"] = robot["encoder"]
     params["pretrain"]["trajectories"]["chunk_steps"] = 4
-    parts = [part for part in PARTS if robot["encoder"] != {"kind": "vector"} or part != "vae"]
+    parts = [part for part in PARTS if has_images(robot) or part != "vae"]
     params["finetune"] |= {
         "tasks": [NEAR],
         "methods": methods_for(robot),
@@ -110,8 +107,11 @@ def params_of(robot: dict[str, Any], environment: dict[str, Any]) -> dict[str, A
 
 
 def methods_for(robot: dict[str, Any]) -> list[str]:
-    has_images = robot["encoder"] != {"kind": "vector"}
-    return [name for name in METHODS if has_images or name not in NEEDS_IMAGES]
+    return [name for name in METHODS if has_images(robot) or name not in NEEDS_IMAGES]
+
+
+def has_images(robot: dict[str, Any]) -> bool:
+    return bool(robot["kwargs"].get("images"))
 
 
 class House:
