@@ -16,8 +16,8 @@ from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, sha256_file
 from parrot_models.baselines.bc_model import BehaviorCloning
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_model import OptionModel
-from parrot_models.baselines.pretraining import load_keypoints
 from parrot_models.baselines.trajectories_model import TrajectoryVAE
 from parrot_models.baselines.vae_model import BetaVAE
 from parrot_models.judging import policies

@@ -43,7 +43,7 @@ class ProbeParams(Section):
     array: str = Field(min_length=1)
     dims: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     tasks: Names = Field(min_length=1)
-    scenes: Count = Field(ge=10)
+    scenes: int = Field(ge=10, le=10**6)
     max_random_steps: int = Field(ge=0, le=10**6)
 
 

@@ -16,7 +16,7 @@ PARTS_NOTE = (
     "part's own samples in unseen scenes. Reproduction is of demonstrations that succeed again "
     "once encoded: open loop, whole trajectories of actions are decoded; closed loop, options "
     "whose policy sees where they have led. The probe reads a privileged array off what agents "
-    "see, in that array's units. The pixel error is that of objects in reconstructed images, a root "
+    "see, in that array's units. The pixel error is of objects in reconstructed images, a root "
     "mean square in shares of the range. A dash: not judged, or not to be had of such a part."
 )
 

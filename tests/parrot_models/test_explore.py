@@ -5,26 +5,27 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
+from pydantic import TypeAdapter
+from small_models import save_small
 
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
+from parrot_data.worlds.make import make_world
+from parrot_data.worlds.params import EnvironmentParams
 from parrot_models.explore import ExploreParams, explore
-from parrot_models.prior.architecture import PriorArchitecture
-from parrot_models.prior.behavioral_prior import BehavioralPrior
 
-ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=4)
+TABLETOP = {
+    "name": "tabletop",
+    "image_size": 48,
+    "proprioception": True,
+    "episode_steps": 4,
+    "demonstrations": {"action_noise": 0.1, "num_objects": [2, 3]},
+}
 PARAMS = ExploreParams(
-    seed=0,
-    num_episodes=2,
-    num_objects=2,
-    latent_bounds=[2.0, 0.5],
-    cell_m=0.02,
-    opening_cell_m=0.015,
+    seed=0, num_episodes=2, families=["pick", "place"], latent_bounds=[2.0, 0.5], cell_m=0.02
 )
 POLICIES = ["random", "prior |z|<0.5", "prior |z|<2", "prior", "bc", "script"]
 FILES = {"metrics.json", "config.json", "exploration.csv"}
@@ -34,33 +35,21 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
+def environment(**changes: Any) -> EnvironmentParams:
+    return TypeAdapter(EnvironmentParams).validate_python({**TABLETOP, **changes})
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     """An untrained prior and an untrained clone."""
-    torch.manual_seed(0)
-    shared = {
-        "image_size": 48,
-        "proprioception": True,
-        "encoder": "fast",
-        "feature_dim": 4,
-        "window_dim": 0,
-    }
-    prior = BehavioralPrior(
-        PriorArchitecture(
-            **shared, num_keypoints=4, keypoint_width=4, context_dim=4, num_layers=2, hidden=[8],
-            max_log_scale=2.0,
-        )
-    )  # fmt: skip
-    clone = BehaviorCloning(CloneArchitecture(**shared, context_dim=4, hidden=[8]))
-    lineage = {"params": {"environment": ENVIRONMENT.model_dump()}}
-    for name, model in (("prior", prior), ("clone", clone)):
-        (tmp_path / name).mkdir()
-        model.save(tmp_path / name, lineage)
-    return tmp_path / "prior", tmp_path / "clone"
+    spec = make_world(environment()).spec
+    return save_small("prior", spec, tmp_path / "prior"), save_small("bc", spec, tmp_path / "clone")
 
 
-def run(folders: tuple[Path, Path], out: Path, progress: Progress = silent) -> list[dict]:
-    return explore(PARAMS, ENVIRONMENT, *folders, out, progress=progress)
+def run(
+    folders: tuple[Path, Path], out: Path, progress: Progress = silent, **changes: Any
+) -> list[dict]:
+    return explore(PARAMS, environment(**changes), *folders, out, progress=progress)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -74,6 +63,7 @@ def test_every_policy_is_measured_in_both_families(
     assert [(r["family"], r["policy"]) for r in rows] == [
         (family, policy) for family in ("pick", "place") for policy in POLICIES
     ]
+    assert {"success_rate", "touched_rate", "moved_rate", "table_contact_step_rate"} <= set(rows[0])
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == {"rows": rows}
     with (tmp_path / "out" / "exploration.csv").open(newline="") as file:
         for written, row in zip(csv.DictReader(file), rows, strict=True):
@@ -120,15 +110,24 @@ def test_a_damaged_piece_is_measured_again(
 
 
 def test_without_a_clone_it_is_left_out(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    rows = explore(PARAMS, ENVIRONMENT, folders[0], None, tmp_path / "out")
+    rows = explore(PARAMS, environment(), folders[0], None, tmp_path / "out")
     assert {row["policy"] for row in rows} == set(POLICIES) - {"bc"}
 
 
 @pytest.mark.parametrize("name", ["prior", "clone"])
-def test_what_was_trained_for_another_environment_is_named(
+def test_what_was_trained_on_other_data_is_named(
     folders: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:
-    path = tmp_path / name / "config.json"
-    path.write_text(path.read_text().replace('"episode_steps": 4', '"episode_steps": 5'))
-    with pytest.raises(UserError, match=f"{name}/config.json names another environment"):
-        run(folders, tmp_path / "out")
+    spec = make_world(environment(image_size=32)).spec
+    other = save_small({"prior": "prior", "clone": "bc"}[name], spec, tmp_path / "other" / name)
+    given = {"prior": folders[0], "clone": folders[1]} | {name: other}
+    with pytest.raises(UserError, match=rf"{name} was trained on other .* observations\.image"):
+        run((given["prior"], given["clone"]), tmp_path / "out")
+
+
+def test_a_world_that_does_not_tell_where_things_are_is_named(tmp_path: Path) -> None:
+    toy = {"name": "tests.toy_world:make_world", "kwargs": {}}
+    values = TypeAdapter(EnvironmentParams).validate_python(toy)
+    prior = save_small("prior", make_world(values).spec, tmp_path / "prior")
+    with pytest.raises(UserError, match="lacks a privileged array object_positions"):
+        explore(PARAMS, values, prior, None, tmp_path / "out")
