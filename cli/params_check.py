@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.baselines.params import PretrainParams
     from parrot_models.judging.params import ExploreParams, JudgeParams
+    from parrot_models.methods.params import FinetuneParams
     from parrot_models.prior.params import TrainPriorParams
-    from parrot_models.rl.params import FinetuneParams
+    from parrot_models.report_page.params import StudyParams
     from parrot_models.training.params import KeypointParams
 
 
@@ -34,9 +35,9 @@ def models() -> dict[str, Any]:
     from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.baselines.params import PretrainParams
     from parrot_models.judging.params import ExploreParams, JudgeParams
+    from parrot_models.methods.params import EvaluateParams, FinetuneParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.report_page.params import ReportParams, StudyParams
-    from parrot_models.rl.params import EvaluateParams, FinetuneParams
     from parrot_models.training.params import KeypointParams
 
     return {
@@ -69,6 +70,7 @@ class Together:
     judge: JudgeParams
     finetune: FinetuneParams
     explore: ExploreParams
+    study: StudyParams | None
 
 
 def check_together(sections: Together, available: int | None = None) -> None:
@@ -117,6 +119,8 @@ def _check_tasks(sections: Together) -> None:
         ("explore.families", sections.explore.families, families),
         ("judge.probe.tasks", probe.tasks if probe else (), tasks),
     ]
+    if sections.study is not None:
+        named.append(("study.tasks", sections.study.tasks, tasks))
     # Where a world demonstrates nothing its data come from elsewhere
     if demonstrated := demonstrated_names(sections.environment):
         named.append(("generate.tasks", sections.generate.tasks, demonstrated))
@@ -214,4 +218,4 @@ def _image_bytes(environment: EnvironmentParams) -> int:
 
 def together(sections: Mapping[str, BaseModel]) -> Together:
     """Those of the valid sections that have to agree."""
-    return Together(**{name: sections[name] for name in Together.__annotations__})  # type: ignore[arg-type]
+    return Together(**{name: sections.get(name) for name in Together.__annotations__})  # type: ignore[arg-type]

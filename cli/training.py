@@ -99,9 +99,9 @@ def finetune(
     """Learn a new task by RL, from what the method was pre-trained as."""
     from cli.params import Sections
     from parrot_models import finetune as stage
+    from parrot_models.methods.params import EvaluateParams
     from parrot_models.methods.table import part_folder
     from parrot_models.networks.device import named_device
-    from parrot_models.rl.params import EvaluateParams
 
     options.set_threads(threads)
     where = named_device(device)
