@@ -42,6 +42,7 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
     }
 )
 RIVALS = ("nflows", "stable_baselines3")  # what the extra `bench` installs
+MOST_SAID = 400  # characters of an error, in a row's note
 NOT_INSTALLED = (
     "The rival {} is not installed: run `pip install -e '.[bench]' -c constraints.txt`, or "
     "`make bench`."
@@ -105,8 +106,8 @@ def measured(group: str, row: Row, setting: Setting) -> Result:
         if isinstance(error, ModuleNotFoundError) and missing in RIVALS:
             return Result(group, row, None, NOT_INSTALLED.format(missing))
         traceback.print_exc()
-        last = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
-        return Result(group, row, None, f"It failed: {last}", is_failure=True)
+        said = " ".join("".join(traceback.format_exception_only(error)).split())
+        return Result(group, row, None, f"It failed: {said[:MOST_SAID]}", is_failure=True)
 
 
 def _in_order(results: Mapping[Key, Result], rows: Sequence[tuple[str, Row]]) -> list[Result]:

@@ -72,7 +72,7 @@ def pipeline_up_to_date(setting: Setting) -> Path:
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     _dvc(folder, "init", "--quiet")
     _dvc(folder, "config", "core.analytics", "false")
-    _dvc(folder, "repro", "--quiet")
+    _dvc(folder, "repro")  # not quiet: where it fails, it says what is missing
     return folder
 
 

@@ -112,7 +112,7 @@ def test_a_missing_rival_is_one_sentence_and_costs_no_other_row(
     ("error", "said"),
     [
         (ModuleNotFoundError("gone", name="parrot_models.gone"), "ModuleNotFoundError: gone"),
-        (RuntimeError("dvc repro:\nbroken"), "RuntimeError: dvc repro:"),
+        (RuntimeError("dvc repro:\nbroken"), "RuntimeError: dvc repro: broken"),
         (AttributeError("no name", name="nflows"), "AttributeError: no name"),
     ],
 )
