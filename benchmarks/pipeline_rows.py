@@ -85,7 +85,7 @@ def _dvc(folder: Path, *arguments: str) -> None:
     """Run DVC with a cache of its own.
 
     Raises:
-        RuntimeError: it failed; with its output.
+        RuntimeError: it failed; with what it said.
     """
     environment = {
         **os.environ,
@@ -101,7 +101,7 @@ def _dvc(folder: Path, *arguments: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"dvc {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"dvc {' '.join(arguments)}:\n{done.stderr or done.stdout}")
 
 
 ROWS = (
