@@ -142,7 +142,16 @@ FROM_SPECS = ("flows", "networks", "training", "prior", "baselines", "rl", "meth
 OF_THE_TABLETOP = {"ACTION_DIM", "PROPRIOCEPTION_DIM", "IMAGE_SHAPE"}
 SIZES_OF_THE_TABLETOP = {7, 8, 48}
 # By file: numbers that are no size of a robot, and what they are.
-NO_SIZES: dict[str, tuple[int, str]] = {}
+NO_SIZES = {
+    "baselines/options_training.py": ({7}, "terms of the options' bound that are summed"),
+    "baselines/vae_model.py": ({8}, "strides of its three convolutions together"),
+    "networks/declared.py": ({8}, "modules that a declared tensor may hang on"),
+    "networks/image_encoder.py": (
+        {8, 48},
+        "kernel and channels of convolutions, and their strides",
+    ),
+    "training/augment.py": ({8}, "orders of the colour channels in a batch"),
+}
 
 
 def sizes_named_in(path: Path) -> set[int | str]:
@@ -163,13 +172,12 @@ def sizes_named_in(path: Path) -> set[int | str]:
 def test_what_is_built_from_specs_names_no_size_of_the_tabletop(room: str) -> None:
     for path in sorted((ROOT / "parrot_models" / room).glob("*.py")):
         name = path.relative_to(ROOT / "parrot_models").as_posix()
-        allowed = {number for number, _ in [NO_SIZES[name]]} if name in NO_SIZES else set()
-        assert sizes_named_in(path) <= allowed, name
+        assert sizes_named_in(path) <= NO_SIZES.get(name, (set(), ""))[0], name
 
 
 def test_every_number_that_is_excused_is_there() -> None:
-    for name, (number, reason) in NO_SIZES.items():
-        assert number in sizes_named_in(ROOT / "parrot_models" / name), name
+    for name, (numbers, reason) in NO_SIZES.items():
+        assert numbers <= sizes_named_in(ROOT / "parrot_models" / name), name
         assert reason
 
 

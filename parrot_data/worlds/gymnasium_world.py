@@ -258,11 +258,10 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _named(self, observation: Any) -> dict[str, NDArray[Any]]:
         try:
             return {
-                name: np.asarray(_value_at(observation, place), each.dtype).reshape(each.shape)
+                name: _as_described(_value_at(observation, self._places[name]), each)
                 for name, each in self._spec.observations.items()
-                for place in (self._places[name],)
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{self._where}: an observation is not as the environment's own space says "
                 f"({cause(error)}): mend the environment, or wrap it"
@@ -287,6 +286,13 @@ def _value_at(observation: Any, place: Place) -> Any:
     for key in place:
         observation = observation[key]
     return observation
+
+
+def _as_described(value: Any, spec: ObservationSpec) -> NDArray[Any]:
+    array = np.asarray(value)
+    if isinstance(spec, ImageSpec) and array.dtype != np.uint8:  # a cast would make it black
+        raise ValueError(f"an image is {array.dtype}")
+    return array.astype(spec.dtype, copy=False).reshape(spec.shape)
 
 
 def box_of(spec: ObservationSpec) -> spaces.Box:

@@ -8,20 +8,23 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.stores import manifest as manifests
-from parrot_data.stores import zarr_writer
-from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
+from parrot_data.filter import filter_episodes
+from parrot_data.shard import shard
 from parrot_data.stores.publish import sha256_file, write_json
-from parrot_data.stores.records import file_entry
 from parrot_data.stores.seal import seal
-from parrot_data.stores.statistics import RunningStatistics
 from parrot_models.report import ReportParams, report
+from tests.parrot_data.synthetic import (
+    SPECS,
+    filter_params,
+    shard_params,
+    synthetic_episodes,
+    write_raw,
+)
 
 PARAMS = ReportParams(
     contact_sheet_episodes=4,
@@ -34,60 +37,45 @@ METHODS, SEEDS = ("parrot", "sac"), ("0", "1")
 WANTED = list(itertools.product(("pick-1",), METHODS, SEEDS))
 PRIOR = {
     "log_prob_per_dim": 1.25,
-    "rollout_success_rate": 0.4,
-    "random_success_rate": 0.01,
-    "rollout_touch_rate": 0.8,
-    "random_touch_rate": 0.2,
     "inverse_error": 1e-7,
-    "probe_error_cm": {"features": 0.9},
+}
+ROLLOUTS = {
+    "sampled": {"success_rate": 0.4, "any_object_rate": 0.6},
+    "mode": {"success_rate": 0.5, "any_object_rate": 0.7},
+    "random": {"success_rate": 0.01, "any_object_rate": 0.02},
+}
+JUDGED = {
+    "kind": "prior",
+    "rollouts": {name: {**rates, "families": {"all": rates}} for name, rates in ROLLOUTS.items()},
+    "probe_error": {"agent_features": 0.012},
+    "not_judged": {},
 }
 UNTRAINED = {
     "untrained_success_rate": 0.0,
+    "untrained_mode_success_rate": None,
+    "outcomes": {"any_object": 0.75},
     "steps_to_50": None,
     "steps_to_80": None,
     "env_steps": 400,
 }
 
 
-def episode(index: int) -> Episode:
-    rng = np.random.default_rng(index)
-    return Episode(
-        index=index,
-        task="pick" if index % 2 else "place",
-        objects=("a", "b"),
-        container="" if index % 2 else "tray",
-        success=True,
-        failure="",
-        images=rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8),
-        proprioception=rng.random((4, 8), dtype=np.float32),
-        actions=rng.random((3, 7), dtype=np.float32),
-        rewards=np.zeros(3, np.float32),
-        object_positions=np.zeros((4, 3, 3), np.float32),
-    )
+def write_data(folder: Path, spec: EpisodeSpec = SPECS["tabletop-like"]) -> None:
+    """Kept episodes and shards, each in a folder of that name."""
+    raw = folder / "episodes"
+    write_raw(raw, synthetic_episodes(12, spec=spec), spec)
+    filter_episodes(filter_params(), raw, folder / "kept")
+    shard(shard_params(), raw, folder / "kept", folder / "shards")
 
 
-def write_data(folder: Path) -> None:
-    episodes = [episode(index) for index in range(6)]
+def write_judged(folder: Path, model: Path, metrics: dict[str, object] = JUDGED) -> None:
+    """A judgement of a model, which gets weights to be judged by."""
     folder.mkdir(parents=True)
-    layout = zarr_writer.ZarrLayout(episodes_per_chunk=2, episodes_per_shard=2, zstd_level=1)
-    zarr_writer.write(folder / "episodes.zarr", episodes, len(episodes), layout)
-    statistics = RunningStatistics()
-    for one in episodes:
-        statistics.add(one)
-    write_entries(folder / ENTRIES, map(entry_of, episodes))
-    manifest = manifests.ShardsManifest(
-        params={"generate": {"seed": 0}},
-        seed=0,
-        num_episodes=len(episodes),
-        num_transitions=18,
-        statistics=statistics.result(),
-        files=[],
-        tar_shards=[],
-        zarr="episodes.zarr",
-        episodes=file_entry(folder, folder / ENTRIES),
-        sources=manifests.Sources(episodes_manifest_sha256="", kept_sha256=""),
-    )
-    manifests.save_manifest(folder, manifest)
+    (model / "model.safetensors").write_bytes(b"weights")
+    hashes = {"model.safetensors": sha256_file(model / "model.safetensors")}
+    write_json(folder / "config.json", {"model_sha256": hashes})
+    write_json(folder / "metrics.json", metrics)
+    seal(folder, ["config.json", "metrics.json"])
 
 
 def write_run(folder: Path, final: float) -> None:
@@ -103,18 +91,14 @@ def write_run(folder: Path, final: float) -> None:
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
-    write_data(tmp_path / "shards")
-    (tmp_path / "kept").mkdir()
-    tasks = {
-        "pick": {"num_episodes": 9, "num_kept": 3, "success_rate": 0.5, "failures": {"dropped": 6}}
-    }
-    write_json(tmp_path / "kept" / "summary.json", {"tasks": tasks})
+    write_data(tmp_path)
     (tmp_path / "prior").mkdir()
     write_json(tmp_path / "prior" / "metrics.json", PRIOR)
     (tmp_path / "prior" / "history.csv").write_text(
         "step,train_log_prob_per_dim,validation_log_prob_per_dim\n0,-1,-1.1\n10,0.5,\n20,1.0,0.9\n"
     )
     seal(tmp_path / "prior", ["history.csv", "metrics.json"])
+    write_judged(tmp_path / "judged" / "prior", tmp_path / "prior")
     for task, method, seed in WANTED:
         final = 0.9 if method == "parrot" else 0.0
         write_run(tmp_path / "runs" / task / method / seed, final)
@@ -129,18 +113,18 @@ def make(
 ) -> Path:
     made = {name: inputs / name for name in ("shards", "kept", "prior")}
     parts = {path.name: path for path in sorted((inputs / "parts").glob("*"))}
-    report(params, wanted, *made.values(), parts, inputs / "runs", inputs / out)
+    judged = inputs / "judged"
+    report(params, wanted, *made.values(), parts, judged, inputs / "runs", inputs / out)
     return inputs / out
 
 
 def write_parts(inputs: Path) -> None:
     for name in ("spline", "vae"):
         (inputs / "parts" / name).mkdir(parents=True)
-        write_json(inputs / "parts" / name / "metrics.json", {"rollout_success_rate": 0.375})
+        write_json(inputs / "parts" / name / "metrics.json", {"log_prob_per_dim": 0.375})
         seal(inputs / "parts" / name, ["metrics.json"])
     write_json(inputs / "prior" / "config.json", {"params": {"train_prior": {"flow": "affine"}}})
-    picture = Image.new("RGB", (32, 32), (0, 200, 0))
-    picture.save(inputs / "parts" / "vae" / "reconstructions.png")
+    Image.new("RGB", (32, 32), (0, 200, 0)).save(inputs / "parts" / "vae" / "reconstructions.png")
 
 
 def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
@@ -154,15 +138,16 @@ def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
 def test_page_needs_no_other_file(inputs: Path) -> None:
     html = (make(inputs) / "index.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 7 + len(METHODS), "pictures, and a video a method and task"
+    assert len(sources) == 7 + len(METHODS), "figures, and a video a method and task"
     assert all(source.startswith("data:image/") for source in sources)
-    # What encodes a picture may spell anything
+    # What encodes an image may spell anything
     assert "http" not in re.sub(r'"data:image/[^"]*"', "", html)
 
 
 def test_page_names_the_hash_of_everything_it_came_from(inputs: Path) -> None:
     html = (make(inputs) / "index.html").read_text()
-    files = [path for name in ("kept", "prior", "runs") for path in (inputs / name).rglob("*.*")]
+    folders = ("judged", "kept", "prior", "runs")
+    files = [path for name in folders for path in (inputs / name).rglob("*.*")]
     for path in (inputs / "shards" / "manifest.json", *files):
         assert sha256_file(path) in html, path
 
@@ -187,22 +172,26 @@ def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) ->
     assert summary.keys() == {"runs", "prior", "final", "statistics", "parts"}
     run_keys = {*("task", "method", "seed", "success_rate"), *("steps_to_50", "steps_to_80")}
     assert [set(run) for run in summary["runs"]] == [run_keys | {"env_steps"}] * len(WANTED)
-    wanted = ("log_prob_per_dim", "rollout_success_rate", "random_success_rate")
-    assert summary["prior"] == {name: PRIOR[name] for name in wanted}
+    assert summary["prior"] == {
+        "log_prob_per_dim": 1.25,
+        "rollout_success_rate": 0.4,
+        "mode_success_rate": 0.5,
+        "random_success_rate": 0.01,
+    }
     assert summary["final"] == {
         "pick-1": {"parrot": {"success_rate": 0.9}, "sac": {"success_rate": 0.0}}
     }
 
 
-def test_pictures_are_pictures(inputs: Path) -> None:
+def test_figures_are_images(inputs: Path) -> None:
     figures = make(inputs) / "figures"
     names = {path.stem for path in figures.iterdir()}
     of_methods = {"learning_curves", "interquartile_means", "performance_profiles", "improvement"}
     assert names == of_methods | {"contact_sheet", "likelihood", "rollouts"}
     for path in figures.iterdir():
-        with Image.open(path) as picture:
-            assert picture.info.keys() <= {"dpi"}, "metadata would change with every version"
-            assert min(picture.size) > 20
+        with Image.open(path) as image:
+            assert image.info.keys() <= {"dpi"}, "metadata would change with every version"
+            assert min(image.size) > 20
 
 
 def test_methods_are_compared_over_all_runs(inputs: Path) -> None:
@@ -263,6 +252,64 @@ def test_parts_are_shown_beside_the_prior(inputs: Path) -> None:
     assert [part["part"] for part in summary["parts"]] == ["spline", "vae"]
 
 
+def test_untrained_success_and_other_outcomes_are_shown(inputs: Path) -> None:
+    lines = (make(inputs) / "table.txt").read_text().splitlines()
+    for words in ("untrained", "at z = 0", "any object"):
+        assert words in lines[0]
+    assert lines[2].split()[3:7] == ["0.00", "-", "0.90", "0.75"]
+    assert "succeed in 40.0% of scenes, in 50.0% at z = 0, uniform random" in lines[-1]
+
+
+def test_what_was_not_judged_is_said_to_be_not(inputs: Path) -> None:
+    shutil.rmtree(inputs / "judged")
+    folder = make(inputs)
+    assert "not judged" in (folder / "table.txt").read_text()
+    assert "not judged" in (folder / "index.html").read_text()
+    assert not (folder / "figures" / "rollouts.png").exists()
+    prior = json.loads((folder / "summary.json").read_text())["prior"]
+    assert prior["rollout_success_rate"] is None
+
+
+def test_a_world_without_unseen_scenes_is_given_as_the_reason(inputs: Path) -> None:
+    shutil.rmtree(inputs / "judged")
+    reason = "the world has no unseen scenes"
+    metrics = {"kind": "prior", "not_judged": {"rollouts": reason}}
+    write_judged(inputs / "judged" / "prior", inputs / "prior", metrics)
+    assert reason in (make(inputs) / "index.html").read_text()
+
+
+def test_a_judgement_of_other_weights_is_named(inputs: Path) -> None:
+    (inputs / "prior" / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match="judged/prior judges other weights than those in"):
+        make(inputs)
+
+
+def test_parts_are_judged_beside_the_prior(inputs: Path) -> None:
+    write_parts(inputs)
+    write_judged(inputs / "judged" / "spline", inputs / "parts" / "spline")
+    folder = make(inputs)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [part["judged"] for part in summary["parts"]] == [JUDGED, {}]
+    html = (folder / "index.html").read_text()
+    assert sha256_file(inputs / "judged" / "spline" / "metrics.json") in html
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_data_of_any_spec_are_shown(inputs: Path, name: str) -> None:
+    for folder in ("episodes", "kept", "shards"):
+        shutil.rmtree(inputs / folder)
+    spec = SPECS[name]
+    write_data(inputs, spec)
+    folder = make(inputs)
+    html = (folder / "index.html").read_text()
+    assert f"{spec.action.dim} numbers" in html
+    for seen in spec.observations:
+        assert f'<td class="text">{seen}</td>' in html
+    assert (folder / "figures" / "contact_sheet.png").exists() == bool(spec.images)
+    for seen, image in spec.images.items():
+        assert f"{seen}, {image.width} by {image.height} pixels" in html
+
+
 def test_an_untrained_part_is_named_and_nothing_is_written(inputs: Path) -> None:
     (inputs / "parts" / "bc").mkdir(parents=True)
     with pytest.raises(UserError, match=r"parts/bc holds no metrics\.json"):
@@ -287,7 +334,13 @@ def test_an_unfinished_run_is_no_run(inputs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["prior/history.csv", "parts/vae/metrics.json", "runs/pick-1/sac/0/metrics.json"]
+    "name",
+    [
+        "prior/history.csv",
+        "judged/prior/metrics.json",
+        "parts/vae/metrics.json",
+        "runs/pick-1/sac/0/metrics.json",
+    ],
 )
 def test_a_changed_input_is_named_and_nothing_is_written(inputs: Path, name: str) -> None:
     write_parts(inputs)

@@ -152,6 +152,12 @@ def test_an_observation_unlike_its_space_is_said(shown: object) -> None:
         env.reset(seed=0)
 
 
+def test_an_image_of_floats_is_not_cast_to_black() -> None:
+    env = make_world(odd(IMAGE, shown=np.full((5, 7, 3), 0.5))).make_env("a")
+    with pytest.raises(UserError, match="an image is float64"):
+        env.reset(seed=0)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
