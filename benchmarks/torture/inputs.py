@@ -178,7 +178,7 @@ def _speak(environment: Mapping[str, str], ground: Ground, random: Random) -> No
         must_succeed(room.call("verify", EPISODES, environment=NOTHING))
         must_succeed(room.call("--help", environment=environment))
         must_succeed(room.call("generate", "--help", environment=environment))
-        must_succeed(room.call("tasks", "--episodes", "1", environment=environment))
+        must_succeed(room.call("tasks", "--measure", "1", environment=environment))
 
 
 def _fuzz(section: str, stage: Stage, ground: Ground, random: Random) -> None:
