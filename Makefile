@@ -103,7 +103,7 @@ bench: install ## measure every figure beside its rival (a quarter of an hour, l
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot profile --out benchmarks/results
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench --out benchmarks/results
 
-bench-learning: install ## learn the default task along fast and plain paths, and from pictures
+bench-learning: install ## learn the default task along fast and plain paths, and from images
 	@$(ACTIVATE) && dvc repro train_prior
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 parrot bench-learning --prior models/prior \
 		--runs study/learning --out benchmarks/results

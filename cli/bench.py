@@ -77,10 +77,10 @@ def bench_learning(
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Learn one task along the fast paths, the plain ones and from pictures, and compare curves."""
+    """Learn one task along the fast paths, the plain ones and from images, and compare curves."""
     from benchmarks.learning import Runs, measure_learning
     from cli.params import Sections
-    from parrot_models.rl.params import EvaluateParams
+    from parrot_models.methods.params import EvaluateParams
 
     values = _values(params, overrides)
     evaluation = Sections(params, overrides)("evaluate", EvaluateParams)
@@ -99,17 +99,16 @@ def _values(params: Path, overrides: list[str] | None) -> Values:
     from parrot_data.filter import FilterParams
     from parrot_data.generate import GenerateParams
     from parrot_data.shard import ShardParams
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models.finetune import FinetuneParams
-    from parrot_models.train_prior import KeypointParams, TrainPriorParams
+    from parrot_models.train_prior import TrainPriorParams
 
     read = Sections(params, overrides)
     return Values(
-        environment=read("environment", EnvironmentParams),
+        environment=read.environment(),
         generate=read("generate", GenerateParams),
         filter=read("filter", FilterParams),
         shard=read("shard", ShardParams),
-        keypoints=read("keypoints", KeypointParams),
+        keypoints=read.keypoints(),
         train_prior=read("train_prior", TrainPriorParams),
         finetune=read("finetune", FinetuneParams),
     )

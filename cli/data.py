@@ -14,13 +14,12 @@ def generate(
     """Simulate scripted episodes and record them, failures included."""
     from cli.params import Sections
     from parrot_data import generate as stage
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
 
     read = Sections(params, overrides)
     with show_progress("generate") as progress:
         summary = stage.generate(
             read("generate", stage.GenerateParams),
-            read("environment", EnvironmentParams),
+            read.environment(),
             out,
             workers=workers or available_cores(),
             progress=progress,

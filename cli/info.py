@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ KINDS = (
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
     ("policy.safetensors", "behaviour-cloned policy", ("metrics.json", "config.json")),
     ("exploration.csv", "measures of exploration", ("config.json",)),
-    ("history.csv", "behavioural prior", ("metrics.json", "config.json")),
+    ("prior.safetensors", "behavioural prior", ("metrics.json", "config.json")),
+    ("history.csv", "what a baseline starts from", ("metrics.json", "config.json")),
+    ("metrics.json", "judgement of a model", ("metrics.json", "config.json")),
 )
-WITH_LINEAGE = ("run of finetune", "behavioural prior")
+WITH_LINEAGE = ("run of finetune", "behavioural prior", "what a baseline starts from")
 
 
 def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:
@@ -57,16 +60,18 @@ def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = load_any_manifest(folder)
     left_out = {"kind", "files", "episodes", "tar_shards"}
     facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
-    num_successes, objects, containers = 0, set[str](), set[str]()
+    num_successes, num_terminated = 0, 0
+    tasks, lengths = Counter[str](), Counter[int]()
     for entry in manifest.entries(folder):
         num_successes += entry.success
-        objects.update(entry.objects)
-        containers.add(entry.container)
+        num_terminated += entry.terminated
+        tasks[entry.task] += 1
+        lengths[entry.num_steps] += 1
     sizes = {
         "num_successes": num_successes,
-        "objects": sorted(objects),
-        # In words, as a list as long as this would be shown as its length.
-        "containers": ", ".join(sorted(containers - {""})) or "none",
+        "num_terminated": num_terminated,
+        "num_episodes_of": dict(sorted(tasks.items())),
+        "num_steps": f"{min(lengths)} to {max(lengths)}",
         "num_files": len(files_of(manifest)),
         "megabytes": round(sum(file.size for file in files_of(manifest)) / 1e6, 3),
     }

@@ -44,6 +44,7 @@ app.command("filter")(data.filter_)
 app.command()(data.shard)
 app.command()(training.train_prior)
 app.command()(training.pretrain)
+app.command()(training.judge)
 app.command()(training.finetune)
 app.command()(training.evaluate)
 
@@ -54,6 +55,12 @@ def report(
     data: options.Data = Path("data/shards"),
     kept: options.Kept = Path("data/kept"),
     prior: options.Prior = Path("models/prior"),
+    judged: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="What judge made, a folder a model.", callback=folder_to_read
+        ),
+    ] = Path("judged"),
     runs: Annotated[
         Path, typer.Option(metavar="DIR", help="Runs of finetune.", callback=folder_to_read)
     ] = Path("runs"),
@@ -62,7 +69,8 @@ def report(
 ) -> None:
     """Make one self-contained page of data, prior and agents; print the results.
 
-    Parts that finetune.parts and finetune.flows name lie beside the prior.
+    Parts that finetune.parts and finetune.flows name lie beside the prior. What was not judged is
+    reported without.
     """
     from cli.params import Sections
     from parrot_models import report as stage
@@ -73,7 +81,7 @@ def report(
     matrix = read("finetune", FinetuneParams)
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
     parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
-    table = stage.report(values, wanted, data, kept, prior, parts, runs, out)
+    table = stage.report(values, wanted, data, kept, prior, parts, judged, runs, out)
     print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 

@@ -35,6 +35,15 @@ Prior = Annotated[
     Path,
     typer.Option("--prior", metavar="DIR", help="Output of train-prior.", callback=folder_to_read),
 ]
+Model = Annotated[
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Output of train-prior or pretrain.",
+        callback=folder_to_read,
+    ),
+]
 Part = Annotated[
     Path | None,
     typer.Option(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 
 from cli.params_check import check_together, models, together
-from cli.params_errors import describe, explain, nearest, short
+from cli.params_errors import describe, explain, is_about_kind, keys_of, nearest, short
 from cli.params_yaml import check_plain, parse, read_yaml
 from parrot_data.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from parrot_data.worlds.params import EnvironmentParams
+    from parrot_models.training.params import KeypointParams
 
     Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,6 +30,7 @@ SECTIONS = (
     "keypoints",
     "train_prior",
     "pretrain",
+    "judge",
     "finetune",
     "evaluate",
     "explore",
@@ -34,6 +38,10 @@ SECTIONS = (
 )
 # What only a study's own file has: the matrix that it compares.
 OF_STUDIES = ("study",)
+# A part that says which of several models it is, by one of these keys, is of that model whole.
+KINDS = ("name", "kind")
+# Weights by the names of tasks are one value: a file that names others means these alone.
+WHOLE = ("tasks",)
 # Names the file that a profile or study changes some values of, relative to its own folder.
 EXTENDS = "extends"
 
@@ -73,10 +81,16 @@ def _read(path: Path, extending: frozenset[Path]) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The values of a section with some of them changed, mappings in it key by key."""
+    """The values of a section with some of them changed, mappings in it key by key.
+
+    What is of another kind by its changes has the keys of that kind, and none of the base's; so
+    have the weights of tasks.
+    """
+    if any(key in base and changes.get(key, base[key]) != base[key] for key in KINDS):
+        return changes
     return base | {
         key: _merged(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        if isinstance(value, dict) and isinstance(base.get(key), dict) and key not in WHOLE
         else value
         for key, value in changes.items()
     }
@@ -88,18 +102,29 @@ def section(raw: dict[str, dict[str, Any]], name: str, model: type[Model], path:
     Raises:
         UserError: the section is missing, or a key in it is unknown, missing or of a wrong type.
     """
-    from pydantic import ValidationError
+    return cast("Model", validated(raw, name, model, path))
+
+
+def validated(raw: dict[str, dict[str, Any]], name: str, form: Any, path: Path) -> Any:
+    """The same of any form that pydantic validates, such as one of several models."""
+    from pydantic import TypeAdapter, ValidationError
 
     if name not in raw:
         raise UserError(f"{path}: the section {name} is missing; add it with the keys of its stage")
     try:
-        return model.model_validate(raw[name])
+        return TypeAdapter(form).validate_python(raw[name])
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        # An unknown key is most often the missing one misspelt: say that first.
-        details.sort(key=lambda detail: detail["type"] != "extra_forbidden")
+        details: list[dict[str, Any]] = [
+            {**detail, "loc": keys_of(detail, raw[name])}
+            for detail in error.errors(include_url=False)
+        ]
+        # What says of which kind a part is decides what else it has: say that first. An unknown
+        # key is most often the missing one misspelt: say that next.
+        details.sort(
+            key=lambda detail: (not is_about_kind(detail), detail["type"] != "extra_forbidden")
+        )
         missing = [str(d["loc"][-1]) for d in details if d["type"] == "missing"]
-        sentence = describe(details[0], name, missing or list(model.model_fields))
+        sentence = describe(details[0], name, missing or list(getattr(form, "model_fields", ())))
         raise UserError(f"{path}: {sentence}") from error
 
 
@@ -115,8 +140,8 @@ class Sections:
         self.path = path
         self.raw = load_params(path, overrides or ())
         sections = {
-            name: section(self.raw, name, model, path)
-            for name, model in models().items()
+            name: validated(self.raw, name, form, path)
+            for name, form in models().items()
             if name in self.raw or name in SECTIONS
         }
         try:
@@ -127,6 +152,20 @@ class Sections:
     def __call__(self, name: str, model: type[Model]) -> Model:
         """Validate one section; see `section` for what can be wrong with it."""
         return section(self.raw, name, model, self.path)
+
+    def environment(self) -> EnvironmentParams:
+        """Section `environment`, whose name says of which model it is."""
+        from parrot_data.worlds.params import EnvironmentParams
+
+        params: EnvironmentParams = validated(self.raw, "environment", EnvironmentParams, self.path)
+        return params
+
+    def keypoints(self) -> KeypointParams:
+        """Section `keypoints`, whose kind says of which model it is."""
+        from parrot_models.training.params import KeypointParams
+
+        params: KeypointParams = validated(self.raw, "keypoints", KeypointParams, self.path)
+        return params
 
 
 def _check_sections(raw: object, path: Path) -> None:
@@ -144,7 +183,8 @@ def _check_sections(raw: object, path: Path) -> None:
 
 def _apply(raw: dict[str, Any], override: str, path: Path) -> None:
     key, equals, text = override.partition("=")
-    if not equals or "." not in key:
+    # A whole section, such as that of another world, is a mapping
+    if not equals or ("." not in key and not text.lstrip().startswith("{")):
         raise UserError(f"--set {override} should read section.key=value")
     *parents, last = key.strip().split(".")
     place: Any = raw

@@ -7,9 +7,9 @@ of params lie in modules of their own, so that this imports no torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parrot_data.errors import UserError
 
@@ -17,26 +17,28 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from parrot_data.filter import FilterParams
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
-    from parrot_data.worlds.tabletop.scripts.params import GenerateParams
+    from parrot_data.generate_params import GenerateParams
+    from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.baselines.params import PretrainParams
+    from parrot_models.judging.params import ExploreParams, JudgeParams
+    from parrot_models.methods.params import FinetuneParams
     from parrot_models.prior.params import TrainPriorParams
-    from parrot_models.rl.params import FinetuneParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.report_page.params import StudyParams
+    from parrot_models.training.params import KeypointParams
 
 
-def models() -> dict[str, type[BaseModel]]:
-    """The params model of every section, in the pipeline's order."""
+def models() -> dict[str, Any]:
+    """The params model of every section, or the models it is one of, in the pipeline's order."""
     from parrot_data.filter import FilterParams
+    from parrot_data.generate_params import GenerateParams
     from parrot_data.stores.shard_params import ShardParams
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
-    from parrot_data.worlds.tabletop.scripts.params import GenerateParams
+    from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.baselines.params import PretrainParams
-    from parrot_models.judging.params import ExploreParams
+    from parrot_models.judging.params import ExploreParams, JudgeParams
+    from parrot_models.methods.params import EvaluateParams, FinetuneParams
     from parrot_models.prior.params import TrainPriorParams
     from parrot_models.report_page.params import ReportParams, StudyParams
-    from parrot_models.rl.params import EvaluateParams, FinetuneParams
-    from parrot_models.training.keypoint_params import KeypointParams
+    from parrot_models.training.params import KeypointParams
 
     return {
         "environment": EnvironmentParams,
@@ -46,6 +48,7 @@ def models() -> dict[str, type[BaseModel]]:
         "keypoints": KeypointParams,
         "train_prior": TrainPriorParams,
         "pretrain": PretrainParams,
+        "judge": JudgeParams,
         "finetune": FinetuneParams,
         "evaluate": EvaluateParams,
         "explore": ExploreParams,
@@ -64,7 +67,10 @@ class Together:
     keypoints: KeypointParams
     train_prior: TrainPriorParams
     pretrain: PretrainParams
+    judge: JudgeParams
     finetune: FinetuneParams
+    explore: ExploreParams
+    study: StudyParams | None
 
 
 def check_together(sections: Together, available: int | None = None) -> None:
@@ -81,81 +87,135 @@ def check_together(sections: Together, available: int | None = None) -> None:
     """
     from parrot_data.machine import check_memory
 
-    _check_families(sections.generate, sections.filter)
+    _check_generated(sections.generate, sections.filter)
+    _check_tasks(sections)
+    _check_judged(sections)
     _check_encoders(sections)
-    if "trajectories" in sections.finetune.parts:
-        chunk = sections.pretrain.trajectories.chunk_steps
-        if sections.environment.episode_steps % chunk:
-            raise UserError(
-                f"pretrain.trajectories.chunk_steps of {chunk} does not divide "
-                f"environment.episode_steps of {sections.environment.episode_steps}: correct either"
-            )
     for key, value, num_bytes in _needs(sections):
         check_memory(key, value, num_bytes, available)
 
 
-def _check_families(generate: GenerateParams, filter_: FilterParams) -> None:
-    from parrot_data.worlds.tabletop.tasks import TASKS
-
-    made = {
-        TASKS[name].family if name in TASKS else name
-        for name, weight in generate.families.items()
-        if weight > 0
-    }
-    for family in filter_.families:
-        if family not in made:
+def _check_generated(generate: GenerateParams, filter_: FilterParams) -> None:
+    made = sorted(name for name, weight in generate.tasks.items() if weight > 0)
+    for task in filter_.tasks:
+        if task not in made:
             raise UserError(
-                f"filter.families names {family!r}, but generate.families makes only "
-                f"{', '.join(sorted(made))}: correct either"
+                f"filter.tasks names {task!r}, but generate.tasks makes only {', '.join(made)}: "
+                "correct either"
+            )
+
+
+def _check_tasks(sections: Together) -> None:
+    """Names of tasks against the world's; of a user's own world they are known once it is made."""
+    from parrot_data.worlds.params import demonstrated_names, task_names
+
+    tasks, probe = task_names(sections.environment), sections.judge.probe
+    if tasks is None:
+        return
+    families = _families(sections.environment)
+    named: list[tuple[str, Collection[str], Collection[str]]] = [
+        ("finetune.tasks", sections.finetune.tasks, tasks),
+        ("judge.families", sections.judge.families, families),
+        ("explore.families", sections.explore.families, families),
+        ("judge.probe.tasks", probe.tasks if probe else (), tasks),
+    ]
+    if sections.study is not None:
+        named.append(("study.tasks", sections.study.tasks, tasks))
+    # Where a world demonstrates nothing its data come from elsewhere
+    if demonstrated := demonstrated_names(sections.environment):
+        named.append(("generate.tasks", sections.generate.tasks, demonstrated))
+    for key, names, there in named:
+        for name in names:
+            if name not in there:
+                raise UserError(
+                    f"{key} names {name!r}, and the world {sections.environment.name} has only "
+                    f"{', '.join(there) or 'none'}: correct it"
+                )
+
+
+def _families(environment: EnvironmentParams) -> Collection[str]:
+    """Of unseen scenes, of a world that is known from its params."""
+    from parrot_data.worlds.tabletop.params import TabletopParams
+    from parrot_data.worlds.tabletop.tasks import FAMILIES
+
+    return FAMILIES if isinstance(environment, TabletopParams) else ()
+
+
+def _check_judged(sections: Together) -> None:
+    made = {"prior", *sections.finetune.flows, *sections.finetune.parts}
+    for name in sections.judge.models:
+        if name not in made:
+            raise UserError(
+                f"judge.models names {name!r}, which nothing trains: name prior, or add it to "
+                "finetune.parts or finetune.flows"
             )
 
 
 def _check_encoders(sections: Together) -> None:
-    if sections.environment.proprioception:
-        return
-    encoders = {"train_prior": sections.train_prior.encoder} | {
-        f"pretrain.{part}": getattr(sections.pretrain, part).encoder
-        for part in sections.finetune.parts
-        if hasattr(getattr(sections.pretrain, part), "encoder")
-    }
-    for key, encoder in encoders.items():
-        if encoder == "foveal":
+    from parrot_data.worlds.tabletop.params import TabletopParams
+
+    world = sections.environment
+    if not isinstance(world, TabletopParams):
+        return  # what a world shows is known to its data alone
+    for key, part in _parts_with_encoders(sections):
+        if part.encoder.kind == "vector":
             raise UserError(
-                f"{key}.encoder is foveal, which needs environment.proprioception, and that is "
-                "false: set it to true, or the encoder to fast or paper"
+                f"{key}.encoder.kind is vector, which sees no image, and the tabletop shows one: "
+                "write foveal, fast or paper"
             )
+        if part.encoder.kind == "foveal" and not world.proprioception:
+            raise UserError(
+                f"{key}.encoder.kind is foveal, which needs environment.proprioception, and that "
+                "is false: set it to true, or the encoder's kind to fast or paper"
+            )
+
+
+def _parts_with_encoders(sections: Together) -> Iterator[tuple[str, Any]]:
+    yield "train_prior", sections.train_prior
+    for name in sections.finetune.parts:
+        part = getattr(sections.pretrain, name)
+        if hasattr(part, "encoder"):
+            yield f"pretrain.{name}", part
 
 
 def _needs(sections: Together) -> Iterator[tuple[str, int, int]]:
     """Key, value and the least bytes of what is kept in memory at once."""
-    image = 3 * sections.environment.image_size**2  # bytes, of one
+    image = _image_bytes(sections.environment)
     finetune, pretrain = sections.finetune, sections.pretrain
     # A slot of the replay buffer: an action, a reward, a discount and what is observed, which is
     # three numbers a keypoint at least
-    seen = 12 * sections.keypoints.num_keypoints
+    keypoints = sections.keypoints
+    seen = 12 * keypoints.num_keypoints if keypoints.kind != "none" else 4
     if "vae_features" in finetune.methods:
         seen = min(seen, 4 * pretrain.vae.latent_dim)
     slot = 4 + 8 + 8 + (image if finetune.agent.observe == "image" else seen)
     yield "finetune.replay_capacity", finetune.replay_capacity, finetune.replay_capacity * slot
     yield "finetune.batch_size", finetune.batch_size, finetune.batch_size * slot
-    # A batch of pictures as floats
-    batches = {
-        "keypoints": sections.keypoints.batch_size,
-        "train_prior": sections.train_prior.batch_size,
-    }
+    # A batch of images as floats
+    batches = {"train_prior": sections.train_prior.batch_size}
+    if keypoints.kind != "none":
+        batches["keypoints"] = keypoints.batch_size
     batches |= {f"pretrain.{part}": getattr(pretrain, part).batch_size for part in finetune.parts}
     for name, size in batches.items():
         yield f"{name}.batch_size", size, 4 * image * size
     # Layers, with their gradients and the two moments of Adam
+    flows = sections.train_prior.flows
     hidden: dict[str, tuple[list[int], int]] = {
         "finetune.agent.hidden": (finetune.agent.hidden, 3),
-        "train_prior.hidden": (sections.train_prior.hidden, sections.train_prior.num_layers),
+        "train_prior.flows.affine.hidden": (flows.affine.hidden, flows.affine.num_layers),
+        "train_prior.flows.spline.hidden": (flows.spline.hidden, flows.spline.num_layers),
+        "train_prior.flows.matching.hidden": (flows.matching.hidden, 2),
     }
     for name, (widths, copies) in hidden.items():
         weights = sum(a * b for a, b in itertools.pairwise(widths))
         yield name, max(widths), 4 * 4 * copies * weights
 
 
+def _image_bytes(environment: EnvironmentParams) -> int:
+    """Of one image; 0 where the world's are known to its data alone."""
+    return 3 * int(getattr(environment, "image_size", 0)) ** 2
+
+
 def together(sections: Mapping[str, BaseModel]) -> Together:
     """Those of the valid sections that have to agree."""
-    return Together(**{name: sections[name] for name in Together.__annotations__})  # type: ignore[arg-type]
+    return Together(**{name: sections.get(name) for name in Together.__annotations__})  # type: ignore[arg-type]

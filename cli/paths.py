@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 255
 LONGEST_NAME_TO_WRITE = LONGEST_NAME - len(".old.partial")
 LONGEST_PATH = 4095
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def folder_to_write(path: Path) -> Path:
@@ -65,14 +65,14 @@ def file_to_write(path: Path) -> Path:
     return path
 
 
-def picture_to_write(path: Path) -> Path:
-    """The same of a picture, whose ending says its format.
+def image_to_write(path: Path) -> Path:
+    """The same of an image, whose ending says its format.
 
     Raises:
         UserError: nobody knows the ending, or see `file_to_write`.
     """
-    if path.suffix.lower() not in PICTURES:
-        raise _refused(f"{path} is no name of a picture: let it end in {', '.join(PICTURES)}")
+    if path.suffix.lower() not in IMAGES:
+        raise _refused(f"{path} is no name of an image: let it end in {', '.join(IMAGES)}")
     return file_to_write(path)
 
 

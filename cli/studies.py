@@ -68,13 +68,12 @@ def explore(
 ) -> None:
     """Measure how the prior explores, and how safely, beside chance and behavior cloning."""
     from cli.params import Sections
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import explore as stage
 
     options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("explore", stage.ExploreParams)
-    environment = read("environment", EnvironmentParams)
+    environment = read.environment()
     with show_progress("explore") as progress:
         stage.explore(values, environment, prior, clone, out, progress=progress)
     print_if_read(f"explored; the numbers are in {out / 'exploration.csv'}")

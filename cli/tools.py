@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import LEAST_WIDTH, print_if_read, print_summary
-from cli.options import Data, Workers, available_cores
-from cli.paths import file_to_write, folder_to_read, path_to_read, picture_to_write
+from cli.options import PARAMS, Data, Overrides, Params, Workers, available_cores
+from cli.paths import file_to_write, folder_to_read, image_to_write, path_to_read
 from cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from parrot_data.worlds.params import EnvironmentParams
 
 
 def info(
@@ -76,7 +82,7 @@ def contact_sheet(
     out: Annotated[
         Path,
         typer.Option(
-            metavar="FILE", help="Picture to write, such as a PNG.", callback=picture_to_write
+            metavar="FILE", help="Image to write, such as a PNG.", callback=image_to_write
         ),
     ],
 ) -> None:
@@ -89,25 +95,73 @@ def contact_sheet(
 
 
 def tasks(
-    episodes: Annotated[int, typer.Option(min=1, max=10**6, help="Scenes of each task.")] = 100,
+    measure: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10**6,
+            metavar="N",
+            help="Also measure the tabletop's script, told the target, in N scenes of each task.",
+        ),
+    ] = None,
     workers: Workers = None,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
 ) -> None:
-    """List the tasks to fine-tune on, with the success rate of a script told the target."""
+    """List the tasks to fine-tune on, of the world that params name."""
     from rich.console import Console
-    from rich.table import Table
 
-    from parrot_data.worlds.tabletop.library import measure_tasks as maintenance
-    from parrot_data.worlds.tabletop.tasks import gymnasium_id
+    from cli.params import Sections
+    from parrot_data.worlds.make import make_world
 
-    with show_progress("tasks") as progress:
-        ceilings = maintenance.measure_tasks(episodes, workers or available_cores(), progress)
-    table = Table("task", "family", "objects", "container", "gymnasium id", "script")
-    for c in ceilings:
-        objects, task_id = ", ".join(c.task.objects), gymnasium_id(c.task.name)
-        rate = f"{c.success_rate:.2f}"
-        table.add_row(c.task.name, c.task.family, objects, c.task.container, task_id, rate)
+    environment = Sections(params, overrides).environment()
+    world = make_world(environment)
+    rates = _measured(environment, measure, workers) if measure else {}
+    table = _table_of_tasks(environment.name, world.tasks, rates)
     console = Console()
     console.width = max(console.width, LEAST_WIDTH)
     console.print(table)
-    if not ceilings:
+    if not world.tasks:
         raise typer.Exit(1)
+
+
+def _measured(
+    environment: EnvironmentParams, num_episodes: int, workers: int | None
+) -> dict[str, float]:
+    """Success rates of the script, by task.
+
+    Raises:
+        UserError: the world is not the tabletop, whose scripts can be told the target.
+    """
+    from parrot_data.errors import UserError
+    from parrot_data.worlds.tabletop.library import measure_tasks as maintenance
+
+    if environment.name != "tabletop":
+        raise UserError(
+            f"--measure {num_episodes} is of the tabletop's scripts, and environment.name is "
+            f"{environment.name}: leave it out"
+        )
+    with show_progress("tasks") as progress:
+        ceilings = maintenance.measure_tasks(num_episodes, workers or available_cores(), progress)
+    return {ceiling.task.name: ceiling.success_rate for ceiling in ceilings}
+
+
+def _table_of_tasks(world: str, names: Sequence[str], rates: Mapping[str, float]) -> Table:
+    """A row a task; of the tabletop's more is known than names."""
+    from rich.table import Table
+
+    from parrot_data.worlds.tabletop.tasks import TASKS, gymnasium_id
+
+    if world != "tabletop":
+        table = Table("task")
+        for name in names:
+            table.add_row(name)
+        return table
+    table = Table("task", "family", "objects", "container", "gymnasium id")
+    if rates:
+        table.add_column("script")
+    for name in names:
+        task = TASKS[name]
+        row = [name, task.family, ", ".join(task.objects), task.container, gymnasium_id(name)]
+        table.add_row(*row, *([f"{rates[name]:.2f}"] if rates else []))
+    return table

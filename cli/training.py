@@ -24,7 +24,6 @@ def train_prior(
 ) -> None:
     """Fit the behavioural prior, and what the agent will see, to the shards."""
     from cli.params import Sections
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import train_prior as stage
     from parrot_models.networks.device import named_device
 
@@ -32,12 +31,9 @@ def train_prior(
     where = named_device(device)
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
-    keypoints = read("keypoints", stage.KeypointParams)
-    world = read("environment", EnvironmentParams)
+    keypoints = read.keypoints()
     with show_progress("train-prior") as listen:
-        summary = stage.train_prior(
-            values, keypoints, world, data, out, device=where, progress=listen
-        )
+        summary = stage.train_prior(values, keypoints, data, out, device=where, progress=listen)
     print_summary(f"trained {out}", summary)
 
 
@@ -51,17 +47,39 @@ def pretrain(
 ) -> None:
     """Train what a baseline brings along to a task, such as a cloned policy, on the shards."""
     from cli.params import Sections
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import pretrain as stage
 
     options.set_threads(threads)
     read = Sections(params, overrides)
     values = read("pretrain", stage.PretrainParams)
-    keypoints = read("keypoints", stage.KeypointParams)
-    world = read("environment", EnvironmentParams)
+    keypoints = read.keypoints()
     with show_progress("pretrain") as listen:
-        summary = stage.pretrain(values, keypoints, world, method, data, out, progress=listen)
+        summary = stage.pretrain(values, keypoints, method, data, out, progress=listen)
     print_summary(f"pre-trained {out}", summary)
+
+
+def judge(
+    model: options.Model,
+    out: Out,
+    threads: options.Threads = 1,
+    device: options.Device = "cpu",
+    params: Params = PARAMS,
+    overrides: Overrides = None,
+) -> None:
+    """Roll a model out by itself in scenes that no data show, and probe what it sees."""
+    from cli.params import Sections
+    from parrot_models import judge as stage
+    from parrot_models.networks.device import named_device
+
+    options.set_threads(threads)
+    where = named_device(device)
+    read = Sections(params, overrides)
+    values = read("judge", stage.JudgeParams)
+    with show_progress("judge") as progress:
+        summary = stage.judge(
+            values, read.environment(), model, out, device=where, progress=progress
+        )
+    print_summary(f"judged {model} into {out}", summary)
 
 
 def finetune(
@@ -80,18 +98,17 @@ def finetune(
 ) -> None:
     """Learn a new task by RL, from what the method was pre-trained as."""
     from cli.params import Sections
-    from parrot_data.worlds.tabletop.params import EnvironmentParams
     from parrot_models import finetune as stage
+    from parrot_models.methods.params import EvaluateParams
     from parrot_models.methods.table import part_folder
     from parrot_models.networks.device import named_device
-    from parrot_models.rl.params import EvaluateParams
 
     options.set_threads(threads)
     where = named_device(device)
     read = Sections(params, overrides)
     values = read("finetune", stage.FinetuneParams)
     evaluation = read("evaluate", EvaluateParams)
-    world = read("environment", EnvironmentParams)
+    world = read.environment()
     with show_progress("finetune") as listen:
         summary = stage.finetune(
             *(values, evaluation, world, prior or part_folder(method), task, method, seed, out),

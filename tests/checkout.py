@@ -17,35 +17,40 @@ from parrot_data.worlds.tabletop.tasks import TASKS
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
 TASK = next(name for name, task in TASKS.items() if task.family == "pick")
-LARGE = ("data", "models", "runs", "kept", "shards", "scratch", "explored")  # made, not written
+LARGE = (
+    "data",
+    "models",
+    "judged",
+    "runs",
+    "kept",
+    "shards",
+    "scratch",
+    "explored",
+)  # made, not written
 TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
-    "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
+    "shard": {"steps_per_chunk": 50, "chunks_per_shard": 2, "episodes_per_tar": 6},
     "keypoints": {"num_keypoints": 4, "width": 4, "steps": 4, "batch_size": 8},
     "train_prior": {
         "log_every": 8,
-        "feature_dim": 6,
-        "window_dim": 0,
+        "encoder": {"feature_dim": 6, "window_dim": 0},
         "context_dim": 8,
-        "num_layers": 2,
-        "hidden": [16],
-        "matching": {"hidden": [16], "num_steps": 2, "distillation_steps": 4},
+        "flows": {
+            "affine": {"num_layers": 2, "hidden": [16]},
+            "spline": {"num_layers": 2, "hidden": [16]},
+            "matching": {"hidden": [16], "num_steps": 2, "distillation_steps": 4},
+        },
         "steps": 8,
         "batch_size": 16,
-        "rollout_episodes": 2,
-        "probe_scenes": 10,
     },
     "pretrain": {
         "bc": {
             "log_every": 8,
-            "feature_dim": 6,
-            "window_dim": 0,
+            "encoder": {"feature_dim": 6, "window_dim": 0},
             "context_dim": 8,
             "hidden": [16],
             "steps": 6,
             "batch_size": 16,
-            "rollout_episodes": 1,
-            "probe_scenes": 10,
         },
         "vae": {
             "log_every": 8,
@@ -54,36 +59,28 @@ TINY: dict[str, dict[str, Any]] = {
             "hidden": 8,
             "steps": 6,
             "batch_size": 8,
-            "probe_scenes": 10,
         },
         "trajectories": {
             "log_every": 8,
-            "feature_dim": 6,
-            "window_dim": 0,
+            "encoder": {"feature_dim": 6, "window_dim": 0},
             "context_dim": 8,
             "hidden": [16],
             "latent_dim": 4,
             "steps": 6,
             "batch_size": 4,
-            "rollout_episodes": 1,
-            "probe_scenes": 10,
-            "demonstrations": 1,
         },
         "options": {
             "log_every": 8,
-            "feature_dim": 6,
-            "window_dim": 0,
+            "encoder": {"feature_dim": 6, "window_dim": 0},
             "context_dim": 8,
             "hidden": [16],
             "posterior_width": 8,
-            "pictures_per_episode": 3,
+            "images_per_episode": 3,
             "steps": 6,
             "batch_size": 4,
-            "rollout_episodes": 1,
-            "probe_scenes": 10,
-            "demonstrations": 1,
         },
     },
+    "judge": {"num_episodes": 1, "num_demonstrations": 1, "probe": {"scenes": 10}},
     "finetune": {
         "tasks": [TASK],
         "methods": ["parrot", "sac"],
@@ -167,12 +164,15 @@ def check_out(folder: Path, more: Sequence[str] = ()) -> Pipeline:
 
 def change(path: Path, params: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Write params with some values changed, none of them new."""
-    path.write_text(yaml.safe_dump(_changed(params, changes, path.name)))
+    path.write_text(yaml.safe_dump(changed(params, changes, path.name)))
 
 
-def _changed(values: dict[str, Any], changes: Mapping[str, Any], name: str) -> dict[str, Any]:
+def changed(
+    values: dict[str, Any], changes: Mapping[str, Any], name: str = "params.yaml"
+) -> dict[str, Any]:
+    """Values with some of them changed, none of them new."""
     assert changes.keys() <= values.keys(), f"{name}: a key is gone"
     return values | {
-        key: _changed(values[key], value, key) if isinstance(value, Mapping) else value
+        key: changed(values[key], value, key) if isinstance(value, Mapping) else value
         for key, value in changes.items()
     }

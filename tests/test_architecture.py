@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import re
@@ -136,6 +137,50 @@ def pipelines() -> dict[str, dict[str, dict]]:
     }
 
 
+# What learns is built from the data's spec: it knows no width and no side of any robot.
+FROM_SPECS = ("flows", "networks", "training", "prior", "baselines", "rl", "methods")
+OF_THE_TABLETOP = {"ACTION_DIM", "PROPRIOCEPTION_DIM", "IMAGE_SHAPE"}
+SIZES_OF_THE_TABLETOP = {7, 8, 48}
+# By file: numbers that are no size of a robot, and what they are.
+NO_SIZES = {
+    "baselines/options_training.py": ({7}, "terms of the options' bound that are summed"),
+    "baselines/vae_model.py": ({8}, "strides of its three convolutions together"),
+    "networks/declared.py": ({8}, "modules that a declared tensor may hang on"),
+    "networks/image_encoder.py": (
+        {8, 48},
+        "kernel and channels of convolutions, and their strides",
+    ),
+    "training/augment.py": ({8}, "orders of the colour channels in a batch"),
+}
+
+
+def sizes_named_in(path: Path) -> set[int | str]:
+    """Names and numbers of the tabletop in a file's code."""
+    found: set[int | str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name | ast.alias | ast.Attribute):
+            name = node.attr if isinstance(node, ast.Attribute) else None
+            name = name or getattr(node, "id", None) or getattr(node, "name", "")
+            found |= {name} & OF_THE_TABLETOP
+        is_number = isinstance(node, ast.Constant) and type(node.value) is int
+        if is_number and node.value in SIZES_OF_THE_TABLETOP:
+            found.add(node.value)
+    return found
+
+
+@pytest.mark.parametrize("room", FROM_SPECS)
+def test_what_is_built_from_specs_names_no_size_of_the_tabletop(room: str) -> None:
+    for path in sorted((ROOT / "parrot_models" / room).glob("*.py")):
+        name = path.relative_to(ROOT / "parrot_models").as_posix()
+        assert sizes_named_in(path) <= NO_SIZES.get(name, (set(), ""))[0], name
+
+
+def test_every_number_that_is_excused_is_there() -> None:
+    for name, (numbers, reason) in NO_SIZES.items():
+        assert numbers <= sizes_named_in(ROOT / "parrot_models" / name), name
+        assert reason
+
+
 STUDIES = [
     (folder, stage)
     for folder, stages in pipelines().items()
@@ -179,12 +224,29 @@ def test_unfinished_work_is_that_of_the_code_dvc_knows(stage: str) -> None:
     assert all(deps & {path, *path.parents} for path in sources)
 
 
-def test_unfinished_training_is_of_its_simulator_and_of_no_report() -> None:
-    for stage in ("train_prior", "pretrain", "finetune", "explore"):
-        sources = sources_of(f"parrot_models.{stage}")
-        assert "parrot_data/worlds/tabletop/arm.py" in sources
-        assert "parrot_data/worlds/tabletop/assets/widowx250.urdf" in sources
-        assert not [name for name in sources if "report" in name]
+@pytest.mark.parametrize("stage", ["judge", "finetune", "explore"])
+def test_unfinished_acting_is_of_its_simulator(stage: str) -> None:
+    sources = sources_of(f"parrot_models.{stage}")
+    assert "parrot_data/worlds/tabletop/arm.py" in sources
+    assert "parrot_data/worlds/tabletop/assets/widowx250.urdf" in sources
+
+
+@pytest.mark.parametrize("stage", ["train_prior", "pretrain"])
+def test_training_needs_no_simulator(stage: str) -> None:
+    """Another simulator, another judgement: no model is trained again for it."""
+    worlds = [name for name in sources_of(f"parrot_models.{stage}") if "worlds" in name]
+    assert worlds == [], "parrot_data/__init__.py registers the tabletop: let it import less"
+
+
+@pytest.mark.parametrize("stage", ["train_prior", "pretrain", "judge", "finetune", "explore"])
+def test_unfinished_work_is_of_no_report(stage: str) -> None:
+    assert not [name for name in sources_of(f"parrot_models.{stage}") if "report" in name]
+
+
+def test_params_of_judge_are_all_but_the_matrix() -> None:
+    section = yaml.safe_load((ROOT / "params.yaml").read_text())["judge"]
+    named = {key for key in STAGES["judge"]["params"] if key.startswith("judge.")}
+    assert named == {f"judge.{key}" for key in section.keys() - {"models"}}
 
 
 def test_simulated_work_is_that_of_every_file_of_the_world() -> None:

@@ -52,7 +52,7 @@ def test_everything_comes_out_of_nothing(pipeline: Pipeline) -> None:
 def test_git_gets_the_lock_and_the_reports_small_files_alone(pipeline: Pipeline) -> None:
     (pipeline.folder / "models" / "other.partial").mkdir()
     made = pipeline.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
-    assert not [path for path in made if path.startswith(("data/", "models/", "runs/"))]
+    assert not [path for path in made if path.startswith(("data/", "models/", "judged/", "runs/"))]
     assert [path for path in made if path.startswith("report/")] == [
         "report/curves.csv",
         *(f"report/figures/{name}.png" for name in FIGURES),
@@ -69,6 +69,7 @@ def test_metrics_and_plots_are_known_to_dvc(pipeline: Pipeline) -> None:
     assert set(metrics) == {
         "data/kept/summary.json",
         "models/prior/metrics.json",
+        "judged/prior/metrics.json",
         "report/summary.json",
     }
     assert all("data" in entry for entry in metrics.values())
@@ -93,7 +94,7 @@ def test_a_run_is_evaluated_again_to_the_same_success(pipeline: Pipeline) -> Non
     assert float(shown[1]) == pytest.approx(metrics["success_rate"], abs=1e-6)
 
 
-@pytest.mark.parametrize("path", ["models/prior", "runs/pick-bar/sac/0", "report"])
+@pytest.mark.parametrize("path", ["models/prior", "judged/prior", "runs/pick-bar/sac/0", "report"])
 def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> None:
     done = pipeline.call("parrot", "info", path)
     assert done.returncode == 0, done.stderr
@@ -119,10 +120,11 @@ def test_a_prior_of_another_environment_is_refused(pipeline: Pipeline) -> None:
     command = ("parrot", "finetune", "--task", "pick-bar", "--method", "parrot", "--seed", "0")
     values = (
         *("--prior", "models/prior", "--set", "environment.proprioception=false"),
-        *("--set", "train_prior.encoder=fast"),  # foveal would be refused before
+        # foveal would be refused before
+        *("--set", "train_prior.encoder={kind: fast, feature_dim: 6}"),
     )
     done = pipeline.call(*command, *values, "--out", "../other_run")
-    assert_one_sentence(done, "models/prior", "environment.proprioception", "train-prior")
+    assert_one_sentence(done, "models/prior", "observations.proprioception")
 
 
 def test_weights_of_another_architecture_are_refused(pipeline: Pipeline) -> None:
@@ -139,7 +141,7 @@ def test_weights_of_another_architecture_are_refused(pipeline: Pipeline) -> None
 def test_a_harmed_shard_is_refused_by_training(pipeline: Pipeline, harm: str) -> None:
     data = pipeline.folder.with_name(f"{harm}_shards")
     shutil.copytree(pipeline.folder / "data" / "shards", data)
-    shard = sorted(data.rglob("*.tar"))[0]
+    shard = min(p for p in (data / "episodes.zarr/actions").rglob("0") if p.is_file())
     content = shard.read_bytes()
     shard.unlink()
     if harm == "truncated":
@@ -202,10 +204,10 @@ def test_the_matrix_grows_and_shrinks_without_rerunning_the_rest(pipeline: Pipel
 
 def test_the_same_hashes_come_out_again(pipeline: Pipeline) -> None:
     before = pipeline.lock()
-    for name in ("data", "models", ".dvc/cache"):
+    for name in ("data", "models", "judged", ".dvc/cache"):
         shutil.rmtree(pipeline.folder / name)
-    stages = ["generate", "filter", "shard", "train_prior"]
-    assert stages_run(pipeline.repro("train_prior")) == stages
+    stages = ["generate", "filter", "shard", "train_prior", "judge@prior"]
+    assert stages_run(pipeline.repro("judge")) == stages
     after = pipeline.lock()
     for stage in stages:
         assert after[stage]["outs"] == before[stage]["outs"], stage
@@ -227,7 +229,7 @@ def test_every_method_runs_and_depends_on_its_own_part_alone(pipeline: Pipeline)
     assert re.search(r"lineage\.prior +[0-9a-f]{64} \(as in models/bc", chain)
 
     before = json.loads((pipeline.folder / "parts.json").read_text())
-    pipeline.set("train_prior", "max_log_scale", 1.0)
+    pipeline.set("train_prior", "gradient_clip", 2.0)
     assert "finetune@pick-bar-bc_sac-0" not in stages_run(pipeline.repro("parts"))
     after = json.loads((pipeline.folder / "parts.json").read_text())
     changed = {name for name in METHODS if before[name] != after[name]}

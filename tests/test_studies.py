@@ -13,16 +13,10 @@ import yaml
 from checkout import ROOT, TASK, Pipeline, change, check_out
 
 from cli.params import Sections
-from parrot_data.filter import FilterParams
-from parrot_data.generate import GenerateParams
-from parrot_data.shard import ShardParams
+from cli.params_check import models
 from parrot_data.stores.manifest import load_manifest
 from parrot_data.worlds.tabletop.tasks import named_task
-from parrot_models.explore import ExploreParams
 from parrot_models.finetune import FinetuneParams
-from parrot_models.pretrain import PretrainParams
-from parrot_models.report_study import StudyParams
-from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
 # An installed environment is there already: nothing to install, nothing to activate.
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
@@ -30,20 +24,20 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     "profiles/paper_lite": {
         "generate": {"num_episodes": 24, "episodes_per_file": 12},
         "filter": {"max_episodes": 16},
-        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "shard": {"chunks_per_shard": 2},
         "train_prior": {"steps": 6},
         "finetune": {"tasks": [TASK], "env_steps": 75},
     },
     "studies/dataset_size": {
         "study": {"priors": ["12"], "tasks": [TASK]},
-        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "shard": {"chunks_per_shard": 2},
         "train_prior": {"steps": 6},
         "finetune": {"env_steps": 75},
     },
     "studies/mismatch": {
         "study": {"priors": ["both"], "tasks": [TASK]},
         "filter": {"max_episodes": 4},
-        "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
+        "shard": {"chunks_per_shard": 2},
         "train_prior": {"steps": 6},
         "finetune": {"env_steps": 75},
     },
@@ -57,6 +51,7 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "flows": [],
             "env_steps": 75,
         },
+        "judge": {"models": ["prior", "trajectories"]},
     },
     "studies/own_task": {
         "generate": {"num_episodes": 12},
@@ -66,17 +61,6 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
 STUDIES = [name for name in TINY if name.startswith("studies/")]
-MODELS = {
-    "generate": GenerateParams,
-    "filter": FilterParams,
-    "shard": ShardParams,
-    "keypoints": KeypointParams,
-    "train_prior": TrainPriorParams,
-    "pretrain": PretrainParams,
-    "finetune": FinetuneParams,
-    "explore": ExploreParams,
-    "study": StudyParams,
-}
 FILES_OF_A_PAGE = {"index.html", "figures", "summary.json", "table.txt"}
 
 
@@ -136,11 +120,11 @@ def test_dataset_size_compares_as_many_episodes_as_it_names(studies: Studies) ->
     assert [run["method"] for run in summary["scratch"]] == ["sac"]
 
 
-def test_mismatch_compares_as_many_episodes_of_other_families(studies: Studies) -> None:
+def test_mismatch_compares_as_many_episodes_of_other_tasks(studies: Studies) -> None:
     kept = studies.folder / "studies/mismatch/kept"
-    for name, families in (("pick", ["pick"]), ("place", ["place"]), ("both", ["pick", "place"])):
+    for name, tasks in (("pick", ["pick"]), ("place", ["place"]), ("both", ["pick", "place"])):
         decision = json.loads((kept / name / "kept.json").read_text())
-        assert decision["params"]["families"] == families
+        assert decision["params"]["tasks"] == tasks
         assert len(decision["kept"]) == 4
     (prior,) = studies.result("mismatch")["priors"]
     assert (prior["name"], prior["num_kept"]) == ("both", 4)
@@ -165,7 +149,9 @@ def test_the_comparison_runs_methods_from_parts_of_their_own(studies: Studies) -
 def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> None:
     episodes = load_manifest(studies.folder / "studies/own_task/data/episodes", "episodes")
     entries = list(episodes.entries(studies.folder / "studies/own_task/data/episodes"))
-    assert {entry.objects for entry in entries} == {named_task("pick-cup").objects}
+    assert {entry.task for entry in entries} == {"pick-cup"}
+    objects = list(named_task("pick-cup").objects)
+    assert all(entry.facts["objects"] == objects for entry in entries)
     metrics = studies.folder / "results/own_task/pick-cup/0/metrics.json"
     assert json.loads(metrics.read_text())["method"] == "bc_sac"
 
@@ -208,7 +194,7 @@ def test_profiles_and_studies_change_only_what_the_default_has(name: str) -> Non
     assert changed.pop("extends") in {"../../params.yaml", "../../profiles/paper_lite/params.yaml"}
     read = Sections(path)
     for section in changed:
-        read(section, MODELS[section])
+        read(section, models()[section])
 
 
 def test_the_paper_profile_is_the_paper_lite_one_with_more_of_it() -> None:

@@ -19,7 +19,7 @@ from parrot_data.worlds.gymnasium_world import box_of
 from parrot_data.worlds.world import known
 
 REACHED = 0.15  # largest distance in any dimension
-SPEED = 0.25  # of a normalised action of 1
+SPEED = 0.25  # a step, of a normalised action of 1
 TASKS = ("reach-near", "reach-far")
 FAMILIES = ("near", "far")
 
@@ -41,11 +41,12 @@ class ReachEnv(gymnasium.Env):
         is_bounded: bool = True,
         is_far: bool = False,
         ends: bool = True,
+        speed: float = SPEED,
         render_mode: str | None = None,
     ) -> None:
         self.spec_of_episodes = make_spec(action_dim, images or {}, has_vectors, is_bounded)
         self.render_mode = render_mode
-        self._dim, self._is_far, self._ends = action_dim, is_far, ends
+        self._dim, self._is_far, self._ends, self._speed = action_dim, is_far, ends, speed
         described = self.spec_of_episodes.observations
         self.observation_space = spaces.Dict({name: box_of(s) for name, s in described.items()})
         self._offset = np.zeros(action_dim) if is_bounded else np.arange(action_dim) * 1.0
@@ -64,7 +65,7 @@ class ReachEnv(gymnasium.Env):
     def step(self, action):
         assert np.isfinite(action).all()
         normalised = (np.asarray(action, np.float64) - self._offset) / self._scale
-        self.position = np.clip(self.position + SPEED * normalised.clip(-1, 1), -1, 1)
+        self.position = np.clip(self.position + self._speed * normalised.clip(-1, 1), -1, 1)
         told = self._told()
         is_over = told["is_success"] and self._ends
         return self._observe(), float(told["is_success"]), is_over, False, told
@@ -73,7 +74,7 @@ class ReachEnv(gymnasium.Env):
         return self._image(64, 64)
 
     def action_towards_goal(self, rng: np.random.Generator) -> np.ndarray:
-        wanted = (self.goal - self.position).clip(-SPEED, SPEED) / SPEED
+        wanted = (self.goal - self.position).clip(-self._speed, self._speed) / self._speed
         noisy = (0.7 * wanted + rng.normal(0.0, 0.1, self._dim)).clip(-0.95, 0.95)
         return (noisy * self._scale + self._offset).astype(np.float32)
 
@@ -125,16 +126,20 @@ def make_spec(
 
 
 class ToyWorld:
-    """What a user would write: spec, tasks, environments, scripts."""
+    """What a user would write: spec, tasks, environments, scripts.
+
+    Episodes of the tasks in `lasting` go on to their limit of steps.
+    """
 
     tasks, families = TASKS, FAMILIES
 
-    def __init__(self, max_steps: int = 30, **kwargs: Any) -> None:
-        self.max_steps, self._kwargs = max_steps, kwargs
+    def __init__(self, max_steps: int = 30, lasting: Sequence[str] = (), **kwargs: Any) -> None:
+        self.max_steps, self._lasting, self._kwargs = max_steps, lasting, kwargs
         self.spec = ReachEnv(**kwargs).spec_of_episodes
 
     def make_env(self, task: str, render_mode: str | None = None) -> gymnasium.Env:
-        return self._make(known(task, TASKS, "task") == "reach-far", render_mode)
+        is_far = known(task, TASKS, "task") == "reach-far"
+        return self._make(is_far, render_mode, task not in self._lasting)
 
     def unseen(self, family: str) -> gymnasium.Env:
         return self._make(known(family, FAMILIES, "family") == "far", None)
@@ -142,8 +147,8 @@ class ToyWorld:
     def demonstrator(self) -> ToyDemonstrator:
         return ToyDemonstrator(self)
 
-    def _make(self, is_far: bool, render_mode: str | None) -> gymnasium.Env:
-        env = ReachEnv(**self._kwargs, is_far=is_far, render_mode=render_mode)
+    def _make(self, is_far: bool, render_mode: str | None, ends: bool = True) -> gymnasium.Env:
+        env = ReachEnv(**{"ends": ends, **self._kwargs}, is_far=is_far, render_mode=render_mode)
         return gymnasium.wrappers.TimeLimit(env, self.max_steps)
 
 

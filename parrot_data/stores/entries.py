@@ -42,12 +42,21 @@ _ENTRY = TypeAdapter(EpisodeEntry)
 
 
 def entry_of(episode: Episode) -> EpisodeEntry:
-    """The line for an episode; facts are as JSON gives them back."""
-    return EpisodeEntry(
-        **json.loads(episode.metadata_text()),
-        num_steps=episode.num_steps,
-        content_hash=episode.content_hash(),
-    )
+    """The line for an episode, with facts as JSON gives them back.
+
+    Raises:
+        UserError: the facts are no JSON, or hold what no reader of the line would take.
+    """
+    try:
+        said = json.loads(episode.metadata_text())
+        hashed = {"num_steps": episode.num_steps, "content_hash": episode.content_hash()}
+        return _ENTRY.validate_json(json.dumps({**said, **hashed}))
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"episode {episode.index} cannot be described ({reason}): its facts must be plain, "
+            "short JSON."
+        ) from error
 
 
 def line_of(entry: EpisodeEntry) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from parrot_data.episodes.episode import MAX_STEPS, METADATA_BYTES, ArrayForm
+from parrot_data.episodes.episode import MAX_STEPS, ArrayForm
 
 # An episode is held in memory whole: of any array of it, at most so much.
 MAX_ARRAY_BYTES = 1 << 32
@@ -64,7 +64,7 @@ def pack_array(array: NDArray[Any], compressor: zstandard.ZstdCompressor) -> byt
         ValueError: it is larger than `MAX_ARRAY_BYTES`.
     """
     if array.nbytes > MAX_ARRAY_BYTES:
-        raise ValueError(f"an array of {array.nbytes} bytes, of {MAX_ARRAY_BYTES} that can be read")
+        raise ValueError(f"an array of {array.nbytes} bytes where {MAX_ARRAY_BYTES} are read")
     plain = io.BytesIO()
     np.lib.format.write_array(plain, np.ascontiguousarray(array), allow_pickle=False)
     return compressor.compress(plain.getvalue())
@@ -101,12 +101,12 @@ def unpack_array(
 
 
 def parse_metadata(text: bytes) -> object:
-    """What `Episode.metadata_text` wrote.
+    """What `Episode.metadata_text` wrote, as bytes whose number is bounded already.
 
     Raises:
-        ValueError: it is no JSON, or longer or deeper than that of any episode.
+        ValueError: it is no JSON, or nested more deeply than can be read.
     """
     try:
-        return json.loads(text[: METADATA_BYTES + 1])
+        return json.loads(text)
     except RecursionError:
         raise ValueError("its metadata are nested too deeply") from None

@@ -51,7 +51,11 @@ _MEMBER = re.compile(r"([0-9]{8,12})\.(.+)")
 
 
 def write_shard(path: Path, episodes: Iterable[Episode], *, zstd_level: int) -> None:
-    """Write episodes into one tar, whole or not at all; holds one episode at a time."""
+    """Write episodes into one tar, whole or not at all; holds one episode at a time.
+
+    Raises:
+        UserError: an episode holds more than could be read again.
+    """
     compressor = zstandard.ZstdCompressor(level=zstd_level, write_checksum=True)
     write_samples(path, (_encode(episode, compressor) for episode in episodes))
 
@@ -169,7 +173,7 @@ def decode_sample(
             # The first one, of actions, says how long all others must be.
             num_steps = len(arrays[name]) - form.num_extra
         metadata = _member(sample, _METADATA)
-        episode = episode_from(parse_metadata(metadata), arrays, spec)
+        episode = episode_from(parse_metadata(metadata[: METADATA_BYTES + 1]), arrays, spec)
         if key_of(episode.index) != sample["__key__"]:
             raise ValueError(f"it is episode {episode.index}")
     except (KeyError, ValueError) as error:
@@ -194,9 +198,15 @@ def _member(sample: Mapping[str, Any], extension: str) -> bytes:
 
 
 def _encode(episode: Episode, compressor: zstandard.ZstdCompressor) -> Sample:
-    sample: Sample = {"__key__": key_of(episode.index), _METADATA: episode.metadata_text()}
-    for name, array in episode.arrays().items():
-        sample[name + _ARRAY] = pack_array(array, compressor)
+    try:
+        sample: Sample = {"__key__": key_of(episode.index), _METADATA: episode.metadata_text()}
+        for name, array in episode.arrays().items():
+            sample[name + _ARRAY] = pack_array(array, compressor)
+    except ValueError as error:
+        raise UserError(
+            f"episode {episode.index} cannot be stored ({error}): its facts must be plain, short "
+            "JSON, and no array of it larger."
+        ) from error
     return sample
 
 

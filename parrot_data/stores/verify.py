@@ -29,7 +29,7 @@ def verify(folder: Path, *, progress: Progress = silent) -> Manifest:
 
     Args:
         folder: where `generate` or `shard` left its result.
-        progress: told of every episode in every store.
+        progress: called after each episode in every store.
 
     Returns:
         The manifest, true to the last bit.

@@ -141,13 +141,17 @@ def spec_of(env: Env, task: str) -> EpisodeSpec:
             privileged={},
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        place_of_it = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{where}: its spaces cannot be used ({place_of_it}{': ' if place_of_it else ''}"
-            f"{first['msg'].removeprefix('Value error, ')}): choose another environment, or wrap "
-            "this one"
-        ) from error
+        raise _unusable(where, error) from error
+
+
+def _unusable(where: str, error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return UserError(
+        f"{where}: its spaces cannot be used ({place}{': ' if place else ''}"
+        f"{first['msg'].removeprefix('Value error, ')}): choose another environment, or wrap this "
+        "one"
+    )
 
 
 def places_of(space: spaces.Space[Any], where: str) -> dict[str, Place]:
@@ -199,12 +203,18 @@ def _is_image(space: spaces.Space[Any]) -> bool:
     )
 
 
+def _is_vector(space: spaces.Box) -> bool:
+    return len(space.shape) <= 1 and np.issubdtype(space.dtype, np.floating)
+
+
 def _observation_spec(name: str, space: spaces.Space[Any], where: str) -> ObservationSpec:
-    if isinstance(space, spaces.Box):
-        if _is_image(space):
+    try:
+        if isinstance(space, spaces.Box) and _is_image(space):
             return ImageSpec(height=space.shape[0], width=space.shape[1])
-        if len(space.shape) <= 1 and np.issubdtype(space.dtype, np.floating):
+        if isinstance(space, spaces.Box) and _is_vector(space):
             return VectorSpec(dim=space.shape[0] if space.shape else 1)
+    except ValidationError as error:
+        raise _unusable(f"{where}: the observation {name}", error) from error
     raise UserError(
         f"{where}: the observation {name} is {space}, neither an RGB image (uint8, height x width "
         "x 3) nor a vector of real numbers (float): choose another environment, or wrap this one"
@@ -248,11 +258,10 @@ class _Described(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _named(self, observation: Any) -> dict[str, NDArray[Any]]:
         try:
             return {
-                name: np.asarray(_value_at(observation, place), each.dtype).reshape(each.shape)
+                name: _as_described(_value_at(observation, self._places[name]), each)
                 for name, each in self._spec.observations.items()
-                for place in (self._places[name],)
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise UserError(
                 f"{self._where}: an observation is not as the environment's own space says "
                 f"({cause(error)}): mend the environment, or wrap it"
@@ -277,6 +286,13 @@ def _value_at(observation: Any, place: Place) -> Any:
     for key in place:
         observation = observation[key]
     return observation
+
+
+def _as_described(value: Any, spec: ObservationSpec) -> NDArray[Any]:
+    array = np.asarray(value)
+    if isinstance(spec, ImageSpec) and array.dtype != np.uint8:  # a cast would make it black
+        raise ValueError(f"an image is {array.dtype}")
+    return array.astype(spec.dtype, copy=False).reshape(spec.shape)
 
 
 def box_of(spec: ObservationSpec) -> spaces.Box:

@@ -58,7 +58,7 @@ class BehaviorCloning(ContextModel):
         return self.architecture.spec.action.dim
 
     def gaussian(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (B, A) under the tanh, if any; context is (B, context_dim)."""
+        """Mean and deviation (B, A), under the tanh if any, of context (B, context_dim)."""
         mean, raw = self.head(context).chunk(2, -1)
         return mean, bounded_log_std(raw, *LOG_STD_RANGE).exp()
 

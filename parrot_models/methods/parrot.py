@@ -20,7 +20,10 @@ from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.rl.params import Observe
 from parrot_models.rl.views import LatentView, Prior, ViewedEnv
 
-CODE = ("flows", "prior/acting_prior.py", "prior/architecture.py", "prior/behavioral_prior.py")
+CODE = (
+    "flows", "prior/acting_prior.py", "prior/architecture.py", "prior/behavioral_prior.py",
+    "prior/params.py", "training/params.py",
+)  # fmt: skip
 
 
 def _load(folder: Path, device: torch.device, precision: Precision) -> ActingPrior:

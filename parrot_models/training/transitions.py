@@ -29,14 +29,13 @@ from parrot_data.stores.proof import (
 )
 from parrot_data.stores.publish import allocate, sha256_file
 from parrot_data.stores.records import check_file
-from parrot_data.stores.zarr_store import ZarrEpisodes
+from parrot_data.stores.zarr_store import REMEDY, ZarrEpisodes, zarr_of
 from parrot_models.networks.device import to_device
 
 _log = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
 _OBSERVATION = "observation."  # begins the names of arrays of observations, in the cache
-_REMEDY = "run `parrot shard` again, or `dvc checkout`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,18 +167,7 @@ def _open(data: Path, manifest: ShardsManifest) -> ZarrEpisodes:
     for file in manifest.files:
         if file.name.startswith(f"{manifest.zarr}/"):
             check_file(data, file)
-    episodes = ZarrEpisodes(data / manifest.zarr, manifest.spec)
-    # Before room is made for as many as the manifest says.
-    ends = episodes.episode_ends
-    found = {"num_episodes": len(ends), "num_transitions": int(ends[-1]) if len(ends) else 0}
-    for name, number in found.items():
-        said = getattr(manifest, name)
-        if said != number:
-            raise UserError(
-                f"{data / MANIFEST} says {name} {said}, but the store beside it holds {number}: "
-                f"{_REMEDY}."
-            )
-    return episodes
+    return zarr_of(data, manifest)
 
 
 def _matched(data: Path, manifest: ShardsManifest, episodes: ZarrEpisodes) -> Iterator[Episode]:
@@ -189,7 +177,7 @@ def _matched(data: Path, manifest: ShardsManifest, episodes: ZarrEpisodes) -> It
             place = "the end" if entry is None else f"episode {entry.index}"
             raise UserError(
                 f"{data / MANIFEST} does not describe the shards beside it, from {place} on: "
-                f"{_REMEDY}."
+                f"{REMEDY}."
             )
         yield episode
 

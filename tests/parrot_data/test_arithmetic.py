@@ -19,12 +19,18 @@ OLD_PROCESSOR = {
 PROGRAM = """
 import hashlib, math, sys
 from pathlib import Path
-from synthetic import ENVIRONMENT, generate_params
-from parrot_data.generate import generate
+from parrot_data.generate import GenerateParams, generate
+from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 if __name__ == "__main__":
     out, workers = Path(sys.argv[1]), int(sys.argv[2])
-    params = generate_params(num_episodes=8, episodes_per_file=4, num_objects=[2, 3])
-    generate(params, ENVIRONMENT, out, workers=workers)
+    environment = TabletopParams(
+        name="tabletop", image_size=16, proprioception=True, episode_steps=25,
+        demonstrations=DemonstrationParams(action_noise=0.1, num_objects=[2, 3]),
+    )
+    params = GenerateParams(
+        seed=0, num_episodes=8, episodes_per_file=4, tasks={"pick": 1.0, "place": 1.0}, zstd_level=1
+    )
+    generate(params, environment, out, workers=workers)
     sines = repr([math.sin(i / 7.0) for i in range(20000)])
     for seen in (sines.encode(), (out / "episodes.jsonl").read_bytes()):
         print(hashlib.sha256(seen).hexdigest())

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from synthetic import (
-    ENVIRONMENT,
-    SyntheticCollector,
     files_of,
     filter_params,
-    generate_params,
+    synthetic_episode,
     synthetic_episodes,
+    write_raw,
 )
 
 from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
-from parrot_data.generate import generate
 from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import sha256_file
@@ -27,25 +26,22 @@ COUNT = 40
 
 @pytest.fixture
 def episodes(tmp_path: Path) -> Path:
-    folder = tmp_path / "episodes"
-    params = generate_params(num_episodes=COUNT)
-    generate(params, ENVIRONMENT, folder, workers=1, make_collector=SyntheticCollector())
-    return folder
+    return write_raw(tmp_path / "episodes", synthetic_episodes(COUNT))
 
 
-@pytest.mark.parametrize("families", [["pick"], ["place"], ["pick", "place"]])
+@pytest.mark.parametrize("tasks", [["pick"], ["place"], ["pick", "place"], ["place", "pick"], []])
 @pytest.mark.parametrize("limit", [0, 3, 1000])
 def test_exactly_the_wanted_successes_are_kept(
-    episodes: Path, tmp_path: Path, families: list[str], limit: int
+    episodes: Path, tmp_path: Path, tasks: list[str], limit: int
 ) -> None:
-    params = filter_params(families=families, max_episodes_per_family=limit)
+    params = filter_params(tasks=tasks, max_episodes_per_task=limit)
     filter_episodes(params, episodes, tmp_path / "kept")
     expected = [
-        [e.index for e in synthetic_episodes(COUNT) if e.success and e.task == family]
-        for family in families
+        [e.index for e in synthetic_episodes(COUNT) if e.success and e.task == task]
+        for task in tasks or ["pick", "place"]
     ]
     decision = load_kept(tmp_path / "kept")
-    assert decision.kept == sorted(i for of_family in expected for i in of_family[: limit or None])
+    assert decision.kept == sorted(i for of_task in expected for i in of_task[: limit or None])
     assert decision.params == params.model_dump()
     assert decision.episodes_manifest_sha256 == sha256_file(episodes / MANIFEST)
 
@@ -61,7 +57,7 @@ def test_a_total_keeps_the_first_of_what_would_be_kept(
 
 
 def test_every_episode_is_kept_or_dropped_for_a_reason(episodes: Path, tmp_path: Path) -> None:
-    params = filter_params(families=["pick"], max_episodes_per_family=3)
+    params = filter_params(tasks=["pick"], max_episodes_per_task=3)
     filter_episodes(params, episodes, tmp_path / "kept")
     decision = load_kept(tmp_path / "kept")
     dropped = {d.index: d for d in decision.dropped}
@@ -69,14 +65,14 @@ def test_every_episode_is_kept_or_dropped_for_a_reason(episodes: Path, tmp_path:
     assert set(decision.kept) | set(dropped) == set(range(COUNT))
     for index, episode in enumerate(synthetic_episodes(COUNT)):
         if index in dropped:
-            reason = "over_limit" if episode.task == "pick" else "family_not_kept"
+            reason = "over_limit" if episode.task == "pick" else "task_not_kept"
             assert dropped[index].reason == (reason if episode.success else "failed")
             assert dropped[index].failure == episode.failure
             assert dropped[index].task == episode.task
 
 
 def test_summary_adds_up(episodes: Path, tmp_path: Path) -> None:
-    summary = filter_episodes(filter_params(families=["pick"]), episodes, tmp_path / "kept")
+    summary = filter_episodes(filter_params(tasks=["pick"]), episodes, tmp_path / "kept")
     assert json.loads((tmp_path / "kept" / "summary.json").read_text()) == summary
     assert summary["num_episodes"] == COUNT
     tasks = summary["tasks"]
@@ -101,28 +97,18 @@ def test_same_inputs_give_the_same_bytes_without_reading_arrays(
     assert set(files_of(tmp_path / "a")) == {"kept.json", "summary.json"}
 
 
-def test_a_family_that_was_not_generated_is_named(tmp_path: Path) -> None:
-    folder = tmp_path / "episodes"
-    params = generate_params(num_episodes=1, episodes_per_file=1)
-    generate(params, ENVIRONMENT, folder, workers=1, make_collector=SyntheticCollector())
-    (family,) = {"pick", "place"} - {synthetic_episodes(1)[0].task}
-    with pytest.raises(UserError, match=rf"filter\.families names '{family}'"):
-        filter_episodes(filter_params(), folder, tmp_path / "kept")
+def test_a_task_that_does_not_occur_is_named(episodes: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"filter\.tasks names 'pour', .* only pick, place:"):
+        filter_episodes(filter_params(tasks=["pick", "pour"]), episodes, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
-def test_keeping_nothing_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "episodes"
-    failing_seed = next(s for s in range(100) if not synthetic_episodes(1, seed=s)[0].success)
-    generate(
-        generate_params(num_episodes=1),
-        ENVIRONMENT,
-        folder,
-        workers=1,
-        make_collector=SyntheticCollector(seed=failing_seed),
-    )
-    family = synthetic_episodes(1, seed=failing_seed)[0].task
+@pytest.mark.parametrize("tasks", [[], ["pick"]])
+def test_keeping_nothing_is_refused(tmp_path: Path, tasks: list[str]) -> None:
+    failure = replace(synthetic_episode(0), success=False, task="pick")
+    folder = write_raw(tmp_path / "episodes", [failure])
     with pytest.raises(UserError, match="No episode"):
-        filter_episodes(filter_params(families=[family]), folder, tmp_path / "kept")
+        filter_episodes(filter_params(tasks=tasks), folder, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 

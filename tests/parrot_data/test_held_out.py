@@ -10,14 +10,16 @@ from parrot_data.stores.verify import verify
 from parrot_data.worlds.tabletop.containers import CONTAINERS
 from parrot_data.worlds.tabletop.drawer import DRAWERS, drawer_names
 from parrot_data.worlds.tabletop.objects import library
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 from parrot_data.worlds.tabletop.tasks import TASKS
 
-ENVIRONMENT = EnvironmentParams(image_size=16, proprioception=False, episode_steps=2)
+ENVIRONMENT = TabletopParams(
+    name="tabletop", image_size=16, proprioception=False, episode_steps=2,
+    demonstrations=DemonstrationParams(action_noise=0.1, num_objects=[3, 3]),
+)  # fmt: skip
 PARAMS = GenerateParams(
     seed=5, num_episodes=240, episodes_per_file=60,
-    families={"pick": 0.4, "place": 0.4, "drawer": 0.2}, action_noise=0.1,
-    num_objects=[3, 3], zstd_level=1,
+    tasks={"pick": 0.4, "place": 0.4, "drawer": 0.2}, zstd_level=1,
 )  # fmt: skip
 
 
@@ -30,8 +32,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[EpisodeEntry]:
 
 
 def test_no_episode_holds_an_object_or_container_of_a_task(made: list[EpisodeEntry]) -> None:
-    objects = {name for entry in made for name in entry.objects}
-    containers = {entry.container for entry in made if entry.container}
+    objects = {name for entry in made for name in entry.facts["objects"]}
+    containers = {entry.facts["container"] for entry in made if entry.facts["container"]}
     assert len(made) == PARAMS.num_episodes
     assert len(objects) > 150  # enough were drawn for a stray one to show
     assert containers == {name for name, spec in CONTAINERS.items() if spec.split == "train"}

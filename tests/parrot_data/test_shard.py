@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from synthetic import (
-    ENVIRONMENT,
-    SyntheticCollector,
+    SPEC,
+    SPECS,
     files_of,
     filter_params,
-    generate_params,
     hashes_of,
     shard_params,
     synthetic_episode,
     synthetic_episodes,
+    tabletop_like,
+    write_raw,
 )
 
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
-from parrot_data.generate import generate
 from parrot_data.shard import shard
 from parrot_data.stores.entries import entry_of
 from parrot_data.stores.kept import KEPT
@@ -31,19 +32,17 @@ from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
-from parrot_data.stores.zarr_store import ZarrEpisodes
+from parrot_data.stores.zarr_store import zarr_of
 
 COUNT = 23
 
 
 def make_inputs(
-    folder: Path, seed: int = 0, count: int = COUNT, size: int = 8
+    folder: Path, seed: int = 0, count: int = COUNT, spec: EpisodeSpec = SPEC
 ) -> tuple[Path, Path]:
     """Raw episodes and the decision about them."""
     episodes, kept = folder / "episodes", folder / "kept"
-    params = generate_params(seed=seed, num_episodes=count)
-    collector = SyntheticCollector(seed=seed, size=size)
-    generate(params, ENVIRONMENT, episodes, workers=1, make_collector=collector)
+    write_raw(episodes, synthetic_episodes(count, seed, spec), spec, seed=seed)
     filter_episodes(filter_params(), episodes, kept)
     return episodes, kept
 
@@ -53,18 +52,19 @@ def inputs(tmp_path: Path) -> tuple[Path, Path]:
     return make_inputs(tmp_path)
 
 
-def test_both_stores_hold_the_kept_episodes_in_order(
-    inputs: tuple[Path, Path], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_both_stores_hold_the_kept_episodes_in_order(spec: EpisodeSpec, tmp_path: Path) -> None:
     out = tmp_path / "shards"
-    summary = shard(shard_params(), *inputs, out)
-    expected = [episode for episode in synthetic_episodes(COUNT) if episode.success]
+    summary = shard(shard_params(), *make_inputs(tmp_path, spec=spec), out)
+    expected = [episode for episode in synthetic_episodes(COUNT, spec=spec) if episode.success]
     manifest = load_manifest(out, "shards")
-    assert hashes_of(read_episodes(manifest.tar_paths(out))) == hashes_of(expected)
-    assert hashes_of(ZarrEpisodes(out / manifest.zarr)) == hashes_of(expected)
+    assert manifest.spec == spec
+    assert hashes_of(read_episodes(manifest.tar_paths(out), spec)) == hashes_of(expected)
+    assert hashes_of(zarr_of(out, manifest)) == hashes_of(expected)
     assert list(manifest.entries(out)) == [entry_of(episode) for episode in expected]
     assert summary["num_episodes"] == manifest.num_episodes == len(expected)
-    assert summary["num_transitions"] == manifest.num_transitions == 5 * len(expected)
+    num_transitions = sum(episode.num_steps for episode in expected)
+    assert summary["num_transitions"] == manifest.num_transitions == num_transitions
     assert summary["num_bytes"] == sum(map(len, files_of(out).values())) - len(
         (out / MANIFEST).read_bytes()
     )
@@ -76,8 +76,7 @@ def test_manifest_tells_the_lineage_and_the_statistics(
     shard(shard_params(), *inputs, tmp_path / "shards")
     manifest = load_manifest(tmp_path / "shards", "shards")
     assert manifest.params == {
-        "generate": generate_params().model_dump(),
-        "environment": ENVIRONMENT.model_dump(),
+        "generate": {"seed": 0},
         "filter": filter_params().model_dump(),
         "shard": shard_params().model_dump(),
     }
@@ -94,7 +93,7 @@ def test_every_tar_but_the_last_is_full(
     out = tmp_path / "shards"
     num_kept = shard(shard_params(episodes_per_tar=episodes_per_tar), *inputs, out)["num_episodes"]
     tars = load_manifest(out, "shards").tar_paths(out)
-    counts = [len(list(read_episodes([tar]))) for tar in tars]
+    counts = [len(list(read_episodes([tar], SPEC))) for tar in tars]
     assert sum(counts) == num_kept
     assert set(counts[:-1]) <= {episodes_per_tar}
     assert 1 <= counts[-1] <= episodes_per_tar
@@ -116,7 +115,9 @@ def test_what_an_interrupted_run_left_does_not_show(
     with pytest.raises(KeyboardInterrupt):
         shard(shard_params(), *inputs, tmp_path / "a", progress=interrupt)
     (tmp_path / "a.partial" / "tar" / "shard-00077.tar").touch()
-    (tmp_path / "a.partial" / "episodes.zarr" / "images" / "c" / "77").mkdir()
+    (tmp_path / "a.partial" / "episodes.zarr" / "observations" / "image" / "c" / "77").mkdir(
+        parents=True
+    )
     shard(shard_params(), *inputs, tmp_path / "a")
     shard(shard_params(), *inputs, tmp_path / "b")
     verify(tmp_path / "a")
@@ -130,7 +131,7 @@ def test_a_kill_before_publishing_does_not_show(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("parrot_data.shard.publish", interrupt)
+        patch.setattr("parrot_data.stores.outputs.work.Work.publish", interrupt)
         with pytest.raises(KeyboardInterrupt):
             shard(shard_params(), *inputs, tmp_path / "a")
     shard(shard_params(), *inputs, tmp_path / "a")
@@ -165,7 +166,9 @@ def test_other_episodes_than_the_manifests_are_refused(
     others, _ = make_inputs(tmp_path / "other", seed=1)
     name = "episodes-00001.tar"
     (inputs[0] / name).write_bytes((others / name).read_bytes())
-    with pytest.raises(UserError, match=r"episodes-00001\.tar: episode \d+ is not the one"):
+    with pytest.raises(
+        UserError, match=r"episodes-00001\.tar.* that its (manifest describes|episode can)"
+    ):
         shard(shard_params(), *inputs, tmp_path / "shards")
 
 
@@ -178,8 +181,10 @@ def test_a_tar_that_lacks_episodes_is_refused(inputs: tuple[Path, Path], tmp_pat
 
 
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
+    spec = tabletop_like(48)
+
     def peak(count: int) -> int:
-        inputs = make_inputs(tmp_path / str(count), count=count, size=48)
+        inputs = make_inputs(tmp_path / str(count), count=count, spec=spec)
         tracemalloc.start()
         shard(shard_params(), *inputs, tmp_path / "shards")
         peak_bytes = tracemalloc.get_traced_memory()[1]
@@ -187,7 +192,8 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
         return peak_bytes
 
     peak(10)  # what is imported and cached on first use counts for nothing
-    num_raw_bytes = 50 * synthetic_episode(0, size=48).images.nbytes
+    episodes = (synthetic_episode(index, spec=spec) for index in range(20, 70))
+    num_raw_bytes = sum(episode.observations["image"].nbytes for episode in episodes)
     assert peak(70) - peak(20) < num_raw_bytes / 4
 
 
@@ -199,13 +205,33 @@ def test_progress_ends_at_its_total(inputs: tuple[Path, Path], tmp_path: Path) -
     assert calls == [(done, 2 * num_kept) for done in range(1, 2 * num_kept + 1)]
 
 
-def test_chunks_must_fill_shards() -> None:
-    with pytest.raises(ValidationError, match="multiple of episodes_per_chunk"):
-        shard_params(episodes_per_chunk=3, episodes_per_shard=4)
+@pytest.mark.parametrize("key", ["steps_per_chunk", "chunks_per_shard", "episodes_per_tar"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, 10**10])
+def test_layouts_that_cannot_be_are_refused(key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=key):
+        shard_params(**{key: value})
+
+
+def test_an_episode_with_numbers_that_are_not_finite_is_named(tmp_path: Path) -> None:
+    episodes = synthetic_episodes(3)
+    episodes[0].observations["proprioception"][2, 3] = np.nan
+    write_raw(tmp_path / "episodes", episodes)
+    filter_episodes(filter_params(), tmp_path / "episodes", tmp_path / "kept")
+    with pytest.raises(UserError, match="episode 0: its proprioception hold a number"):
+        shard(shard_params(), tmp_path / "episodes", tmp_path / "kept", tmp_path / "shards")
+    assert not (tmp_path / "shards").exists()
 
 
 def test_manifest_is_plain_json(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     shard(shard_params(), *inputs, tmp_path / "shards")
     value = json.loads((tmp_path / "shards" / MANIFEST).read_text())
-    assert {"schema_version", "kind", "params", "seed", "num_episodes", "statistics"} <= set(value)
+    assert {
+        "schema_version",
+        "kind",
+        "params",
+        "seed",
+        "spec",
+        "num_episodes",
+        "statistics",
+    } <= set(value)
     assert value["tar_shards"] == sorted(value["tar_shards"])

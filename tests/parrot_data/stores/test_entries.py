@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,35 @@ def test_a_line_names_the_scene_of_its_episode() -> None:
     for episode in synthetic_episodes(8):
         said = json.loads(line_of(entry_of(episode)))
         assert list(said) == sorted(said)
-        assert said == {**episode.metadata(), "content_hash": episode.content_hash()}
+        assert said == {
+            **episode.metadata(),
+            "num_steps": episode.num_steps,
+            "content_hash": episode.content_hash(),
+        }
+
+
+def test_an_entry_is_what_is_read_whatever_the_facts(tmp_path: Path) -> None:
+    facts = {"pair": (1, 2.1), "numbers": {3: 10**30}, "b": ["\u2028"], "long": "x" * 12_000}
+    entry = entry_of(replace(synthetic_episodes(1)[0], facts=facts))
+    write_entries(tmp_path / ENTRIES, [entry])
+    assert list(read_entries(tmp_path, file_entry(tmp_path, tmp_path / ENTRIES))) == [entry]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"x": float("nan")}, {"x": "x" * 20_000}, {"x": "\ud800"}, {"x": print}, {1: 0, "1": 0}],
+)
+def test_facts_that_could_not_be_read_are_refused(value: object) -> None:
+    with pytest.raises(UserError, match="episode 0 cannot be described"):
+        entry_of(replace(synthetic_episodes(1)[0], facts={"x": value}))
+
+
+def test_facts_too_deep_to_be_read_are_refused() -> None:
+    facts: dict = {}
+    for _ in range(300):
+        facts = {"x": facts}
+    with pytest.raises(UserError, match="episode 0 cannot be described"):
+        entry_of(replace(synthetic_episodes(1)[0], facts=facts))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +94,9 @@ def test_a_line_names_the_scene_of_its_episode() -> None:
         ('"index": 1', '"index": "1"', r"line 2\.index"),
         ('"index": 1', '"colour": 1, "index": 1', r"line 2\.colour"),
         ('"index": 1, ', "", r"line 2\.index"),
+        ('"index": 1', '"index": -1', r"line 2\.index"),
+        ('"num_steps": 1,', '"num_steps": 0,', r"line 2\.num_steps"),
+        ('"num_steps": 1,', '"num_steps": 1000001,', r"line 2\.num_steps"),
         ('"index": 1', "index", r"line 2: Invalid JSON"),
     ],
 )

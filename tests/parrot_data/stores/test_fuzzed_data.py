@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hostile import reseal
 from small_dataset import write_datasets
-from synthetic import hashes_of
+from synthetic import SPEC, hashes_of
 
 from parrot_data.errors import UserError
 from parrot_data.stores.entries import ENTRIES
@@ -92,7 +92,7 @@ def contents_of(folder: Path) -> dict[str, Callable[[], object]]:
         return hashes_of_entries(load_any_manifest(dataset).entries(dataset))
 
     def verified(dataset: Path) -> list[str]:
-        return hashes_of(read_episodes(verify(dataset).tar_paths(dataset)))
+        return hashes_of(read_episodes(verify(dataset).tar_paths(dataset), SPEC))
 
     def selected() -> list[str]:
         return hashes_of(select(episodes, kept).episodes())
@@ -103,7 +103,7 @@ def contents_of(folder: Path) -> dict[str, Callable[[], object]]:
         "entries of episodes": lambda: listed(episodes),
         "entries of shards": lambda: listed(shards),
         "selection": selected,
-        "zarr": lambda: hashes_of(ZarrEpisodes(shards / "episodes.zarr")),
+        "zarr": lambda: hashes_of(ZarrEpisodes(shards / "episodes.zarr", SPEC)),
     }
 
 

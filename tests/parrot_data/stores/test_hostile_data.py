@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import pickle
 import shutil
@@ -19,10 +20,11 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import pytest
+import zarr
 import zstandard
 from hostile import Members, first_tar, member, replace_member, reseal, rewrite_tar
 from small_dataset import write_datasets
-from synthetic import shard_params
+from synthetic import SPEC, shard_params
 
 from parrot_data.errors import UserError
 from parrot_data.shard import shard
@@ -96,7 +98,8 @@ IMAGES = {
     "a bomb": lambda: bomb(1 << 28),
     "a bomb that does not say so": lambda: unsaid(bytes(1 << 24)),
     "an absurd shape": lambda: npy((200, EXABYTES, EXABYTES, 3)),
-    "a large shape without content": lambda: npy((201, 256, 256, 3)),
+    "a large shape without content": lambda: npy((10**6, 8, 8, 3)),
+    "more steps than there are": lambda: npy((10**7, 8, 8, 3)),
     "no images": lambda: npy((6, 8, 8, 4), content=bytes(6 * 8 * 8 * 4)),
     "no steps": lambda: npy((1, 8, 8, 3), content=bytes(192)),
     "other steps": lambda: npy((5, 8, 8, 3), content=bytes(5 * 192)),
@@ -113,21 +116,21 @@ def test_an_array_is_refused_for_its_size_and_form_before_it_is_unpacked(
     dataset: Path, content: Callable[[], bytes]
 ) -> None:
     tar, packed = first_tar(dataset), content()
-    rewrite_tar(tar, lambda members: replace_member(members, "images.npy.zst", packed))
+    rewrite_tar(tar, lambda members: replace_member(members, "observation.image.npy.zst", packed))
     reseal(dataset)
     assert peak_of(lambda: verify(dataset), tar.name) < LITTLE + 2 * len(packed)
-    assert peak_of(lambda: list(read_episodes([tar])), tar.name) < LITTLE + 2 * len(packed)
+    assert peak_of(lambda: list(read_episodes([tar], SPEC)), tar.name) < LITTLE + 2 * len(packed)
 
 
 def sparse(members: Members) -> None:
     """A member that tarfile would unfold to as many zeros as it says."""
-    info, content = member("00000000.images.npy.zst", bytes(512))
+    info, content = member("00000000.observation.image.npy.zst", bytes(512))
     info.type = tarfile.GNUTYPE_SPARSE
     members.insert(0, (info, content))
 
 
 def link(members: Members) -> None:
-    info, _ = member("00000000.images.npy.zst", b"")
+    info, _ = member("00000000.observation.image.npy.zst", b"")
     info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
     members.insert(0, (info, b""))
 
@@ -138,25 +141,25 @@ def add(name: str, content: bytes = b"x") -> Callable[[Members], None]:
 
 def swap_keys(members: Members) -> None:
     """Let the first episode go by another's number."""
-    for info, _ in members[:6]:
+    for info, _ in members[:7]:
         info.name = info.name.replace(info.name[:8], "77777777")
 
 
 MEMBERS = {
     "a pickle": add("00000000.pkl", pickle.dumps(print)),
     "a library": add("00000000.pyd"),
-    "a compressed pickle": add("00000000.images.pickle.gz"),
-    "a path": add("../../00000000.images.npy.zst"),
-    "an absolute path": add("/tmp/00000000.images.npy.zst"),
+    "a compressed pickle": add("00000000.observation.image.pickle.gz"),
+    "a path": add("../../00000000.observation.image.npy.zst"),
+    "an absolute path": add("/tmp/00000000.observation.image.npy.zst"),
     "a long name": add("0" * 5000),
-    "a folder": add("00000000.images.npy.zst/"),
-    "a sample in part": add("99999999.images.npy.zst"),
+    "a folder": add("00000000.observation.image.npy.zst/"),
+    "a sample in part": add("99999999.observation.image.npy.zst"),
     "a lost member": lambda members: members.pop(3),
     "one twice": lambda members: members.insert(0, members[0]),
     "a sparse file": sparse,
     "a link": link,
-    "long metadata": lambda members: replace_member(members, ".json", b"[" * 2000),
-    "deep metadata": lambda members: replace_member(members, ".json", b"[" * 1020),
+    "long metadata": lambda members: replace_member(members, ".json", b"[" * 20_000),
+    "deep metadata": lambda members: replace_member(members, ".json", b"[" * 16_000),
     "other metadata": lambda members: replace_member(members, ".json", b'{"index": 1}'),
     "no metadata": lambda members: replace_member(members, ".json", b"\xff\xfe"),
     "another's number": swap_keys,
@@ -171,14 +174,14 @@ def test_a_tar_holds_the_members_of_samples_and_nothing_else(
     rewrite_tar(tar, change)
     reseal(dataset)
     assert peak_of(lambda: verify(dataset), tar.name) < LITTLE
-    assert peak_of(lambda: list(read_episodes([tar])), tar.name) < LITTLE
+    assert peak_of(lambda: list(read_episodes([tar], SPEC)), tar.name) < LITTLE
 
 
 def test_a_member_that_claims_gigabytes_is_refused_by_its_header(dataset: Path) -> None:
     tar = first_tar(dataset)
     whole = tar.read_bytes()
     with tarfile.open(tar) as opened:
-        images = next(info for info in opened if info.name.endswith("images.npy.zst"))
+        images = next(info for info in opened if info.name.endswith("observation.image.npy.zst"))
     for size in (8 << 30, 30 << 20):
         images.size = size
         at = images.offset
@@ -285,7 +288,9 @@ def test_a_wrong_count_is_refused(dataset: Path, key: str, count: object) -> Non
 def test_a_count_that_is_one_off_is_refused(folder: Path) -> None:
     shards = folder / "shards"
     reseal(shards, lambda value: value.update(num_transitions=value["num_transitions"] + 1))
-    with pytest.raises(UserError, match="transitions where the manifest says"):
+    with pytest.raises(UserError, match=r"says num_transitions \d+, but what episodes\.jsonl"):
+        load_any_manifest(shards).entries(shards)
+    with pytest.raises(UserError, match="transitions where its manifest says"):
         verify(shards)
     reseal(folder / "episodes", lambda value: value["files"][0].update(num_episodes=4))
     with pytest.raises(UserError, match="is not the sum of its files"):
@@ -310,7 +315,7 @@ def test_other_statistics_are_found(folder: Path) -> None:
         verify(folder / "shards")
 
 
-@pytest.mark.parametrize("line", [b"[" * 5000, b"a" * 10**7, b'"' + b"\\u0041" * 1000 + b'"'])
+@pytest.mark.parametrize("line", [b"[" * 20_000, b"a" * 10**7, b'"' + b"\\u0041" * 3000 + b'"'])
 def test_a_long_line_of_the_entries_is_not_read(dataset: Path, line: bytes) -> None:
     path = dataset / ENTRIES
     path.write_bytes(line + b"\n" + b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
@@ -339,9 +344,10 @@ def test_hostile_json_is_refused(
 ) -> None:
     monkeypatch.setattr(publish, "MAX_JSON_BYTES", 4999)
     store = folder / "shards" / "episodes.zarr"
-    path = {"zarr": store / "zarr.json", "array": store / "images" / "zarr.json"}.get(
-        name, folder / name
-    )
+    path = {
+        "zarr": store / "zarr.json",
+        "array": store / "observations" / "image" / "zarr.json",
+    }.get(name, folder / name)
     path.write_bytes(text)
 
     def read() -> None:
@@ -350,7 +356,7 @@ def test_hostile_json_is_refused(
         elif "manifest" in name:
             verify(folder / "shards")
         else:
-            ZarrEpisodes(store)
+            ZarrEpisodes(store, SPEC)
 
     assert peak_of(read, path.name.replace(".", r"\.")) < LITTLE
 
@@ -377,20 +383,22 @@ def of_sharding(**changes: Any) -> Callable[[dict[str, Any]], None]:
 
 ARRAYS: dict[str, Callable[[dict[str, Any]], object]] = {
     "an absurd shape": lambda v: v.update(shape=[EXABYTES, *v["shape"][1:]]),
-    "one more episode": lambda v: v.update(shape=[v["shape"][0] + 1, *v["shape"][1:]]),
-    "absurd images": lambda v: v.update(shape=[v["shape"][0], 6, 10**6, 10**6, 3]),
+    "one more row": lambda v: v.update(shape=[v["shape"][0] + 1, *v["shape"][1:]]),
+    "absurd images": lambda v: v.update(shape=[v["shape"][0], 10**6, 10**6, 3]),
     "no shape": lambda v: v.update(shape=[]),
     "a negative shape": lambda v: v.update(shape=[-1, *v["shape"][1:]]),
     "true for one": lambda v: v.update(shape=[True, *v["shape"][1:]]),
     "absurd chunks": chunked(EXABYTES),
-    "larger chunks": chunked(8),
-    "chunks that do not divide": of_sharding(chunk_shape=[3, 6, 8, 8, 3]),
+    "larger chunks": chunked(1000),
+    "chunks that do not divide": of_sharding(chunk_shape=[7, 8, 8, 3]),
     "another dtype": lambda v: v.update(data_type="float64"),
     "objects": lambda v: v.update(data_type="object"),
     "a list for a dtype": lambda v: v.update(data_type=["uint8"]),
     "another codec": of_sharding(codecs=[{"name": "bytes"}, {"name": "numcodecs.pickle"}]),
     "no codec": lambda v: v.update(codecs=[]),
     "another fill value": lambda v: v.update(fill_value=7),
+    "no names of dimensions": lambda v: v.pop("dimension_names"),
+    "other names of dimensions": lambda v: v["dimension_names"].reverse(),
     "another key": lambda v: v.update(storage_transformers=[{"name": "x"}]),
     "a group": lambda v: v.update(node_type="group"),
 }
@@ -402,26 +410,129 @@ def test_zarr_is_read_in_the_one_layout_that_is_written(
 ) -> None:
     shards = folder / "shards"
     store = shards / "episodes.zarr"
-    path = store / "images" / "zarr.json"
+    path = store / "observations" / "image" / "zarr.json"
     value = read_json(path)
     change(value)
     write_json(path, value)
     reseal(shards)
     assert peak_of(lambda: verify(shards), "zarr") < LITTLE
-    assert peak_of(lambda: list(ZarrEpisodes(store)), "zarr") < LITTLE
+    assert peak_of(lambda: list(ZarrEpisodes(store, SPEC)), "zarr") < LITTLE
 
 
 @pytest.mark.parametrize("is_said", [True, False])
 def test_a_chunk_is_refused_before_it_is_unpacked(folder: Path, is_said: bool) -> None:
     packed = bomb(1 << 28) if is_said else unsaid(bytes(1 << 24))
     store = folder / "shards" / "episodes.zarr"
-    path = store / "images" / "c" / "0" / "0" / "0" / "0" / "0"
-    index = np.array([[0, len(packed)]] * 2, dtype="<u8").tobytes()
+    path = store / "observations" / "image" / "c" / "0" / "0" / "0" / "0"
+    index = np.array([[0, len(packed)]] * 3, dtype="<u8").tobytes()
     crc = google_crc32c.value(index).to_bytes(4, "little")
     path.write_bytes(packed + index + crc)
     reseal(folder / "shards")
-    assert peak_of(lambda: list(ZarrEpisodes(store)), "unpacks to") < LITTLE + 2 * len(packed)
+    assert peak_of(lambda: list(ZarrEpisodes(store, SPEC)), "unpacks to") < LITTLE + 2 * len(packed)
     assert peak_of(lambda: verify(folder / "shards"), "unpacks to") < LITTLE + 2 * len(packed)
+
+
+def less(ends: np.ndarray) -> None:
+    ends[-1] -= 1
+
+
+def more(ends: np.ndarray) -> None:
+    ends[-1] += 1
+
+
+def moved(ends: np.ndarray) -> None:
+    ends[0] += 1
+
+
+ENDS: dict[str, Callable[[np.ndarray], object]] = {
+    "one less": less,
+    "one more": more,
+    "moved": moved,
+    "an empty episode": lambda ends: ends.put(1, ends[0]),
+    "backwards": lambda ends: ends.put(range(len(ends)), ends[::-1].copy()),
+    "negative": lambda ends: ends.put(0, -(2**63)),
+    "absurd": lambda ends: ends.put(0, 2**63 - 1),
+    "all the same": lambda ends: ends.fill(ends[-1]),
+}
+
+
+@pytest.mark.parametrize("change", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("name", ["episode_ends", "metadata_ends"])
+def test_wrong_ends_of_episodes_are_refused(
+    folder: Path, name: str, change: Callable[[np.ndarray], object]
+) -> None:
+    shards = folder / "shards"
+    array = zarr.open_array(shards / "episodes.zarr" / name, mode="r+")
+    ends = array[:]
+    change(ends)
+    array[:] = ends
+    reseal(shards)
+    assert peak_of(lambda: verify(shards), "zarr") < LITTLE
+
+
+def say_of_the_first(dataset: Path, **changes: Any) -> None:
+    """Let an entry say something else, and the sum of all steps be right."""
+    first, *others = (dataset / ENTRIES).read_text().splitlines(keepends=True)
+    said = json.loads(first)
+    more_steps = changes.get("num_steps", said["num_steps"]) - said["num_steps"]
+    line = json.dumps(said | changes, sort_keys=True) + "\n"
+    (dataset / ENTRIES).write_text("".join([line, *others]))
+
+    def count(value: dict[str, Any]) -> None:
+        if "num_transitions" in value:
+            value["num_transitions"] += more_steps
+
+    reseal(dataset, count)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"num_steps": 1}, {"num_steps": 6}, {"num_steps": 10**6}, {"facts": {}}]
+)
+def test_an_entry_that_says_something_else_is_refused(
+    dataset: Path, changes: dict[str, Any]
+) -> None:
+    say_of_the_first(dataset, **changes)
+    assert peak_of(lambda: verify(dataset), dataset.name) < LITTLE
+
+
+def test_a_member_is_no_larger_than_the_episode_of_its_entry_needs(dataset: Path) -> None:
+    """Where no manifest says how long an episode is, the whole of a long one would be read."""
+    tar, packed = first_tar(dataset), np.random.default_rng(0).bytes(1 << 22)
+    rewrite_tar(tar, lambda members: replace_member(members, "image.npy.zst", packed))
+    reseal(dataset)
+    assert peak_of(lambda: verify(dataset), "than the .* that its episode can need") < LITTLE
+
+
+SPEC_CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no observations": lambda s: s.update(observations={}),
+    "a name that leads out": lambda s: s["observations"].update({"../x": {"kind": "vector"}}),
+    "one name more": lambda s: s["observations"].update(more={"kind": "vector", "dim": 1}),
+    "one name less": lambda s: s["observations"].pop("proprioception"),
+    "two names that differ in case": lambda s: s["privileged"].update(
+        Target_position={"dtype": "float32", "shape": [3]}
+    ),
+    "a larger image": lambda s: s["observations"]["image"].update(height=9),
+    "a flat image": lambda s: s["observations"]["image"].update(height=4, width=16),
+    "an absurd image": lambda s: s["observations"]["image"].update(height=10**9),
+    "no image": lambda s: s["observations"]["image"].update(kind="pickle"),
+    "a wider action": lambda s: s["action"].update(dim=8, low=[-1.0] * 8, high=[1.0] * 8),
+    "a negative action": lambda s: s["action"].update(dim=-1),
+    "an absurd privileged array": lambda s: s["privileged"]["target_position"].update(
+        shape=[60_000, 60_000, 60_000]
+    ),
+    "an empty privileged array": lambda s: s["privileged"]["target_position"].update(shape=[0]),
+    "privileged objects": lambda s: s["privileged"]["target_position"].update(dtype="object"),
+    "privileged text": lambda s: s["privileged"]["target_position"].update(dtype="<U3"),
+    "other numbers": lambda s: s["privileged"]["target_position"].update(dtype="int32"),
+}
+
+
+@pytest.mark.parametrize("change", SPEC_CHANGES.values(), ids=SPEC_CHANGES)
+def test_a_spec_that_is_not_that_of_the_episodes_is_refused(
+    dataset: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    reseal(dataset, lambda value: change(value["spec"]))
+    assert peak_of(lambda: verify(dataset), dataset.name) < LITTLE
 
 
 DECISIONS: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -435,7 +546,7 @@ DECISIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "another failure": lambda v: v["dropped"][0].update(failure="bored"),
     "one dropped twice": lambda v: v["dropped"].append(v["dropped"][0]),
     "no params": lambda v: v.update(params={}),
-    "other families": lambda v: v["params"].update(families=["place"]),
+    "other tasks": lambda v: v["params"].update(tasks=["place"]),
 }
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from synthetic import SPEC
 
 from parrot_data.errors import UserError
 from parrot_data.stores.kept import load_kept
@@ -25,7 +26,7 @@ def manifest(tmp_path: Path) -> EpisodesManifest:
     episodes = FileEntry(name="episodes.jsonl", sha256="0" * 64, size=600)
     file = BlockEntry(name="episodes-00000.tar", sha256="1" * 64, size=9, num_episodes=3)
     manifest = EpisodesManifest(
-        params=params, seed=1, num_episodes=3, files=[file], episodes=episodes
+        params=params, seed=1, spec=SPEC, num_episodes=3, files=[file], episodes=episodes
     )
     save_manifest(tmp_path, manifest)
     return manifest
@@ -54,10 +55,12 @@ def test_the_other_kind_is_refused(manifest: EpisodesManifest, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2, this program reads 3: run the stage"),
-        ({"kind": "pictures"}, "no manifest"),
+        ({"schema_version": 3}, "schema version 3, this program reads 4: run the stage"),
+        ({"kind": "photographs"}, "no manifest"),
         ({"seed": "1"}, "seed"),
         ({"colour": 1}, "colour"),
+        ({"spec": {}}, r"spec\.observations"),
+        ({"spec": None}, "spec"),
         ({"seed": 2}, "altered"),
         ({"digest": "0"}, "altered"),
     ],

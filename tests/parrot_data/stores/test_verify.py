@@ -6,19 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import (
-    ENVIRONMENT,
-    SyntheticCollector,
-    filter_params,
-    generate_params,
-    shard_params,
-    synthetic_episodes,
-)
+from small_dataset import write_datasets
+from synthetic import SPEC, SPECS, synthetic_episode, synthetic_episodes
 
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.filter import filter_episodes
-from parrot_data.generate import generate
-from parrot_data.shard import shard
 from parrot_data.stores import tar_shards, zarr_writer
 from parrot_data.stores.entries import ENTRIES, write_entries
 from parrot_data.stores.manifest import load_any_manifest, save_manifest
@@ -31,11 +23,7 @@ COUNT = 8
 @pytest.fixture(params=["episodes", "shards"])
 def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A small data set of either kind, under a folder of the kind's name."""
-    episodes, kept, shards = (tmp_path / name for name in ("episodes", "kept", "shards"))
-    params = generate_params(num_episodes=COUNT)
-    generate(params, ENVIRONMENT, episodes, workers=1, make_collector=SyntheticCollector())
-    filter_episodes(filter_params(), episodes, kept)
-    shard(shard_params(), episodes, kept, shards)
+    write_datasets(tmp_path, COUNT)
     return tmp_path / request.param
 
 
@@ -79,7 +67,9 @@ def test_any_file_cut_lengthened_or_missing_is_found(dataset: Path, harm: str) -
     verify(dataset)
 
 
-@pytest.mark.parametrize("name", ["extra.tar", "episodes.zarr/images/c/9", "tar/.hidden"])
+@pytest.mark.parametrize(
+    "name", ["extra.tar", "episodes.zarr/observations/image/c/9", "tar/.hidden"]
+)
 def test_an_extra_file_is_found(dataset: Path, name: str) -> None:
     path = dataset / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,15 +91,15 @@ def resealed(dataset: Path, path: Path) -> FileEntry:
 
 def test_other_episodes_in_a_tar_are_found_though_every_file_has_its_hash(dataset: Path) -> None:
     tar = next(path for path in files_in(dataset) if path.suffix == ".tar")
-    count = len(list(tar_shards.read_episodes([tar])))
+    count = len(list(tar_shards.read_episodes([tar], SPEC)))
     tar_shards.write_shard(tar, synthetic_episodes(count, seed=1), zstd_level=3)
     resealed(dataset, tar)
-    with pytest.raises(UserError, match="position 0 of the tar store"):
+    with pytest.raises(UserError, match=rf"{tar.name}: episode .* is not the one"):
         verify(dataset)
 
 
 @pytest.mark.parametrize(
-    "change", [{"objects": ("another",)}, {"container": "another"}, {"task": "another"}]
+    "change", [{"facts": {}}, {"task": "another"}, {"terminated": 1}, {"content_hash": "0" * 64}]
 )
 def test_an_entry_that_is_not_of_its_episode_is_found(dataset: Path, change: dict) -> None:
     manifest, path = load_any_manifest(dataset), dataset / ENTRIES
@@ -117,18 +107,18 @@ def test_an_entry_that_is_not_of_its_episode_is_found(dataset: Path, change: dic
     write_entries(path, [*entries, replace(last, **change)])
     file = file_entry(dataset, path)
     save_manifest(dataset, manifest.model_copy(update={"episodes": file}))
-    with pytest.raises(UserError, match=f"position {len(entries)} of the tar store"):
+    with pytest.raises(UserError, match=f"episode {last.index} is not the one|terminated"):
         verify(dataset)
 
 
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_wrong_number_of_episodes_is_found(dataset: Path, change: int) -> None:
     tar = [path for path in files_in(dataset) if path.suffix == ".tar"][-1]
-    episodes = list(tar_shards.read_episodes([tar]))
+    episodes = list(tar_shards.read_episodes([tar], SPEC))
     other = episodes[:-1] if change < 0 else [*episodes, synthetic_episodes(9)[-1]]
     tar_shards.write_shard(tar, other, zstd_level=3)
     resealed(dataset, tar)
-    with pytest.raises(UserError, match="tar store"):
+    with pytest.raises(UserError, match=rf"{tar.name}.*(lacks|describes no) episode"):
         verify(dataset)
 
 
@@ -137,9 +127,19 @@ def test_other_episodes_in_zarr_are_found(dataset: Path) -> None:
         return  # has no Zarr store
     manifest = load_any_manifest(dataset)
     count = manifest.num_episodes
-    layout = zarr_writer.ZarrLayout(2, 4, 3)
-    zarr_writer.write(dataset / "episodes.zarr", synthetic_episodes(count, seed=1), count, layout)
+    lengths = [entry.num_steps for entry in manifest.entries(dataset)]
+    others = [synthetic_episode(i, seed=1, num_steps=n) for i, n in enumerate(lengths)]
+    assert len(others) == count
+    layout = zarr_writer.ZarrLayout(16, 3, 3)
+    zarr_writer.write(dataset / "episodes.zarr", SPEC, others, layout)
     for path in files_in(dataset / "episodes.zarr"):
         resealed(dataset, path)
     with pytest.raises(UserError, match=r"position 0 of the episodes\.zarr store"):
         verify(dataset)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_datasets_of_every_spec_pass(spec: EpisodeSpec, tmp_path: Path) -> None:
+    write_datasets(tmp_path, COUNT, spec)
+    for name in ("episodes", "shards"):
+        assert verify(tmp_path / name).spec == spec

@@ -102,5 +102,5 @@ def test_the_papers_encoder_has_the_papers_layers() -> None:
 
 
 def test_images_too_small_for_the_strides_are_refused() -> None:
-    with pytest.raises(UserError, match="8 pixels a side at least.* 7 x 48"):
+    with pytest.raises(UserError, match=r"8 pixels a side at least.* 7 x 48"):
         make_image_encoder("fast", ImageSpec(height=7, width=48), 32)

@@ -9,7 +9,7 @@ import colorsys
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +27,8 @@ from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import Layout
 from parrot_data.worlds.tabletop.objects import (
+    LIBRARY_FILE,
+    SHAPES_FOLDER,
     Color,
     ObjectSpec,
     Quaternion,
@@ -36,7 +38,7 @@ from parrot_data.worlds.tabletop.objects import (
 )
 from parrot_data.worlds.tabletop.params import DemonstrationParams, TabletopParams
 from parrot_data.worlds.tabletop.scripts.grasp import PLAIN_GRASP, GraspPolicy
-from parrot_data.worlds.tabletop.shapes.files import own_shapes, write_meshes
+from parrot_data.worlds.tabletop.shapes.files import meshes, own_shapes, write_meshes
 from parrot_data.worlds.tabletop.shapes.solids import Shape
 from parrot_data.worlds.tabletop.tasks import Task
 
@@ -64,7 +66,8 @@ def measure_objects(
     the shapes of our own.
 
     Args:
-        out: JSON file to write, a row an object.
+        out: JSON file to write, a row an object. The meshes go to the package's own folder where it
+            is the committed library, else beside it, to NAME-shapes.
         num_trials: lifts an object, at random positions and turns, alone on the table.
         workers: processes to measure in; the result does not depend on it.
         only: measure these ids alone, and take the other rows from the library as it is.
@@ -74,11 +77,13 @@ def measure_objects(
         How many objects the table has.
 
     Raises:
-        UserError: an id of `only` is none of a candidate, or `out` is not this command's.
+        UserError: an id of `only` is none of a candidate, or `out` or the folder of the meshes is
+            not this command's.
     """
     out = file_to_write(out, "measure-objects", _is_own)
-    candidates = _candidates(only)
-    write_meshes()
+    shapes = _shapes_folder(out)
+    candidates = _candidates(only, shapes)
+    write_meshes(shapes)
     kept = {} if not only else {s.id: s for s in library().values() if s.id not in only}
     measure = partial(_measured, num_trials=num_trials)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -86,7 +91,7 @@ def measure_objects(
             if spec is not None:
                 kept[spec.id] = spec
             progress(done, len(candidates), f"{len(kept)} objects kept")
-    rows = [json.dumps(asdict(kept[name]), sort_keys=True) for name in sorted(kept)]
+    rows = [json.dumps(_row(kept[name]), sort_keys=True) for name in sorted(kept)]
     temporary = out.with_name(f"{out.name}.tmp")
     temporary.write_text("[\n" + ",\n".join(rows) + "\n]\n")
     replace_synced(temporary, out)
@@ -99,14 +104,53 @@ def _is_own(path: Path) -> bool:
     return isinstance(rows, list) and all(isinstance(r, dict) and r.keys() >= wanted for r in rows)
 
 
-def _candidates(only: Sequence[str]) -> list[ObjectSpec]:
+def _row(spec: ObjectSpec) -> dict[str, object]:
+    return {field.name: getattr(spec, field.name) for field in fields(ObjectSpec)}
+
+
+def _shapes_folder(out: Path) -> Path:
+    """Where the meshes are written that go with a table."""
+    if out.resolve() == LIBRARY_FILE.resolve():
+        return SHAPES_FOLDER
+    folder = out.with_name(f"{out.stem}-shapes")
+    foreign = (
+        sorted(set(folder.iterdir()) - {folder / n for n in meshes()}) if folder.exists() else []
+    )
+    if foreign:
+        raise UserError(
+            f"{folder} holds {foreign[0].name}, which measure-objects did not write: name another "
+            "--out, or move that file away"
+        )
+    return folder
+
+
+@dataclass(frozen=True)
+class _Candidate(ObjectSpec):
+    """What may become an object.
+
+    Attributes:
+        shapes: where the meshes of our own shapes lie.
+    """
+
+    shapes: Path
+
+    @property
+    def meshes(self) -> tuple[str, ...]:
+        """See `ObjectSpec`."""
+        return tuple(
+            path if self.id.isdigit() else str(self.shapes / Path(path).name)
+            for path in super().meshes
+        )
+
+
+def _candidates(only: Sequence[str], folder: Path) -> list[ObjectSpec]:
     """What may become an object, at its scale, not yet at rest."""
     shapes = own_shapes()
     ids = sorted(path.name for path in _meshes_folder().iterdir() if path.is_dir())
     unknown = set(only) - set(ids) - set(shapes)
     if unknown:
         raise UserError(f"no object is called {min(unknown)!r}; shapes: {', '.join(shapes)}")
-    ours = [_shape(name, split, shape) for name, (split, shape) in shapes.items()]
+    ours = [_shape(name, split, shape, folder) for name, (split, shape) in shapes.items()]
     wanted = [*map(_random_object, ids), *ours]
     return [spec for spec in wanted if spec is not None and (not only or spec.id in only)]
 
@@ -142,13 +186,13 @@ def _color_of(number: int) -> Color:
     return red, green, blue, 1.0
 
 
-def _shape(name: str, split: Split, shape: Shape) -> ObjectSpec:
+def _shape(name: str, split: Split, shape: Shape, folder: Path) -> ObjectSpec:
     """A shape of our own: it stands as it was drawn, its middle at the origin."""
     height = max(float(solid.vertices[:, 2].max()) for p in shape for solid in p.solids)
-    return ObjectSpec(
+    return _Candidate(
         id=name, split=split, scale=1.0, lift_rate=0.0, center=(0.0, 0.0, 0.0),
         rest_height=height + 0.002, rest_orientation=(0, 0, 0, 1),
-        colors=tuple(part.color for part in shape),
+        colors=tuple(part.color for part in shape), shapes=folder,
     )  # fmt: skip
 
 

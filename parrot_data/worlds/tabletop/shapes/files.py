@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parrot_data.worlds.tabletop.objects import SHAPES_FOLDER, Split
+from parrot_data.worlds.tabletop.objects import Split
 from parrot_data.worlds.tabletop.shapes.containers import container_shapes
 from parrot_data.worlds.tabletop.shapes.solids import Shape, as_obj
 from parrot_data.worlds.tabletop.shapes.training import training_shapes
@@ -29,7 +29,7 @@ def meshes() -> dict[str, str]:
     }
 
 
-def write_meshes(folder: Path = SHAPES_FOLDER) -> None:
+def write_meshes(folder: Path) -> None:
     """Write every mesh, and remove what is left of shapes that are no more."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = meshes()

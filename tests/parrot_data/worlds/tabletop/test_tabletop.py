@@ -16,6 +16,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 import parrot_data
 from parrot_data.errors import UserError
 from parrot_data.worlds.tabletop.env import TabletopEnv
+from parrot_data.worlds.tabletop.objects import object_ids
 from parrot_data.worlds.tabletop.params import TabletopParams
 from parrot_data.worlds.tabletop.random_task import draw_random_task
 from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS, Family, Task, gymnasium_id
@@ -190,6 +191,23 @@ def test_both_environment_checkers_pass(name: str, proprioception: bool) -> None
         check_env(env.unwrapped, skip_render_check=False)
         check_env_of_sb3(env.unwrapped)
     env.close()
+
+
+@pytest.mark.parametrize("name", ["parrot/Place-v0", "parrot/PickCup-v0"])
+def test_what_is_registered_shows_what_models_are_trained_on_by_default(name: str) -> None:
+    env, world = gymnasium.make(name), TabletopWorld(PARAMS)
+    assert env.observation_space == world.make_env("pick-cup").observation_space
+    observation, _ = env.reset(seed=0)
+    world.spec.check_observation(observation, name)
+    env.close()
+
+
+def test_a_registered_family_has_a_random_unseen_scene_at_each_reset() -> None:
+    env = gymnasium.make("parrot/Pick-v0")
+    seen = {tuple(env.reset(seed=seed)[1]["facts"]["objects"]) for seed in range(12)}
+    env.close()
+    assert len(seen) > 6
+    assert {name for names in seen for name in names} <= set(object_ids("test"))
 
 
 def test_registered_ids_and_images_of_any_size() -> None:
