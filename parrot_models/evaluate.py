@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,14 @@ def evaluate(
             is no longer what it was.
     """
     config, loaded = load_run(run, _make_env, prior, device)
-    result = evaluate_agent(
-        loaded.env,
-        lambda observation: loaded.agent.act(observation, deterministic=True),
-        seed=params.seed,
-        num_episodes=params.num_episodes,
-        progress=progress,
-    )
+    with closing(loaded.env) as env:
+        result = evaluate_agent(
+            env,
+            partial(loaded.agent.act, deterministic=True),
+            seed=params.seed,
+            num_episodes=params.num_episodes,
+            progress=progress,
+        )
     return {
         "task": config.task,
         "method": config.method,

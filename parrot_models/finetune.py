@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,7 @@ def finetune(
         out: folder of the run, replaced at the end.
         device: where it learns.
         skip_done: see above.
-        progress: told of every round of episodes.
+        progress: called after every round of episodes.
 
     Returns:
         The metrics, as in metrics.json.
@@ -96,19 +96,14 @@ def finetune(
         Interrupted: a signal asked for it; the state after the last round was saved before.
     """
     of_method, world = named_method(method), make_world(environment)
+    known(task, world.tasks, "task")
     config = RunConfig(
-        schema_version=2,
-        task=known(task, world.tasks, "task"),
-        method=method,
-        seed=seed,
-        agent=params.agent,
-        environment=environment.model_dump(),
-        spec=world.spec,
-        prior=_path_from(out, prior),
+        schema_version=2, task=task, method=method, seed=seed, agent=params.agent,
+        environment=environment.model_dump(), spec=world.spec, prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
-    )
+    )  # fmt: skip
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
@@ -116,8 +111,10 @@ def finetune(
     fingerprint = {
         "stage": "finetune", "config": config.model_dump(), "code": code, "device": device.type,
     }  # fmt: skip
-    with open_work(out, OUTPUT, fingerprint, [prior]) as work:
-        env = world.make_env(task, "rgb_array" if params.video_episodes else None)
+    with (
+        open_work(out, OUTPUT, fingerprint, [prior]) as work,
+        closing(world.make_env(task, "rgb_array" if params.video_episodes else None)) as env,
+    ):
         if params.video_episodes:
             check_can_be_filmed(env)
         run = make_run(config, prior, env, device)

@@ -83,7 +83,7 @@ def bound_parts(
         options_per_episode, option_steps: number of options, and their mean length in steps.
     """
     generator = torch_generator(seed, "options: bound")
-    sums, dim = np.zeros(7), 1
+    rows, dim = [], 1
     for batch in batches:
         found, context = _encoded(model, batch, generator, precision)
         values = (
@@ -93,11 +93,10 @@ def bound_parts(
             found.boundaries.sum(),
             batch.is_step.sum(),
         )
-        sums += np.array([*map(float, values), len(batch.actions)])
+        rows.append([*map(float, values), len(batch.actions)])
         dim = batch.actions.shape[-1]
-    log_prob, latent_kl, end_log_prob, num_ends, num_options, num_steps, num_episodes = (
-        sums.tolist()
-    )
+    sums = np.sum(rows, 0).tolist()
+    log_prob, latent_kl, end_log_prob, num_ends, num_options, num_steps, num_episodes = sums
     return {
         "bound_per_dim": (log_prob - latent_kl) / (num_steps * dim),
         "log_prob_per_dim": log_prob / (num_steps * dim),

@@ -31,7 +31,7 @@ from parrot_models.networks.observations import Observations
 from parrot_models.networks.stored import architecture_of, load_model, save_model
 
 NUM_PLANES = 4  # RGB and chroma
-STRIDES = 8  # of the three convolutions together
+STRIDES = 2**3  # of the three convolutions together
 PIXEL_STD = 0.1  # of a pixel of the background, of the pixel range
 FOREGROUND_THRESHOLD = 0.1  # of chroma, from the mean image
 WEIGHTS = "vae.safetensors"
@@ -74,7 +74,7 @@ class ImageVAE(nn.Module):
 
     Args:
         architecture: widths.
-        image: height and width; inside, sides are filled up to multiples of 8 with the mean image.
+        image: height and width; inside, sides are filled up with the mean image to be halved.
     """
 
     def __init__(self, architecture: VAEArchitecture, image: ImageSpec) -> None:

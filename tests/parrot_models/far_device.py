@@ -15,7 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from parrot_models.rl import agent, sac
+from parrot_models.rl import sac
 from parrot_models.training import likelihood
 
 FAR = torch.device("meta")
@@ -47,5 +47,5 @@ def far_from_the_cpu() -> Iterator[None]:
         for module in (sac, likelihood):  # nor autocast
             patch.setattr(module, "layers_in", lambda _precision, _device: nullcontext())
         patch.setattr(torch, "is_autocast_enabled", lambda _device: False)
-        patch.setattr(agent, "noise_generator", lambda generator, _device: generator)
+        patch.setattr(sac, "noise_generator", lambda generator, _device: generator)
         yield

@@ -1,12 +1,10 @@
-"""Small stand-ins with the real interfaces: an env of pictures, a prior with a known f(z; s)."""
+"""Small stand-ins with the real interfaces: an env of any spec, a prior with a known f(z; s)."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -14,64 +12,105 @@ import torch
 from gymnasium.spaces import Box, Dict
 from torch import Tensor
 
-from parrot_data.worlds.tabletop.tasks import named_task
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_models.baselines.bc_model import BehaviorCloning
+from parrot_models.networks.action_scale import ActionScale
 from parrot_models.networks.mlp import mlp
+from parrot_models.rl.params import AgentParams
+from tests.specs import spec_of
 
 EPISODE_STEPS = 5
+ONE_IMAGE = spec_of(images={"image": (48, 48)}, vectors={"pose": 8}, action_dim=7)
+IMAGE_ALONE = spec_of(images={"image": (48, 48)}, action_dim=7)
+VECTOR_ALONE = spec_of(vectors={"pose": 8}, action_dim=1)
+TWO_IMAGES = spec_of(
+    images={"front": (36, 52), "wrist": (25, 32)}, vectors={"pose": 8, "b": 3}, action_dim=14,
+    bounds=None,
+)  # fmt: skip
+SPECS = {
+    "one image": ONE_IMAGE,
+    "image alone": IMAGE_ALONE,
+    "vector alone": VECTOR_ALONE,
+    "two images": TWO_IMAGES,
+}
+PARAMS = AgentParams(
+    observe="features", encoder="fast", encoder_dim=8, latent_bound=2.0, decision_steps=5,
+    hidden=[16], learning_rate=1e-3, polyak=0.01, initial_temperature=0.02,
+    target_entropy_per_dim=-1.0, observation_noise=0.1, clone_weight=0.1, precision="fp32",
+)  # fmt: skip
+
+
+def space_of(spec: EpisodeSpec) -> Dict:
+    boxes = {k: Box(0, 255, s.shape, np.uint8) for k, s in spec.images.items()}
+    vectors = {k: Box(-np.inf, np.inf, (dim,), np.float32) for k, dim in spec.vectors.items()}
+    return Dict(boxes | vectors)
 
 
 class PointEnv(gymnasium.Env):
-    """A point in [-1, 1]^2, shown as a bright pixel; success is to be near the origin at the end.
+    """A point in [-1, 1]^2, shown as a bright pixel; success is to be near the origin.
 
-    Episode i of seed s is a function of (s, i); actions are 7-D, of which two move the point.
+    The first dimensions of an action move it. The first two numbers of every vector are its place.
     """
 
     metadata: ClassVar = {"render_modes": ["rgb_array"]}
 
-    def __init__(self, *, proprioception: bool = True):
-        spaces = {"image": Box(0, 255, (48, 48, 3), np.uint8)}
-        if proprioception:
-            spaces["proprioception"] = Box(-np.inf, np.inf, (8,), np.float32)
-        self.observation_space = Dict(spaces)
-        self.action_space = Box(-1.0, 1.0, (7,), np.float32)
+    def __init__(self, spec=ONE_IMAGE, *, ends=False):
+        self.spec_of_episodes, self._ends = spec, ends
+        self.observation_space = space_of(spec)
+        self.action_space = Box(-1.0, 1.0, (spec.action.dim,), np.float32)
         self.executed = []
-        self._seed, self._index = 0, -1
 
     def reset(self, *, seed=None, options=None):
-        if seed is not None:
-            self._seed, self._index = seed, -1
-        self._index = (options or {}).get("episode_index", self._index + 1)
-        rng = np.random.default_rng([self._seed, self._index])
-        self._point, self._num_steps = rng.uniform(-1, 1, 2), 0
+        super().reset(seed=seed)
+        self._point, self._num_steps = self.np_random.uniform(-1, 1, 2), 0
+        self._was_far = False
         return self._observe(), self._info()
 
     def step(self, action):
         assert action.dtype == np.float32
-        assert action.shape == (7,)
+        assert action.shape == self.action_space.shape
         self.executed.append(action)
-        self._point = (self._point + 0.5 * action[:2]).clip(-1, 1)
+        moves = np.pad(action, (0, 1))[:2]
+        self._point = (self._point + 0.5 * moves).clip(-1, 1)
         self._num_steps += 1
         info = self._info()
         truncated = self._num_steps == EPISODE_STEPS
-        return self._observe(), float(info["is_success"]), False, truncated, info
+        terminated = self._ends and info["is_success"]
+        return self._observe(), float(info["is_success"]), terminated, truncated, info
 
     def render(self):
-        return self._observe()["image"]
+        return self._image(48, 48)
 
     def _info(self):
-        success = bool(np.abs(self._point).max() < 0.3)
-        grasped = "target" if success else "other"
-        return {"is_success": success, "task": "point", "grasped": grasped}
+        is_success = bool(np.abs(self._point).max() < 0.3)
+        self._was_far |= not is_success
+        outcomes = {"wrong_object": self._was_far, "touched": is_success}
+        return {"is_success": is_success, "outcomes": outcomes}
+
+    def _image(self, height, width):
+        image = np.zeros((height, width, 3), np.uint8)
+        row, column = ((self._point + 1) / 2 * (height - 1, width - 1)).astype(int)
+        image[row, column] = 255
+        return image
 
     def _observe(self):
-        image = np.zeros((48, 48, 3), np.uint8)
-        row, column = ((self._point + 1) * 23.5).astype(int)
-        image[row, column] = 255
-        proprioception = np.zeros(8, np.float32)
-        proprioception[:2] = self._point
-        seen = {"image": image, "proprioception": proprioception}
-        return {key: seen[key] for key in self.observation_space.spaces}
+        spec = self.spec_of_episodes
+        seen: dict[str, Any] = {k: self._image(s.height, s.width) for k, s in spec.images.items()}
+        for name, dim in spec.vectors.items():
+            seen[name] = np.pad(self._point, (0, dim - 2)).astype(np.float32)
+        return seen
+
+
+def place_of(observations):
+    """Where the point is, in [-1, 1]: (B, 2), of the first image, else of the first vector."""
+    images = [values for _, values in sorted(observations.items()) if values.dtype == torch.uint8]
+    if not images:
+        return min(observations.items())[1][:, :2]
+    assert images[0].ndim == 4
+    _, height, width, _ = images[0].shape
+    place = images[0][..., 0].flatten(1).int().argmax(-1)
+    sides = torch.tensor([height - 1, width - 1])
+    return torch.stack([place // width, place % width], -1) / sides * 2 - 1
 
 
 @dataclass
@@ -81,90 +120,57 @@ class FakeEncoding:
 
 
 class FakePrior:
-    """Features are the brightest pixel's place; f(z; s) = tanh(z / 2 + context)."""
+    """Features are the point's place, if there is an image; f(z; s) = tanh(z / 2 + context)."""
 
-    latent_dim = 7
-    feature_dim = 2
     device = torch.device("cpu")
 
-    def __init__(self):
+    def __init__(self, spec=ONE_IMAGE):
+        self.spec, self.latent_dim = spec, spec.action.dim
         self.num_encoded = 0
 
-    def save(self, folder, environment, data_manifest_sha256):
-        folder.mkdir()
-        params = {"environment": environment.model_dump()}
-        config = {"params": params, "data_manifest_sha256": data_manifest_sha256}
-        (folder / "config.json").write_text(json.dumps(config))
-        (folder / "prior.safetensors").write_bytes(b"weights")
-
-    @classmethod
-    def load(cls, _folder):
-        return cls()
-
-    def to(self, device):
-        self.device = device
-        return self
-
-    def encode(self, images, proprioception):
-        assert images.dtype == torch.uint8
-        self.num_encoded += len(images)
-        features = place_of(images)
-        context = torch.cat([features, -features, features[:, :1]], -1)
-        return FakeEncoding(context, features)
+    def encode(self, observations):
+        assert set(observations) == set(self.spec.observations)
+        place = place_of(observations)
+        self.num_encoded += len(place)
+        context = torch.cat([place, -place, place[:, :1]], -1)
+        return FakeEncoding(context, place if self.spec.images else place[:, :0])
 
     def decode(self, z, context):
-        shift = torch.nn.functional.pad(context, (0, 7 - context.shape[-1]))
-        return torch.tanh(z / 2 + shift)
+        return torch.tanh(z / 2 + pad(context, self.latent_dim))
 
-
-def place_of(images):
-    """Row and column of the brightest pixel, in [-1, 1]: (B, 2)."""
-    place = images[..., 0].flatten(1).argmax(-1)
-    return torch.stack([place // 48, place % 48], -1) / 23.5 - 1
+    def action_box(self):
+        return ActionScale(self.spec.action).box_arrays()
 
 
 class FakeModel(torch.nn.Module):
-    """Something pre-trained whose context is the brightest pixel's place."""
+    """Something pre-trained whose context is the point's place."""
 
     latent_dim = 3
     device = torch.device("cpu")
-    encoder = None
 
-    def __init__(self):
+    def __init__(self, spec=ONE_IMAGE):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+        self.spec, self.action_scale = spec, ActionScale(spec.action)
 
-    @classmethod
-    def load(cls, _folder):
-        return cls()
+    def own_features(self, observations):
+        return place_of(observations)
 
-    def own_features(self, images, _proprioception=None):
-        return place_of(images)
-
-    def context_of(self, features, _proprioception):
+    def context_of(self, features, _observations):
         return features
 
-    def context(self, images, proprioception=None):
-        return self.context_of(self.own_features(images), proprioception)
+    def context(self, observations):
+        return self.context_of(self.own_features(observations), observations)
 
 
-class FakeKeypoints(FakeModel):
-    """One keypoint: the brightest pixel's place, the other way round, and a strength of 1."""
+class FakeKeypoints(torch.nn.Module):
+    """One keypoint: the point's place, the other way round, and a strength of 1."""
 
-    def forward(self, images):
-        return torch.cat([-place_of(images), torch.ones(len(images), 1)], -1)
+    def forward(self, observations):
+        place = place_of(observations)
+        return torch.cat([-place, torch.ones(len(place), 1)], -1)
 
 
 BESIDE = (FakeKeypoints(), "fp32")  # what an agent sees beside a context, and how exactly
-
-
-def load_fake_keypoints(_folder, _method):
-    return FakeKeypoints()
-
-
-class FakeVAE(FakeModel):
-    def features(self, images):
-        return 2 * place_of(images)
 
 
 class FakeTrajectories(FakeModel):
@@ -175,40 +181,38 @@ class FakeTrajectories(FakeModel):
     def decode(self, z, context):
         times = torch.arange(1.0, self.num_steps + 1)
         steps = torch.tanh(times[:, None] * z[:, None] + pad(context, 3)[:, None])
-        return pad(steps, 7)
+        return pad(steps, self.spec.action.dim)
 
 
 class FakeOptions(FakeModel):
     """Option z goes to where its first two say, and ends where it is near."""
 
     def act(self, z, context):
-        return pad(torch.tanh(z[:, :2] - context), 7)
+        return pad(torch.tanh(z[:, :2] - context), self.spec.action.dim)
 
     def ends(self, z, context):
         return ((z[:, :2] - context).abs().amax(-1) < 0.5).float()
 
 
 class FakeClone(FakeModel):
-    """A policy with the real one's head, of drawn weights."""
+    """A policy with the real one's head, of drawn weights; without bounds it has odd units."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, spec=ONE_IMAGE):
+        super().__init__(spec)
         generator = torch.Generator().manual_seed(0)
         self.architecture = SimpleNamespace(hidden=[8])
-        self.head = mlp(2, [8], 14)
+        self.latent_dim = spec.action.dim
+        self.head = mlp(2, [8], 2 * spec.action.dim)
         for parameter in self.head.parameters():
             torch.nn.init.normal_(parameter, generator=generator).requires_grad_(False)
+        if not self.action_scale.is_bounded:
+            dims = torch.arange(1.0, 1 + spec.action.dim)
+            self.action_scale.init_from_data(torch.stack([10 - dims, 10 + dims]))
 
     gaussian = BehaviorCloning.gaussian
+    decode = BehaviorCloning.decode
 
 
 def pad(values, width):
-    """The last dimension filled up with zeros."""
+    """The last dimension filled up with zeros, or cut."""
     return torch.nn.functional.pad(values, (0, width - values.shape[-1]))
-
-
-def make_point_env(name, environment, render_mode="rgb_array"):
-    """Stands for `make_task_env`, in other processes too, who know no fake task."""
-    if multiprocessing.parent_process() is None:
-        named_task(name)
-    return PointEnv(proprioception=environment.proprioception)

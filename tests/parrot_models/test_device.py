@@ -6,64 +6,73 @@ import numpy as np
 import pytest
 import torch
 from far_device import FAR, far_from_the_cpu
+from rl_fakes import PARAMS
 
+from parrot_data.episodes.spec import EpisodeSpec, ImageSpec
 from parrot_data.errors import UserError
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
+from parrot_models.baselines.keypoints import keypoints_of
 from parrot_models.methods.bc_sac import Clone
 from parrot_models.networks import device as devices
-from parrot_models.networks.image_encoder import make_encoder
-from parrot_models.networks.keypoints import KeypointAutoencoder, KeypointEncoder
+from parrot_models.networks.image_encoder import make_image_encoder
+from parrot_models.networks.keypoints import KeypointAutoencoder
+from parrot_models.networks.params import KeypointArchitecture
 from parrot_models.prior.acting_prior import ActingPrior
-from parrot_models.prior.architecture import PriorArchitecture
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.rl.batch import Batch
-from parrot_models.rl.sac import SAC, actions_as_given
+from parrot_models.rl.networks import Actor, Critic, Trunk
+from parrot_models.rl.replay import Batch
+from parrot_models.rl.sac import SAC, Networks, actions_as_given
 from parrot_models.training import transitions
-from parrot_models.training.augment import augment
+from parrot_models.training.augment import augmentation_of
 from parrot_models.training.likelihood import negative_log_likelihood
+from tests.parrot_models.small_parts import KEYPOINTS
+from tests.parrot_models.small_priors import FOVEAL, architecture_for
+from tests.specs import (
+    SPECS,
+    TABLETOP_LIKE,
+    TWO_IMAGES,
+    VECTORS_ALONE,
+    encoder_for,
+    some_observations,
+)
+
+ACTION_DIM = TABLETOP_LIKE.action.dim
 
 
-def make_prior(encoder="foveal"):
-    prior = BehavioralPrior(
-        PriorArchitecture(
-            image_size=48, proprioception=True, encoder=encoder, feature_dim=6, window_dim=0,
-            num_keypoints=4, keypoint_width=4, context_dim=8, num_layers=2,
-            hidden=[8], max_log_scale=2.0,
-        )
-    )  # fmt: skip
-    return prior.to(FAR)
+def make_prior(spec=TABLETOP_LIKE, **changes):
+    return BehavioralPrior(architecture_for(spec, **changes)).to(FAR)
 
 
-def transitions_on_host(size=8):
-    return transitions.Batch(
-        torch.zeros(size, 48, 48, 3, dtype=torch.uint8), torch.rand(size, 8), torch.rand(size, 7)
-    )
+def transitions_on_host(spec=TABLETOP_LIKE, size=8):
+    return transitions.Batch(some_observations(spec, size), torch.rand(size, spec.action.dim))
 
 
 def make_agent(observe, executed=actions_as_given):
-    encoder = make_encoder("fast", 8) if observe == "image" else None
+    generator, image = torch.Generator(), ImageSpec(height=36, width=52)
+    encoders = {"front": make_image_encoder("fast", image, 8)} if observe == "image" else {}
+    dims = {"pose": 8} if observe == "image" else {"features": 4, "pose": 8}
+    trunk = Trunk(dims, encoders, 8 if encoders else 0)
+    box = -torch.ones(ACTION_DIM), torch.ones(ACTION_DIM)
+    actor = Actor(trunk.output_dim, *box, [16, 16], 0.5, generator)
+    critic = Critic(trunk.output_dim, ACTION_DIM, [16, 16], 2, generator)
+    params = PARAMS.model_copy(update={"precision": "bf16"})
     return SAC(
-        vector_dims={"proprioception": 8} | ({} if encoder else {"features": 4}),
-        encoder=encoder, encoder_dim=8 if encoder else 0,
-        action_low=-np.ones(7, np.float32), action_high=np.ones(7, np.float32),
-        critic_action_dim=7, executed=executed, hidden=[16, 16], learning_rate=3e-4, polyak=0.01,
-        initial_temperature=0.01, target_entropy=-7.0, initial_std=0.5, observation_noise=0.2,
-        precision="bf16", generator=torch.Generator(), device=FAR,
-    )  # fmt: skip
+        Networks(trunk, actor, critic), params, executed=executed, generator=generator, device=FAR
+    )
 
 
 def observations(size):
     return {
-        "image": torch.zeros(size, 48, 48, 3, dtype=torch.uint8),
+        "front": torch.zeros(size, 36, 52, 3, dtype=torch.uint8),
         "features": torch.rand(size, 4),
-        "proprioception": torch.rand(size, 8),
+        "pose": torch.rand(size, 8),
         "context": torch.rand(size, 8),
     }
 
 
 def rl_batch(size=8):
     return Batch(
-        observations(size), torch.rand(size, 7), torch.rand(size), torch.rand(size),
+        observations(size), torch.rand(size, ACTION_DIM), torch.rand(size), torch.rand(size),
         observations(size),
     )  # fmt: skip
 
@@ -78,12 +87,22 @@ def test_the_far_device_sees_what_it_is_there_to_see():
             far.sum().item()
 
 
-@pytest.mark.parametrize("encoder", ["foveal", "fast", "paper"])
-def test_a_prior_is_trained_where_it_lies(encoder):
+ENCODERS = {
+    "foveal": (TABLETOP_LIKE, FOVEAL),
+    "fast": (TWO_IMAGES, {"kind": "fast", "feature_dim": 6}),
+    "paper": (TWO_IMAGES, {"kind": "paper", "feature_dim": 6}),
+    "vector": (VECTORS_ALONE, {"kind": "vector"}),
+}
+
+
+@pytest.mark.parametrize(("spec", "encoder"), ENCODERS.values(), ids=ENCODERS)
+def test_a_prior_is_trained_where_it_lies(spec, encoder):
+    names = ["mirror", "colors"] if spec.mirror else ["colors"] if spec.images else []
+    augmentation = augmentation_of(names, spec, "train_prior")
     with far_from_the_cpu():
-        prior = make_prior(encoder)
+        prior = make_prior(spec, encoder=encoder)
         assert prior.device == FAR
-        batch = augment(transitions_on_host(), np.random.default_rng(0))
+        batch = augmentation(transitions_on_host(spec), np.random.default_rng(0))
         loss = negative_log_likelihood(prior, batch, "bf16")
         assert loss.device == FAR
         trained = [p for p in prior.parameters() if p.requires_grad]
@@ -93,45 +112,42 @@ def test_a_prior_is_trained_where_it_lies(encoder):
 
 def test_keypoints_are_trained_where_they_lie():
     with far_from_the_cpu():
-        autoencoder = KeypointAutoencoder(48, 4, 4, 30.0).to(FAR)
-        images = devices.to_device(transitions_on_host().images, FAR)
+        autoencoder = KeypointAutoencoder(ImageSpec(height=36, width=52), 4, 4, 30.0).to(FAR)
+        images = devices.to_device(observations(8)["front"], FAR)
         loss = autoencoder.loss(images)
         loss.backward()
         assert {p.grad.device for p in autoencoder.parameters()} == {FAR}
 
 
+def make_clone(spec: EpisodeSpec, precision) -> Clone:
+    encoder = FOVEAL if spec.cameras else encoder_for(spec)
+    values = {"spec": spec, "encoder": encoder, "context_dim": 8, "hidden": [8]}
+    policy = BehaviorCloning(CloneArchitecture.model_validate(values)).to(FAR)
+    beside = None
+    if spec.images:
+        keypoints = keypoints_of(KeypointArchitecture.model_validate(KEYPOINTS), spec)
+        beside = keypoints.to(FAR).requires_grad_(False)
+    return Clone(policy.requires_grad_(False), beside, precision)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_clone_and_its_keypoints_see_where_they_lie(precision):
+def test_what_an_agent_sees_with_acts_where_it_lies(precision, spec):
     with far_from_the_cpu(), torch.inference_mode():
-        architecture = CloneArchitecture(
-            image_size=48, proprioception=True, encoder="foveal", feature_dim=6, window_dim=0,
-            context_dim=8, hidden=[8],
-        )  # fmt: skip
-        policy = BehaviorCloning(architecture).to(FAR).requires_grad_(False)
-        keypoints = KeypointEncoder(48, 4, 4).to(FAR).requires_grad_(False)
-        clone = Clone(policy, keypoints, precision)
-        batch = transitions_on_host(3).to(clone.device)
-        encoding = clone.encode(batch.images, batch.proprioception)
-        actions = clone.decode(batch.actions, encoding.context)
-        assert {t.device for t in (*encoding, actions)} == {FAR}
+        prior = ActingPrior(make_prior(spec).requires_grad_(False), precision)
+        for part in (prior, make_clone(spec, precision)):
+            batch = transitions_on_host(spec, 3).to(part.device)
+            encoding = part.encode(batch.observations)
+            actions = part.decode(batch.actions, encoding.context)
+            assert {t.device for t in (*encoding, actions)} == {FAR}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_prior_acts_where_it_lies(precision):
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_a_prior_encodes_and_decodes_where_it_lies(spec):
     with far_from_the_cpu(), torch.inference_mode():
-        acting = ActingPrior(make_prior().requires_grad_(False), precision)
-        batch = transitions_on_host(3).to(acting.device)
-        encoding = acting.encode(batch.images, batch.proprioception)
-        actions = acting.decode(batch.actions, encoding.context)
-        assert {t.device for t in (*encoding, actions)} == {FAR}
-
-
-@pytest.mark.parametrize("encoder", ["foveal", "fast"])
-def test_a_prior_encodes_and_decodes_where_it_lies(encoder):
-    with far_from_the_cpu(), torch.inference_mode():
-        prior = make_prior(encoder)
-        batch = transitions_on_host(3).to(FAR)
-        encoding = prior.encode(batch.images, batch.proprioception)
+        prior = make_prior(spec)
+        batch = transitions_on_host(spec, 3).to(FAR)
+        encoding = prior.encode(batch.observations)
         actions = prior.decode(batch.actions, encoding.context)
         drawn = prior.sample(encoding.context, torch.Generator())
         assert {t.device for t in (*encoding, actions, drawn)} == {FAR}

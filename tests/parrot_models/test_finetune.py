@@ -1,41 +1,47 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import multiprocessing
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
-import rl_fakes as fakes
 import torch
 from pydantic import ValidationError
+from rl_fakes import PARAMS
 from safetensors.torch import load_file, save_file
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.seal import seal
-from parrot_data.worlds.tabletop import tasks
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_data.worlds.tabletop.tasks import Task
+from parrot_data.stores.sources import code_of
+from parrot_data.worlds.params import GymnasiumParams, OwnWorldParams
 from parrot_models import finetune as finetune_stage
 from parrot_models.evaluate import evaluate
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.methods import bc_sac as cloned
-from parrot_models.methods import hirl as options
-from parrot_models.methods import parrot as priors
-from parrot_models.methods import runs as run_folder
-from parrot_models.methods import traj_rl as trajectories
-from parrot_models.methods import vae_features
+from parrot_models.methods.params import EvaluateParams
+from parrot_models.methods.runs import RunConfig
 from parrot_models.methods.table import METHODS
 from parrot_models.networks.checkpoint import load_checkpoint
 from parrot_models.report_page.learning import RunKey
 from parrot_models.report_page.runs import read_runs
 from parrot_models.rl.learner import Learner
-from parrot_models.rl.params import EvaluateParams
+from tests.parrot_models.small_parts import DATA_MANIFEST, PARTS, save_part
+from tests.toy_world import make_world
 
-ENVIRONMENT = EnvironmentParams(image_size=48, proprioception=True, episode_steps=5)
-DATA_MANIFEST = "d" * 64
+
+def environment(**robot):
+    """Episodes of five steps each, whatever happens in them."""
+    kwargs = {"max_steps": 5, "ends": False, "action_dim": 2, **robot}
+    return OwnWorldParams(name="tests.toy_world:make_world", kwargs=kwargs)
+
+
+TASK = "reach-near"
+ENVIRONMENT = environment(images={"camera": [16, 20]})
 EVALUATION = EvaluateParams(seed=7, num_episodes=4)
 RESULTS = {
     "SHA256SUMS",
@@ -48,47 +54,43 @@ RESULTS = {
 }
 
 
+CODE = functools.cache(code_of)
+
+
 @pytest.fixture(autouse=True)
-def small_world(monkeypatch):
-    point = Task(name="point", family="pick", objects=("target", "other"), container="")
-    monkeypatch.setattr(tasks, "TASKS", {"point": point})
-    monkeypatch.setattr(run_folder, "make_task_env", fakes.make_point_env)
-    monkeypatch.setattr(priors, "BehavioralPrior", fakes.FakePrior)
-    monkeypatch.setattr(priors, "ActingPrior", lambda prior, _precision: prior)
-    monkeypatch.setattr(cloned, "BehaviorCloning", fakes.FakeClone)
-    monkeypatch.setattr(vae_features, "BetaVAE", fakes.FakeVAE)
-    monkeypatch.setattr(trajectories, "TrajectoryVAE", fakes.FakeTrajectories)
-    monkeypatch.setattr(options, "OptionModel", fakes.FakeOptions)
-    for module in (cloned, trajectories, options):
-        monkeypatch.setattr(module, "load_keypoints", fakes.load_fake_keypoints)
+def code_is_read_once(monkeypatch):
+    """It takes longer than all the rest of a run, and does not change between tests."""
+    monkeypatch.setattr(finetune_stage, "code_of", CODE)
 
 
-@pytest.fixture
-def prior(tmp_path):
-    folder = tmp_path / "prior"
-    fakes.FakePrior().save(folder, ENVIRONMENT, DATA_MANIFEST)
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """Every part, for the environment of most tests."""
+    folder, spec = tmp_path_factory.mktemp("models"), make_world(**ENVIRONMENT.kwargs).spec
+    for part in PARTS:
+        save_part(part, spec, folder / part)
     return folder
 
 
+@pytest.fixture
+def parts(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "models"))
+
+
+@pytest.fixture
+def prior(parts):
+    return parts / "prior"
+
+
+def part_of(parts, method):
+    return parts / METHODS[method].part.name
+
+
 def make_params(**changes):
-    agent = {
-        "observe": "features",
-        "encoder": "fast",
-        "encoder_dim": 8,
-        "latent_bound": 2.0,
-        "decision_steps": 5,
-        "hidden": [16],
-        "learning_rate": 1e-3,
-        "polyak": 0.01,
-        "initial_temperature": 0.02,
-        "target_entropy": -5.0,
-        "observation_noise": 0.1,
-        "clone_weight": 0.1,
-        "precision": "bf16",
-    }
+    agent = {**PARAMS.model_dump(), "precision": "bf16"}
     agent |= changes.pop("agent", {})
     values = {
-        "tasks": ["point"],
+        "tasks": [TASK],
         "methods": ["parrot", "sac"],
         "seeds": ["0"],
         "parts": [],
@@ -114,13 +116,11 @@ def make_params(**changes):
     return FinetuneParams.model_validate(values | changes)
 
 
-def run(
-    prior, out, params=None, method="parrot", task="point", progress=lambda *_: None, **options
-):
+def run(prior, out, params=None, method="parrot", task=TASK, progress=lambda *_: None, **options):
     return finetune(
         params or make_params(),
         EVALUATION,
-        ENVIRONMENT,
+        options.pop("environment", ENVIRONMENT),
         prior,
         task,
         method,
@@ -137,9 +137,9 @@ def files_of(folder):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("observe", ["features", "image"])
-def test_a_run_leaves_its_results_and_nothing_else(prior, tmp_path, method, observe):
+def test_a_run_leaves_its_results_and_nothing_else(parts, tmp_path, method, observe):
     params = make_params(agent={"observe": observe})
-    metrics = run(prior, tmp_path / "run", params, method)
+    metrics = run(part_of(parts, method), tmp_path / "run", params, method)
     assert set(files_of(tmp_path / "run")) == RESULTS
     assert not (tmp_path / "run.partial").exists()
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
@@ -161,8 +161,8 @@ def test_the_curve_is_a_mean_over_its_window(prior, tmp_path):
     ("method", "stop_after"),
     [("parrot_executed", 20), ("parrot_executed", 55), *((name, 40) for name in METHODS)],
 )
-def test_an_interrupted_run_ends_as_if_never_interrupted(prior, tmp_path, method, stop_after):
-    params = make_params(agent={"decision_steps": 3})
+def test_an_interrupted_run_ends_as_if_never_interrupted(parts, tmp_path, method, stop_after):
+    params, prior = make_params(agent={"decision_steps": 3}), part_of(parts, method)
     run(prior, tmp_path / "a" / "run", params, method)
 
     def interrupt(done, _total, _note):
@@ -191,9 +191,9 @@ def test_two_environments_make_the_same_run_every_time(prior, tmp_path):
     ("method", "stop_after"), [("parrot_executed", 30), ("parrot_demo", 40), ("hirl", 40)]
 )
 def test_an_interrupted_run_of_two_environments_ends_as_if_never_interrupted(
-    prior, tmp_path, method, stop_after
+    parts, tmp_path, method, stop_after
 ):
-    params = make_params(num_envs=2)
+    params, prior = make_params(num_envs=2), part_of(parts, method)
     run(prior, tmp_path / "a" / "run", params, method)
 
     def interrupt(done, _total, _note):
@@ -322,7 +322,8 @@ def test_a_memory_larger_than_the_machines_is_refused_at_the_start(
         ({"seeds": ["-1"]}, "seed"),
         ({"methods": ["parrot", "parot"]}, "parot"),
         ({"methods": ["hirl"]}, "hirl needs 'options'"),
-        ({"tasks": ["pick-nothing"]}, "pick-nothing"),
+        ({"tasks": ["pick/cup"]}, "tasks"),
+        ({"tasks": ["pick-cup", "pick-cup"]}, "twice"),
         ({"agent": {"learning_rate": float("inf")}}, "finite"),
     ],
 )
@@ -349,7 +350,7 @@ def test_the_seed_makes_the_run(prior, tmp_path):
         run(prior, tmp_path / name / "run")
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
     params = make_params()
-    finetune(params, EVALUATION, ENVIRONMENT, prior, "point", "parrot", 1, tmp_path / "c" / "run")
+    finetune(params, EVALUATION, ENVIRONMENT, prior, TASK, "parrot", 1, tmp_path / "c" / "run")
     agent = "agent.safetensors"
     assert files_of(tmp_path / "a" / "run")[agent] != files_of(tmp_path / "c" / "run")[agent]
 
@@ -385,10 +386,11 @@ def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_evaluate_finds_what_finetune_found(prior, tmp_path, method):
-    metrics = run(prior, tmp_path / "run", make_params(agent={"decision_steps": 3}), method)
+def test_evaluate_finds_what_finetune_found(parts, tmp_path, method):
+    params = make_params(agent={"decision_steps": 3})
+    metrics = run(part_of(parts, method), tmp_path / "run", params, method)
     again = evaluate(EVALUATION, tmp_path / "run")
-    for name in ("success_rate", "num_wrong_object", "num_episodes", "task", "method", "seed"):
+    for name in ("success_rate", "outcomes", "num_episodes", "task", "method", "seed"):
         assert again[name] == metrics[name]
 
 
@@ -443,16 +445,16 @@ def test_evaluate_names_an_agent_of_another_run(prior, tmp_path):
 @pytest.mark.parametrize("name", sorted(RESULTS - {"SHA256SUMS"}))
 def test_a_flipped_byte_of_a_run_is_noticed(prior, tmp_path, name):
     """By all that read a run: evaluate, report, and finetune where it skips what is done."""
-    out = tmp_path / "runs" / "point" / "parrot" / "0"
+    out = tmp_path / "runs" / TASK / "parrot" / "0"
     run(prior, out)
-    read_runs(tmp_path / "runs", [RunKey("point", "parrot", "0")])
+    read_runs(tmp_path / "runs", [RunKey(TASK, "parrot", "0")])
     content = bytearray((out / name).read_bytes())
     content[len(content) // 2] ^= 1
     (out / name).write_bytes(content)
     with pytest.raises(UserError):
         evaluate(EVALUATION, out)
     with pytest.raises(UserError):
-        read_runs(tmp_path / "runs", [RunKey("point", "parrot", "0")])
+        read_runs(tmp_path / "runs", [RunKey(TASK, "parrot", "0")])
     if name != "config.json":  # then it is the run of other values, and made again
         with pytest.raises(UserError, match=rf"{name} was changed .* `parrot finetune` again"):
             run(prior, out, skip_done=True)
@@ -474,19 +476,39 @@ def change_config(prior, **changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("robot", "field"),
     [
-        ({"episode_steps": 25}, "environment.episode_steps = 25, but params say 5"),
-        ({"proprioception": False}, "environment.proprioception = False, but params say True"),
-        ({"gravity": 9.8}, "environment.gravity = 9.8, but params say None"),
+        ({"images": {"camera": [16, 24]}}, r"observations\.camera: uint8 \(16, 20, 3\) against"),
+        ({"images": {}}, r"observations\.camera: uint8 \(16, 20, 3\) against none"),
+        ({"images": {"camera": [16, 20]}, "has_vectors": False}, r"observations\.goal"),
+        ({"images": {"camera": [16, 20]}, "is_bounded": False}, "the bounds of the action"),
     ],
 )
-def test_a_prior_of_another_environment_is_refused(prior, tmp_path, changes, message):
-    change_config(prior, params={"environment": ENVIRONMENT.model_dump() | changes})
-    with pytest.raises(UserError, match=message) as raised:
-        run(prior, tmp_path / "run")
-    assert str(prior) in str(raised.value)
-    assert not (tmp_path / "run.partial").exists()
+def test_a_part_of_other_data_than_the_worlds_is_refused(parts, tmp_path, robot, field):
+    for method in METHODS:
+        prior = part_of(parts, method)
+        with pytest.raises(UserError, match=field) as raised:
+            run(prior, tmp_path / "run", method=method, environment=environment(**robot))
+        assert str(prior) in str(raised.value)
+        assert METHODS[method].part.command in str(raised.value)
+        assert not (tmp_path / "run.partial").exists()
+
+
+def test_a_part_of_data_that_were_simulated_otherwise_serves(prior, tmp_path):
+    """What counts is what is seen and done, not the params of a world."""
+    longer = environment(images={"camera": [16, 20]}, max_steps=6)
+    metrics = run(prior, tmp_path / "run", make_params(), environment=longer)
+    assert metrics["env_steps"] == 60
+
+
+def test_evaluate_refuses_a_world_that_has_changed(prior, tmp_path):
+    run(prior, tmp_path / "run")
+    config = RunConfig.model_validate(read_json(tmp_path / "run" / "config.json"))
+    changed = config.environment | {"kwargs": environment(images={"camera": [16, 24]}).kwargs}
+    write_json(tmp_path / "run" / "config.json", config.model_dump() | {"environment": changed})
+    seal(tmp_path / "run", sorted(RESULTS - {"SHA256SUMS"}))
+    with pytest.raises(UserError, match=r"has changed since \(observations\.camera"):
+        evaluate(EVALUATION, tmp_path / "run")
 
 
 @pytest.mark.parametrize("lost", ["params", "data_manifest_sha256"])
@@ -504,6 +526,8 @@ def test_a_run_records_all_it_was_made_from(prior, tmp_path):
     first = config("a")
     assert first["data_manifest_sha256"] == DATA_MANIFEST
     assert set(first["prior_sha256"]) == {"config.json", "prior.safetensors"}
+    assert first["spec"] == make_world(**ENVIRONMENT.kwargs).spec.model_dump()
+    assert first["environment"] == ENVIRONMENT.model_dump()
     assert config("b", utd=0.25)["params_sha256"] != first["params_sha256"]
     assert config("c", seeds=["0", "1"]) == first
 
@@ -520,7 +544,8 @@ def test_mistakes_are_told_before_any_work(prior, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("num_envs", [1, 2])
-def test_a_learning_rate_that_diverges_publishes_nothing(prior, tmp_path, method, num_envs):
+def test_a_learning_rate_that_diverges_publishes_nothing(parts, tmp_path, method, num_envs):
+    prior = part_of(parts, method)
     params = make_params(num_envs=num_envs, agent={"learning_rate": 1e30})
     with pytest.raises(UserError, match=r"env step \d+ of fine-tuning"):
         run(prior, tmp_path / "run", params, method)
@@ -583,7 +608,80 @@ def test_an_agent_of_other_sizes_than_its_weights_is_refused(tmp_path, prior, hi
     config["agent"]["hidden"] = hidden
     path.write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"agent\.safetensors does not hold the agent"):
-        run_folder.load_run(tmp_path / "run")
+        evaluate(EVALUATION, tmp_path / "run")
+
+
+ROBOTS = {
+    "vectors alone": {"action_dim": 4},
+    "one image": {"action_dim": 1, "images": {"camera": [64, 64]}, "has_vectors": False},
+    "two images, unbounded": {
+        "action_dim": 14, "images": {"front": [36, 52], "wrist": [25, 32]}, "is_bounded": False,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("robot", ROBOTS.values(), ids=ROBOTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_on_every_robot_that_has_what_it_needs(tmp_path, method, robot):
+    world = environment(**robot | {"max_steps": 12, "ends": True})
+    spec, part = make_world(**world.kwargs).spec, METHODS[method].part.name
+    if part == "vae" and not spec.images:
+        with pytest.raises(UserError, match="learns images, and the data have vectors alone"):
+            save_part(part, spec, tmp_path / part)
+        return
+    prior = save_part(part, spec, tmp_path / part)
+    for observe in ("features", "image"):
+        params = make_params(agent={"observe": observe}, video_episodes=1)
+        out = tmp_path / observe
+        metrics = run(prior, out, params, method, environment=world)
+        assert evaluate(EVALUATION, out)["success_rate"] == metrics["success_rate"]
+        assert set(metrics["outcomes"]) == {"near"}
+        weights = load_file(out / "agent.safetensors")
+        num_encoders = len({key.split(".")[2] for key in weights if "trunk.encoders" in key})
+        sees = observe == "image" and method not in ("bc_sac", "vae_features")
+        assert num_encoders == (len(spec.images) if sees else 0)
+
+
+def test_episodes_of_any_length_in_several_environments(tmp_path):
+    world = environment(action_dim=1, max_steps=12, ends=True)
+    spec = make_world(**world.kwargs).spec
+    prior = save_part("prior", spec, tmp_path / "prior")
+    params = make_params(num_envs=2, env_steps=80)
+    for name in ("a", "b"):
+        run(prior, tmp_path / name / "run", params, environment=world)
+    assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+def test_an_environment_that_somebody_registered_is_learned_in(tmp_path):
+    world = GymnasiumParams.model_validate(
+        {
+            "name": "gymnasium",
+            "tasks": {"reach": {"id": "tests.toy_world:toy/Reach-v0", "kwargs": {"action_dim": 3}}},
+            "success": {"info": "is_success"},
+            "max_steps": 5,
+        }
+    )
+    spec = make_world(action_dim=3).spec
+    prior = save_part("prior", spec, tmp_path / "prior")
+    metrics = run(prior, tmp_path / "run", task="reach", environment=world)
+    assert evaluate(EVALUATION, tmp_path / "run")["success_rate"] == metrics["success_rate"]
+
+
+def test_where_learning_starts_from_is_told_drawn_and_at_the_mode(parts, tmp_path):
+    for method in ("parrot", "bc_sac", "hirl", "sac"):
+        metrics = run(part_of(parts, method), tmp_path / method, method=method)
+        assert 0 <= metrics["untrained_success_rate"] <= 1
+        has_mode = metrics["untrained_mode_success_rate"] is not None
+        assert has_mode == (method != "sac")
+
+
+def test_a_world_that_shows_nothing_is_learned_in_without_a_film(prior, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.toy_world.ReachEnv.render", lambda _env: None)
+    with pytest.raises(UserError, match=r"set finetune\.video_episodes to 0"):
+        run(prior, tmp_path / "run")
+    run(prior, tmp_path / "run", make_params(video_episodes=0))
+    assert set(files_of(tmp_path / "run")) == RESULTS - {"video.gif"}
+    evaluate(EVALUATION, tmp_path / "run")
 
 
 def test_a_run_that_is_written_through_a_link_finds_its_prior(tmp_path):

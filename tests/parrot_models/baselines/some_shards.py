@@ -93,9 +93,7 @@ def write_zarr_shards(folder: Path, spec: EpisodeSpec, episodes: Sequence[Episod
     return folder
 
 
-def write_demonstrations(
-    folder: Path, spec: EpisodeSpec, lengths: Sequence[int] = LENGTHS
-) -> Path:
+def write_demonstrations(folder: Path, spec: EpisodeSpec, lengths: Sequence[int] = LENGTHS) -> Path:
     return write_zarr_shards(
         folder, spec, [demonstration(i, spec, steps) for i, steps in enumerate(lengths)]
     )

@@ -17,8 +17,8 @@ from parrot_models.baselines import (
     vae_training,
 )
 from parrot_models.baselines.bc_model import BehaviorCloning
+from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.baselines.options_model import OptionModel
-from parrot_models.baselines.pretraining import load_keypoints
 from parrot_models.baselines.trajectories_model import TrajectoryVAE
 from parrot_models.baselines.vae_model import BetaVAE
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain

@@ -1,4 +1,4 @@
-"""A decoded trajectory keeps to its bounds, the bound is what it is called, and padding is nothing."""
+"""A decoded trajectory keeps to its bounds, the bound is one, and padding is nothing."""
 
 from __future__ import annotations
 
@@ -130,9 +130,7 @@ def test_what_lies_beyond_an_end_changes_nothing(spec: EpisodeSpec) -> None:
     other = replace(batch, first=replace(batch.first, actions=junk))
     losses, metrics = [], []
     for each in (batch, other):
-        losses.append(
-            trajectory_loss(model, each, torch.Generator().manual_seed(0), 0.2, "fp32")
-        )
+        losses.append(trajectory_loss(model, each, torch.Generator().manual_seed(0), 0.2, "fp32"))
         metrics.append({**bound_metrics(model, [each], 0, "fp32"), **error_metrics(model, [each])})
     assert torch.equal(*losses)
     assert metrics[0] == metrics[1]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from parrot_models.rl.curve import curve_rows, steps_to
+from parrot_models.rl.evaluation import curve_rows, steps_to
 from parrot_models.rl.learner import EpisodeSummary
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict
 
-from parrot_models.rl.demo_replay import DemoReplay
-from parrot_models.rl.replay import ReplayBuffer
+from parrot_models.rl.replay import DemoReplay, ReplayBuffer
 
 SPACE = Dict({"number": Box(-np.inf, np.inf, (1,), np.float32)})
 STEPS, NUM_KEPT = 4, 3
@@ -20,7 +19,7 @@ def make_memory(num_lanes=1, capacity=40):
     return DemoReplay(make(capacity), kept, NUM_KEPT, num_lanes)
 
 
-def live(memory, rounds, num_lanes=1):
+def roll_out(memory, rounds, num_lanes=1):
     """Episodes of STEPS steps in each lane; all that is seen and done in one is its number."""
     for number in rounds:
         for lane in range(num_lanes):
@@ -40,7 +39,7 @@ def episodes_of(batch):
 @pytest.mark.parametrize("num_lanes", [1, 2])
 def test_half_of_a_batch_is_of_the_first_episodes_however_long_ago(num_lanes):
     memory = make_memory(num_lanes)
-    live(memory, range(30), num_lanes)  # of the others, the last 8 episodes fit
+    roll_out(memory, range(30), num_lanes)  # of the others, the last 8 episodes fit
     drawn = episodes_of(memory.sample(400, np.random.default_rng(0)))
     assert set(drawn[:200]) == set(range(NUM_KEPT))
     recent = 40 // (STEPS + 1)
@@ -49,17 +48,17 @@ def test_half_of_a_batch_is_of_the_first_episodes_however_long_ago(num_lanes):
 
 def test_an_odd_batch_is_whole():
     memory = make_memory()
-    live(memory, range(5))
+    roll_out(memory, range(5))
     assert len(episodes_of(memory.sample(7, np.random.default_rng(0)))) == 7
 
 
 def test_a_restored_memory_goes_on_like_the_original():
     original = make_memory()
-    live(original, range(2))  # one more will be kept
+    roll_out(original, range(2))  # one more will be kept
     restored = make_memory()
     restored.load_state_dict(original.state_dict())
     for memory in (original, restored):
-        live(memory, range(2, 20))
+        roll_out(memory, range(2, 20))
     drawn = [episodes_of(m.sample(100, np.random.default_rng(0))) for m in (original, restored)]
     assert (drawn[0] == drawn[1]).all()
     assert len(original) == len(restored)

@@ -7,12 +7,14 @@ import pytest
 from PIL import Image, ImageSequence
 from rl_fakes import EPISODE_STEPS, PointEnv
 
-from parrot_models.rl.evaluation import EvaluationResult, evaluate_agent, record_gif
+from parrot_data.episodes.rollout import episode_seed
+from parrot_data.errors import UserError
+from parrot_models.rl.evaluation import check_can_be_filmed, evaluate_agent, record_gif
 
 
 def to_the_origin(observation):
     action = np.zeros(7, np.float32)
-    action[:2] = (-2 * observation["proprioception"][:2]).clip(-1, 1)
+    action[:2] = (-2 * observation["pose"][:2]).clip(-1, 1)
     return action
 
 
@@ -40,7 +42,7 @@ def test_every_agent_meets_the_same_scenes():
     class Watch(PointEnv):
         def reset(self, **kwargs):
             observation, info = super().reset(**kwargs)
-            met[-1].append(observation["proprioception"].tolist())
+            met[-1].append(observation["pose"].tolist())
             return observation, info
 
     for policy in (to_the_origin, away):
@@ -51,17 +53,48 @@ def test_every_agent_meets_the_same_scenes():
     assert len({tuple(place) for place in met[0]}) == 5
 
 
-def test_wrong_objects_are_counted_by_episode():
-    result = EvaluationResult(
-        successes=[True, False, False],
-        episode_returns=[1.0, 0.0, 0.0],
-        grasped=[["target"], ["other", "target"], []],
-    )
-    assert result.num_wrong_object("target") == 1
-    assert result.num_wrong_object("other") == 2
+def test_outcomes_are_rates_of_what_the_last_step_tells():
+    result = evaluate_agent(PointEnv(), away, seed=0, num_episodes=20)
+    assert result.outcomes == {"touched": 0.0, "wrong_object": 1.0}
+    result = evaluate_agent(PointEnv(), to_the_origin, seed=0, num_episodes=20)
+    assert result.outcomes["touched"] == 1.0
+    assert 0 < result.outcomes["wrong_object"] < 1  # some begin near the origin
 
 
-def test_progress_is_told_of_every_episode():
+def test_an_environment_without_outcomes_has_none():
+    class Plain(PointEnv):
+        def _info(self):
+            return {"is_success": super()._info()["is_success"]}
+
+    assert evaluate_agent(Plain(), away, seed=0, num_episodes=3).outcomes == {}
+
+
+def test_an_episode_ends_where_it_terminates():
+    env = PointEnv(ends=True)
+    result = evaluate_agent(env, to_the_origin, seed=0, num_episodes=20)
+    assert result.success_rate == 1.0
+    assert set(result.episode_returns) == {1.0}
+    assert len(env.executed) < 20 * EPISODE_STEPS / 2
+
+
+def test_an_environment_has_to_say_what_success_is():
+    class Silent(PointEnv):
+        def step(self, action):
+            return *super().step(action)[:4], {}
+
+    with pytest.raises(UserError, match="is_success"):
+        evaluate_agent(Silent(), away, seed=0, num_episodes=1)
+
+
+def test_an_action_that_is_not_finite_is_named():
+    def nowhere(_observation):
+        return np.full(7, np.nan, np.float32)
+
+    with pytest.raises(UserError, match="evaluation episode 0"):
+        evaluate_agent(PointEnv(), nowhere, seed=0, num_episodes=1)
+
+
+def test_progress_is_called_after_every_episode():
     calls = []
     evaluate_agent(
         PointEnv(), away, seed=0, num_episodes=3, progress=lambda *call: calls.append(call)
@@ -77,15 +110,18 @@ def test_a_film_shows_every_observation_and_is_byte_stable(tmp_path):
     with Image.open(io.BytesIO(paths[0].read_bytes())) as film:
         frames = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     env = PointEnv()
-    env.reset(seed=0, options={"episode_index": 2})
+    env.reset(seed=episode_seed(0, 2))
     assert np.array_equal(frames[0], env.render())
     assert frames[0].shape == (48, 48, 3)
 
 
-def test_an_env_without_pictures_cannot_be_filmed(tmp_path):
+def test_an_env_without_images_of_itself_cannot_be_filmed(tmp_path):
     class Blind(PointEnv):
         def render(self):
             return None
 
-    with pytest.raises(ValueError, match="rgb_array"):
+    with pytest.raises(UserError, match=r"finetune\.video_episodes to 0"):
         record_gif(Blind(), away, seed=0, episode_indices=[0], path=tmp_path / "film.gif")
+    with pytest.raises(UserError, match="rgb_array"):
+        check_can_be_filmed(Blind())
+    check_can_be_filmed(PointEnv())

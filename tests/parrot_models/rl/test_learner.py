@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from rl_fakes import BESIDE, EPISODE_STEPS, FakePrior, FakeTrajectories, PointEnv
 
+from parrot_data.episodes.rollout import episode_seed
 from parrot_data.lockstep import OneEnv
 from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
-from parrot_models.rl.learner import Learner
+from parrot_models.rl.learner import Learner, Schedule
 from parrot_models.rl.replay import ReplayBuffer
-from parrot_models.rl.schedule import Schedule
-from parrot_models.rl.views import DirectView, GuidedView
+from parrot_models.rl.views import FEATURES, DirectView, GuidedView
 
 SAID = 0.25  # by the agent, in every dimension
 DISCOUNT = 0.9
@@ -24,7 +24,7 @@ class StubAgent:
         self.dim, self.num_updates = dim, 0
 
     def act_each(self, seen, *, deterministic):
-        return np.full((len(seen["features"]), self.dim), SAID, np.float32)
+        return np.full((len(seen[FEATURES]), self.dim), SAID, np.float32)
 
     def update(self, batch, *, critic_only):
         self.num_updates += 1
@@ -58,7 +58,12 @@ def is_said(env):
 
 
 def guided_view(env):
-    return GuidedView(env, FakePrior(), 2.0, "features")
+    return GuidedView(env.observation_space, FakePrior(), 2.0, "features")
+
+
+def trajectory_view(env, chunk):
+    model = SeenTrajectories(FakeTrajectories(), *BESIDE)
+    return TrajectoryView(env.observation_space, model, 2.0, "features", chunk)
 
 
 def test_first_episodes_are_guided_beyond_the_warm_up():
@@ -82,7 +87,7 @@ def test_a_share_of_the_episodes_is_guided_to_their_end():
 
 def test_without_a_share_no_chance_is_drawn_for_it():
     env = PointEnv()
-    learner = make_learner(env, DirectView(env, FakePrior(), "features", with_context=False))
+    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"))
     for _ in range(2):
         learner.run_round()
     before = learner._rng.bit_generator.state
@@ -95,9 +100,7 @@ def test_without_a_share_no_chance_is_drawn_for_it():
 @pytest.mark.parametrize("bootstraps", [True, False])
 def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
     env = PointEnv()
-    view = TrajectoryView(
-        env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", chunk
-    )
+    view = trajectory_view(env, chunk)
     learner = make_learner(env, view, seed=1, bootstraps=bootstraps, utd=0.0)
     (episode,) = learner.run_round()
     assert episode.env_steps == learner.env_steps == EPISODE_STEPS
@@ -105,7 +108,7 @@ def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
     batch = learner.replay.sample(100, np.random.default_rng(0))
     by_place = {}
     for row in range(100):
-        key = tuple(batch.observations["features"][row].tolist())
+        key = tuple(batch.observations[FEATURES][row].tolist())
         by_place[key] = (batch.returns[row].item(), batch.discounts[row].item())
     discounts = sorted(discount for _, discount in by_place.values())
     ends = [
@@ -117,7 +120,7 @@ def test_the_replay_holds_decisions(chunk, lengths, bootstraps):
 
 def test_updates_wait_for_the_first_decision_to_end():
     env = PointEnv()
-    view = TrajectoryView(env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", 5)
+    view = trajectory_view(env, 5)
     learner = make_learner(env, view, warmup_steps=1)
     learner.run_round()
     assert learner.agent.num_updates == EPISODE_STEPS - 1
@@ -126,11 +129,41 @@ def test_updates_wait_for_the_first_decision_to_end():
 def test_returns_of_decisions_add_up_to_the_episodes():
     for seed in range(20):
         env = PointEnv()
-        view = TrajectoryView(
-            env, SeenTrajectories(FakeTrajectories(), *BESIDE), 2.0, "features", 2
-        )
+        view = trajectory_view(env, 2)
         learner = make_learner(env, view, seed=seed)
         learner.replay.discount = 1.0
         (episode,) = learner.run_round()
         held = learner.replay._rewards[learner.replay._has_action]
         assert held.sum() == pytest.approx(episode.episode_return)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_terminates_is_worth_nothing_after_and_what_is_cut_off_is(ends):
+    env = PointEnv(ends=ends)
+    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"))
+    discounts, lengths = set(), set()
+    for _ in range(20):
+        before = learner.env_steps
+        (episode,) = learner.run_round()
+        lengths.add(episode.env_steps - before)
+    batch = learner.replay.sample(500, np.random.default_rng(0))
+    discounts = {round(value, 3) for value in batch.discounts.tolist()}
+    assert discounts == ({0.0, DISCOUNT} if ends else {DISCOUNT})
+    assert (batch.returns[batch.discounts == 0] == 1.0).all()
+    assert (len(lengths) > 1) == ends
+
+
+def test_episode_e_of_a_run_is_reset_with_a_seed_of_its_own():
+    seeds = []
+
+    class Watched(PointEnv):
+        def reset(self, *, seed=None, options=None):
+            seeds.append(seed)
+            return super().reset(seed=seed)
+
+    env = Watched()
+    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"), seed=3)
+    for _ in range(4):
+        learner.run_round()
+    assert seeds == [episode_seed(learner._env_seed, episode) for episode in range(4)]
+    assert len(set(seeds)) == 4

@@ -3,41 +3,36 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from rl_fakes import PARAMS
 
 from parrot_models.networks.device import CPU
-from parrot_models.rl.batch import Batch
-from parrot_models.rl.sac import SAC, actions_as_given
+from parrot_models.rl.networks import Actor, Critic, Trunk
+from parrot_models.rl.replay import Batch
+from parrot_models.rl.sac import SAC, Networks, actions_as_given
 
-LOW, HIGH = -2 * np.ones(2, np.float32), 2 * np.ones(2, np.float32)
+WIDTH = 2  # of features and of actions
 
 
-def make_agent(seed=0, **changes):
+def make_agent(seed=0, *, encoders=None, executed=actions_as_given, **changes):
+    generator = torch.Generator().manual_seed(seed)
+    trunk = Trunk({"features": WIDTH}, encoders or {}, 4 if encoders else 0)
+    box = torch.full((WIDTH,), -2.0), torch.full((WIDTH,), 2.0)
+    actor = Actor(trunk.output_dim, *box, [32, 32], 0.5, generator)
+    critic = Critic(trunk.output_dim, WIDTH, [32, 32], 2, generator)
     values = {
-        "vector_dims": {"features": 2},
-        "encoder": None,
-        "encoder_dim": 0,
-        "action_low": LOW,
-        "action_high": HIGH,
-        "critic_action_dim": 2,
-        "executed": actions_as_given,
-        "hidden": [32, 32],
-        "learning_rate": 3e-3,
-        "polyak": 0.1,
-        "initial_temperature": 0.05,
-        "target_entropy": -4.0,
-        "initial_std": 0.5,
-        "observation_noise": 0.0,
-        "precision": "fp32",
-        "generator": torch.Generator().manual_seed(seed),
-        "device": CPU,
-    }
-    return SAC(**values | changes)
+        "learning_rate": 3e-3, "polyak": 0.1, "initial_temperature": 0.05,
+        "target_entropy_per_dim": -2.0, "observation_noise": 0.0,
+    }  # fmt: skip
+    return SAC(
+        Networks(trunk, actor, critic), PARAMS.model_copy(update=values | changes),
+        executed=executed, generator=generator, device=CPU,
+    )  # fmt: skip
 
 
 def with_encoder(seed=0):
     torch.manual_seed(seed)
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4))
-    return make_agent(encoder=encoder, encoder_dim=4)
+    return make_agent(encoders={"image": encoder})
 
 
 def make_batch(size=16, seed=0):
@@ -71,7 +66,7 @@ def test_only_the_critics_loss_reaches_critics_and_encoder():
     actor, trunk, critic = map(copied, (agent.actor, agent.trunk, agent.critic))
     agent.update_critic(batch, agent.trunk(batch.observations))
     assert is_unchanged(agent.actor, actor)
-    assert not is_unchanged(agent.trunk.encoder, trunk)
+    assert not is_unchanged(agent.trunk.encoders, trunk)
     assert not is_unchanged(agent.critic, critic)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parrot_models.rl.schedule import Schedule
+from parrot_models.rl.learner import Schedule
 
 SCHEDULE = Schedule(
     warmup_steps=100, critic_only_updates=0, batch_size=4, utd=0.5, total_steps=1000, final_rate=0.1

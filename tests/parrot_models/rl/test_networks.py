@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from parrot_models.rl.critic import Critic
-from parrot_models.rl.networks import Actor, tanh_log_det
-from parrot_models.rl.trunk import Trunk
+from parrot_models.rl.networks import Actor, Critic, Trunk, tanh_log_det
 
 
 def seeded(seed=0):
@@ -106,11 +104,11 @@ def test_critic_gradients_are_right_despite_operations_in_place():
 
 
 def test_trunk_standardizes_by_the_observations_it_was_shown():
-    trunk = Trunk({"features": 3, "proprioception": 2}, None, 0)
+    trunk = Trunk({"features": 3, "pose": 2}, {}, 0)
     scale = torch.tensor([0.01, 1.0, 100.0])
     seen = {
         "features": torch.randn(500, 3, generator=seeded()) * scale + 7,
-        "proprioception": torch.full((500, 2), 0.3),
+        "pose": torch.full((500, 2), 0.3),
         "context": torch.randn(500, 4),
     }
     trunk.standardize_by(seen)
@@ -119,16 +117,40 @@ def test_trunk_standardizes_by_the_observations_it_was_shown():
     torch.testing.assert_close(encoded.mean(0), torch.zeros(5), atol=0.05, rtol=0)
     # Features vary alike whatever their units; what never moved says nothing, and stays bounded.
     torch.testing.assert_close(encoded.std(0)[:3], torch.ones(3), atol=0.05, rtol=0)
-    moved = {**seen, "proprioception": torch.full((500, 2), 100.0)}
+    moved = {**seen, "pose": torch.full((500, 2), 100.0)}
     assert trunk(moved).abs().max() <= 5
 
 
-def test_trunk_with_an_encoder_sees_images_and_vectors():
-    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 6))
-    trunk = Trunk({"proprioception": 2}, encoder, 6)
-    images, proprioception = torch.randn(4, 2, 2, 3), torch.randn(4, 2)
-    encoded = trunk({"image": images, "proprioception": proprioception})
-    assert encoded.shape == (4, 8)
-    other = trunk({"image": images + torch.randn(4, 2, 2, 3), "proprioception": proprioception})
-    assert encoded[:, :2].equal(other[:, :2])
-    assert not torch.allclose(encoded[:, 2:], other[:, 2:])
+def test_the_trunks_output_begins_with_what_was_named_first():
+    seen = {"a": torch.zeros(4, 2), "_features": torch.ones(4, 3)}
+    encoded = Trunk({"_features": 3, "a": 2}, {}, 0)(seen)
+    assert encoded[0].tolist() == [1, 1, 1, 0, 0]
+
+
+def encoder_of(width):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(width, 6))
+
+
+def test_a_trunk_has_an_encoder_for_each_image_and_sees_vectors():
+    encoders = {"wrist": encoder_of(12), "front": encoder_of(30)}
+    trunk = Trunk({"pose": 2}, encoders, 6)
+    seen = {
+        "front": torch.randn(4, 2, 5, 3), "wrist": torch.randn(4, 2, 2, 3),
+        "pose": torch.randn(4, 2),
+    }  # fmt: skip
+    encoded = trunk(seen)
+    assert encoded.shape == (4, trunk.output_dim) == (4, 2 + 2 * 6)
+    front = trunk(seen | {"front": torch.randn(4, 2, 5, 3)})
+    wrist = trunk(seen | {"wrist": torch.randn(4, 2, 2, 3)})
+    for other, changed in ((front, slice(2, 8)), (wrist, slice(8, 14))):
+        same = torch.ones(14, dtype=torch.bool)
+        same[changed] = False
+        assert encoded[:, same].equal(other[:, same])
+        assert not torch.allclose(encoded[:, changed], other[:, changed])
+
+
+def test_a_trunk_may_see_images_alone():
+    trunk = Trunk({}, {"camera": encoder_of(12)}, 6)
+    images = {"camera": torch.randn(4, 2, 2, 3)}
+    trunk.standardize_by(images)
+    assert trunk(images).shape == (4, 6)

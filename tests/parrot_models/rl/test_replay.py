@@ -13,7 +13,7 @@ DISCOUNT = 0.9
 
 
 class Diary:
-    """The same life written down naively: every observation is (episode, step)."""
+    """The same episodes written down naively: every observation is (episode, step)."""
 
     def __init__(self, capacity, n_step, seed):
         self.replay = ReplayBuffer(capacity, SPACE, 1, n_step, DISCOUNT)
@@ -25,7 +25,7 @@ class Diary:
         image = np.full((2, 2, 3), (7 * episode + step) % 256, np.uint8)
         return {"image": image, "place": np.array([episode, step], np.float32)}
 
-    def live(self, num_steps, *, terminates):
+    def roll_out(self, num_steps, *, terminates):
         """One episode; it ends terminated, or cut off (truncated, or still under way)."""
         self.rewards.append([])
         self.terminated.append(terminates)
@@ -51,7 +51,7 @@ class Diary:
 def test_windows_equal_a_calculation_by_hand(seed, n_step, capacity):
     diary = Diary(capacity, n_step, seed)
     for _ in range(25):
-        diary.live(int(diary.rng.integers(1, 9)), terminates=bool(diary.rng.random() < 0.5))
+        diary.roll_out(int(diary.rng.integers(1, 9)), terminates=bool(diary.rng.random() < 0.5))
         batch = diary.replay.sample(64, diary.rng)
         for row in range(64):
             episode, step = batch.observations["place"][row].int().tolist()
@@ -73,8 +73,8 @@ def test_windows_of_decisions_equal_a_calculation_by_hand(seed, n_step):
         ]
         terminates = bool(rng.random() < 0.5)
         episodes.append((decisions, terminates))
-        picture = np.zeros((2, 2, 3), np.uint8)
-        replay.begin({"image": picture, "place": np.array([number, 0])})
+        image = np.zeros((2, 2, 3), np.uint8)
+        replay.begin({"image": image, "place": np.array([number, 0])})
         for index, rewards in enumerate(decisions):
             for step, reward in enumerate(rewards):
                 ends = step == len(rewards) - 1
@@ -82,7 +82,7 @@ def test_windows_of_decisions_equal_a_calculation_by_hand(seed, n_step):
                 # Neither what is said nor what is seen while a decision lasts may be held.
                 said = np.array([index if step == 0 else -1])
                 place = np.array([number, index + 1]) if ends else np.array([-1, -1])
-                seen = {"image": picture, "place": place}
+                seen = {"image": image, "place": place}
                 replay.append(said, reward, seen, terminated=last and terminates, is_due=ends)
     batch = replay.sample(200, rng)
     for row in range(200):
@@ -135,7 +135,7 @@ def test_windows_never_run_from_one_environment_into_another(n_step, capacity):
 def test_all_keys_of_an_observation_belong_together():
     diary = Diary(50, 2, 0)
     for _ in range(20):
-        diary.live(5, terminates=False)
+        diary.roll_out(5, terminates=False)
     batch = diary.replay.sample(100, diary.rng)
     for observations in (batch.observations, batch.next_observations):
         episode, step = observations["place"].int().unbind(-1)
@@ -146,7 +146,7 @@ def test_all_keys_of_an_observation_belong_together():
 def test_every_transition_held_is_drawn_and_no_other():
     diary = Diary(20, 1, 0)
     for _ in range(7):
-        diary.live(4, terminates=False)  # 5 slots each: the last four episodes are held
+        diary.roll_out(4, terminates=False)  # 5 slots each: the last four episodes are held
     places = diary.replay.sample(2000, diary.rng).observations["place"].int()
     held = {(episode, step) for episode in range(3, 7) for step in range(4)}
     assert {tuple(place) for place in places.tolist()} == held
@@ -155,7 +155,7 @@ def test_every_transition_held_is_drawn_and_no_other():
 
 def test_an_empty_buffer_refuses_to_be_sampled():
     diary = Diary(10, 1, 0)
-    diary.live(0, terminates=False)
+    diary.roll_out(0, terminates=False)
     with pytest.raises(ValueError, match="without transitions"):
         diary.replay.sample(1, diary.rng)
 
@@ -164,14 +164,14 @@ def test_an_empty_buffer_refuses_to_be_sampled():
 def test_a_restored_buffer_goes_on_like_the_original(num_episodes):
     original = Diary(40, 3, 0)
     for _ in range(num_episodes):
-        original.live(5, terminates=False)
+        original.roll_out(5, terminates=False)
     restored = Diary(40, 3, 0)
     restored.replay.load_state_dict(original.replay.state_dict())
     restored.rewards = [list(rewards) for rewards in original.rewards]
     restored.terminated = list(original.terminated)
     for diary in (original, restored):
         diary.rng = np.random.default_rng(1)
-        diary.live(5, terminates=True)
+        diary.roll_out(5, terminates=True)
     drawn = [diary.replay.sample(64, diary.rng) for diary in (original, restored)]
     for name in ("actions", "returns", "discounts"):
         assert getattr(drawn[0], name).equal(getattr(drawn[1], name))

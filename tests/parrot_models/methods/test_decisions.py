@@ -6,16 +6,20 @@ import torch
 from rl_fakes import (
     BESIDE,
     EPISODE_STEPS,
+    ONE_IMAGE,
     FakeModel,
     FakeOptions,
     FakeTrajectories,
     PointEnv,
     pad,
+    space_of,
 )
 
 from parrot_models.methods.hirl import OptionView, SeenOptions
 from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
-from parrot_models.rl.latent_env import ViewedEnv
+from parrot_models.rl.views import ViewedEnv
+
+SPACE = space_of(ONE_IMAGE)
 
 
 def observations(*places):
@@ -36,7 +40,7 @@ def latents(num_robots, seed=0):
 @pytest.mark.parametrize("chunk", [2, 3, EPISODE_STEPS, 9])
 def test_a_trajectory_is_executed_step_by_step_and_then_another(chunk):
     model = FakeTrajectories()
-    view = TrajectoryView(PointEnv(), SeenTrajectories(model, *BESIDE), 2.0, "features", chunk)
+    view = TrajectoryView(SPACE, SeenTrajectories(model, *BESIDE), 2.0, "features", chunk)
     length = min(chunk, model.num_steps)
     assert view.fewest_steps == length
     seen, plan = observations((0.2, -0.4), (0.9, 0.1)), None
@@ -47,7 +51,8 @@ def test_a_trajectory_is_executed_step_by_step_and_then_another(chunk):
         said = latents(2, seed=step)
         if is_new:
             plan = model.decode(
-                torch.from_numpy(said), model.context(torch.from_numpy(seen["image"]))
+                torch.from_numpy(said),
+                model.context({k: torch.from_numpy(v) for k, v in seen.items()}),
             )
         executed = view.executed(said)
         np.testing.assert_array_equal(executed, plan[:, step % length].numpy())
@@ -59,7 +64,7 @@ class TimedOptions(FakeModel):
     """Ends with a chance that its first dimension says; moves as the others say."""
 
     def act(self, z, _context):
-        return pad(z, 7)
+        return pad(z, self.spec.action.dim)
 
     def ends(self, z, _context):
         return z[:, 0]
@@ -67,7 +72,7 @@ class TimedOptions(FakeModel):
 
 def due_after(chances, most_steps, num_steps=20):
     """The steps, robot by robot, after which a decision was due."""
-    view = OptionView(PointEnv(), SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", most_steps)
+    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", most_steps)
     z = np.zeros((len(chances), 3), np.float32)
     z[:, 0] = chances
     seen = observations(*[(0.0, 0.0)] * len(chances))
@@ -94,7 +99,7 @@ def test_an_option_that_never_ends_ends_after_the_most_steps():
 
 
 def test_what_is_said_while_an_option_lasts_is_not_looked_at():
-    view = OptionView(PointEnv(), SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
+    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
     view.begin(observations((0.0, 0.0)))
     first = np.array([[0.0, 0.5, -0.5]], np.float32)
     for step in range(3):
@@ -106,7 +111,7 @@ def test_what_is_said_while_an_option_lasts_is_not_looked_at():
 
 
 def test_an_episode_begins_with_a_decision_whatever_the_last_one_did():
-    view = OptionView(PointEnv(), SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
+    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
     env = ViewedEnv(PointEnv(), view)
     for episode in range(3):
         env.reset(seed=episode)
@@ -120,11 +125,10 @@ def test_an_episode_begins_with_a_decision_whatever_the_last_one_did():
 
 def test_options_and_trajectories_are_warmed_up_by_samples_of_n_0_i():
     for view in (
-        OptionView(PointEnv(), SeenOptions(FakeOptions(), *BESIDE), 1.5, "features", 3),
-        TrajectoryView(
-            PointEnv(), SeenTrajectories(FakeTrajectories(), *BESIDE), 1.5, "features", 3
-        ),
+        OptionView(SPACE, SeenOptions(FakeOptions(), *BESIDE), 1.5, "features", 3),
+        TrajectoryView(SPACE, SeenTrajectories(FakeTrajectories(), *BESIDE), 1.5, "features", 3),
     ):
+        view.begin(observations((0.0, 0.0)))
         rng = np.random.default_rng(0)
         z = np.concatenate([view.sample_warmup_actions(rng) for _ in range(2000)])
         assert z.shape == (2000, 3)
