@@ -1,4 +1,4 @@
-"""Agents over an untrained prior, with replay buffers that are filled without living through it."""
+"""Agents over an untrained prior, with replay buffers filled without that many steps."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
-from benchmarks.priors import untrained_prior
+from benchmarks.priors import some_batch, untrained_prior
 from benchmarks.setting import Values
 from parrot_data.lockstep import OneEnv
-from parrot_data.worlds.tabletop.env import ACTION_DIM, PROPRIOCEPTION_DIM, make_task_env
-from parrot_data.worlds.tabletop.params import EnvironmentParams
-from parrot_models.methods.table import METHODS
+from parrot_data.worlds.gymnasium_world import box_of
+from parrot_data.worlds.make import make_world
+from parrot_models.methods.table import METHODS, critic_action_dim, make_agent
+from parrot_models.networks.choices import Precision
 from parrot_models.prior.acting_prior import ActingPrior
-from parrot_models.rl.agent_params import Observe
-from parrot_models.rl.compose import critic_action_dim, make_agent
-from parrot_models.rl.latent_env import ViewedEnv
-from parrot_models.rl.learner import Learner
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.rl.learner import Learner, Schedule
+from parrot_models.rl.params import AgentParams, Observe
 from parrot_models.rl.replay import ReplayBuffer
-from parrot_models.rl.schedule import Schedule
+from parrot_models.rl.sac import SAC
+from parrot_models.rl.views import ViewedEnv
 
 TASK, METHOD = "pick-bar", METHODS["parrot"]
 SEED = 0
@@ -38,26 +39,24 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Lear
     """
     params = values.finetune
     agent_params = params.agent.model_copy(update={"observe": observe})
-    prior = ActingPrior(
-        untrained_prior(values).eval().requires_grad_(False), agent_params.precision
+    prior = acting_prior(untrained_prior(values), agent_params.precision)
+    env, agent = viewed_env_and_agent(
+        make_world(values.tabletop).make_env(TASK), prior, agent_params
     )
-    plain = make_task_env(TASK, values.environment, render_mode=None)
-    env = ViewedEnv(plain, METHOD.make_view(plain, prior, agent_params))
-    assert isinstance(env.observation_space, gymnasium.spaces.Dict)
     replay = ReplayBuffer(
         _num_slots(num_steps, values),
-        env.observation_space,
-        critic_action_dim(METHOD, env),
+        env.view.observation_space,
+        critic_action_dim(METHOD, env.view, prior),
         params.n_step,
         params.discount,
     )
     learner = Learner(
-        OneEnv(plain),
+        OneEnv(env.env),
         env.view,
-        make_agent(METHOD, agent_params, env, prior, SEED),
+        agent,
         replay,
         Schedule(
-            warmup_steps=WARMUP_EPISODES * values.environment.episode_steps,
+            warmup_steps=WARMUP_EPISODES * values.tabletop.episode_steps,
             critic_only_updates=0,
             batch_size=params.batch_size,
             utd=1.0,
@@ -70,15 +69,30 @@ def make_learner(values: Values, observe: Observe, num_steps: int) -> tuple[Lear
     return learner, env
 
 
+def acting_prior(prior: BehavioralPrior, precision: Precision) -> ActingPrior:
+    """A prior as fine-tuning has it: frozen."""
+    return ActingPrior(prior.eval().requires_grad_(False), precision)
+
+
+def viewed_env_and_agent(
+    plain: gymnasium.Env[Any, Any], prior: ActingPrior, params: AgentParams
+) -> tuple[ViewedEnv, SAC]:
+    """PARROT's env over a plain one, and its agent, as fine-tuning composes them."""
+    assert isinstance(plain.observation_space, Dict)
+    view = METHOD.make_view(plain.observation_space, prior, params)
+    return ViewedEnv(plain, view), make_agent(METHOD, params, view, prior, SEED)
+
+
 def fill(learner: Learner, env: ViewedEnv, num_slots: int) -> None:
     """Fill slots of the replay buffer with one episode of warm-up actions, again and again."""
     replay, rng = learner.replay, np.random.default_rng(SEED)
     observation, _ = env.reset(seed=SEED)
-    steps, truncated = [], False
+    steps, is_over = [], False
     first = observation
-    while not truncated:
+    while not is_over:
         action = env.sample_warmup_action(rng)
-        observation, reward, _, truncated, info = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(action)
+        is_over = terminated or truncated
         stored = info["executed_action"] if learner.stores_executed else action
         steps.append((stored, float(reward), observation))
     for _ in range(num_slots // (len(steps) + 1)):
@@ -89,26 +103,23 @@ def fill(learner: Learner, env: ViewedEnv, num_slots: int) -> None:
 
 def _num_slots(num_steps: int, values: Values) -> int:
     """An episode of T steps takes T + 1 slots."""
-    length = values.environment.episode_steps
+    length = values.tabletop.episode_steps
     return -(-num_steps // length) * (length + 1)
 
 
 class StillEnv(gymnasium.Env[Any, Any]):
-    """Always shows the same observation, at no cost: what is left is acting."""
+    """Always shows the same observation, at no cost: what is left is acting.
 
-    def __init__(self, environment: EnvironmentParams) -> None:
-        size = environment.image_size
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "image": Box(0, 255, (size, size, 3), np.uint8),
-                "proprioception": Box(-2.0, 2.0, (PROPRIOCEPTION_DIM,), np.float32),
-            }
-        )
-        self.action_space = Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
-        rng = np.random.default_rng(SEED)
+    Args:
+        values: of params.yaml; the observation is as the tabletop's spec says.
+    """
+
+    def __init__(self, values: Values) -> None:
+        spec, batch = values.spec, some_batch(values, 1)
+        self.observation_space = Dict({name: box_of(s) for name, s in spec.observations.items()})
+        self.action_space = Box(-1.0, 1.0, (spec.action.dim,), np.float32)
         self.observation: dict[str, NDArray[Any]] = {
-            "image": rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
-            "proprioception": np.array([0.3, 0, 0.1, 0, 1, 0, 0, 0.05], np.float32),
+            name: tensor[0].numpy() for name, tensor in batch.observations.items()
         }
 
     def reset(self, **_: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -122,11 +133,9 @@ class StillEnv(gymnasium.Env[Any, Any]):
         return self.observation, 0.0, False, False, {}
 
 
-def still_env_and_agent(values: Values) -> tuple[ViewedEnv, Any, Any]:
+def still_env_and_agent(values: Values) -> tuple[ViewedEnv, SAC, BehavioralPrior]:
     """PARROT's env over a `StillEnv`, its agent and its prior, as fine-tuning composes them."""
     params = values.finetune.agent.model_copy(update={"observe": "features"})
-    prior = untrained_prior(values).eval().requires_grad_(False)
-    acting = ActingPrior(prior, params.precision)
-    still = StillEnv(values.environment)
-    env = ViewedEnv(still, METHOD.make_view(still, acting, params))
-    return env, make_agent(METHOD, params, env, acting, SEED), prior
+    prior = untrained_prior(values)
+    acting = acting_prior(prior, params.precision)
+    return *viewed_env_and_agent(StillEnv(values), acting, params), prior

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +19,10 @@ from benchmarks import (
     prior_rows,
     sac_rows,
 )
+from benchmarks.earlier import Key, earlier_results, fingerprint, key_of
 from benchmarks.machine import describe_code, describe_machine
-from benchmarks.row import Figures, Result, Row
-from benchmarks.setting import FULL, QUICK, Setting, Values
+from benchmarks.row import Result, Row
+from benchmarks.setting import FULL, QUICK, Scale, Setting, Values
 from benchmarks.table import markdown, plain
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
@@ -40,6 +42,11 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
     }
 )
 RIVALS = ("nflows", "stable_baselines3")  # what the extra `bench` installs
+MOST_SAID = 400  # characters of an error, in a row's note
+NOT_INSTALLED = (
+    "The rival {} is not installed: run `pip install -e '.[bench]' -c constraints.txt`, or "
+    "`make bench`."
+)
 
 
 def bench(
@@ -49,6 +56,7 @@ def bench(
     groups: Sequence[str] | None,
     *,
     is_quick: bool,
+    is_anew: bool = False,
     progress: Progress = silent,
 ) -> list[Result]:
     """Measure the rows of some groups; results.json and results.md are whole after every row.
@@ -56,46 +64,54 @@ def bench(
     Args:
         values: of params.yaml.
         checkout: folder of params.yaml and dvc.yaml.
-        out: folder to write; results of an earlier call in it are replaced.
+        out: folder to write; rows of an earlier call in it stay where they were measured with the
+            same code and values on the same machine, and are replaced otherwise.
         groups: which, None for all.
         is_quick: whether to measure too little to tell anything, but all of the code.
-        progress: told of every row, before it begins and after the last.
+        is_anew: whether to measure again what an earlier call has measured.
+        progress: called before every row, and after the last.
+
+    Returns:
+        Results of the rows of these groups, those of an earlier call among them.
 
     Raises:
         UserError: a group has no such name, or a file in `out` is not this command's.
     """
     chosen = [(group, row) for group in _known(groups) for row in GROUPS[group]]
-    about = _about(checkout, is_quick)
+    every = [(group, row) for group, rows in GROUPS.items() for row in rows]
+    scale = QUICK if is_quick else FULL
+    about = _about(checkout, values, scale)
     file_to_write(out / "results.json", "bench", is_json_with(("code", "machine", "rows")))
     file_to_write(out / "results.md", "bench", begins_with("# Benchmarks\n"))
-    results: list[Result] = []
+    kept = earlier_results(out / "results.json", about, every)
+    waiting = [(group, row) for group, row in chosen if is_anew or key_of(group, row) not in kept]
     with tempfile.TemporaryDirectory(prefix="parrot-bench-") as scratch:
-        setting = Setting(values, QUICK if is_quick else FULL, Path(scratch), checkout)
-        for done, (group, row) in enumerate(chosen):
-            progress(done, len(chosen), row.name)
-            results.append(measured(group, row, setting))
-            write_results(out, results, about)
-    progress(len(chosen), len(chosen), "done")
-    return results
+        setting = Setting(values, scale, Path(scratch), checkout)
+        for done, (group, row) in enumerate(waiting):
+            progress(done, len(waiting), row.name)
+            kept[key_of(group, row)] = measured(group, row, setting)
+            write_results(out, _in_order(kept, every), about)
+    progress(len(waiting), len(waiting), "done")
+    return _in_order(kept, chosen)
 
 
 def measured(group: str, row: Row, setting: Setting) -> Result:
-    """Measure a row; a rival that is not installed, or a user's mistake, costs this row alone."""
-    figures: Figures | None = None
-    trouble = ""
+    """Measure a row; whatever goes wrong costs this row alone."""
     try:
-        figures = row.measure(setting)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in RIVALS:
-            raise
-        trouble = (
-            f"The rival {missing} is not installed: "
-            "run `pip install -e '.[bench]' -c constraints.txt`, or `make bench`."
-        )
+        return Result(group, row, row.measure(setting))
     except UserError as error:
-        trouble = str(error)
-    return Result(group, row, figures, trouble)
+        return Result(group, row, None, str(error), is_failure=True)
+    except Exception as error:  # noqa: BLE001 (the other rows are worth as much without this one)
+        missing = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and missing in RIVALS:
+            return Result(group, row, None, NOT_INSTALLED.format(missing))
+        traceback.print_exc()
+        said = " ".join("".join(traceback.format_exception_only(error)).split())
+        return Result(group, row, None, f"It failed: {said[:MOST_SAID]}", is_failure=True)
+
+
+def _in_order(results: Mapping[Key, Result], rows: Sequence[tuple[str, Row]]) -> list[Result]:
+    return [results[key_of(*row)] for row in rows if key_of(*row) in results]
 
 
 def write_results(
@@ -115,10 +131,11 @@ def _known(groups: Sequence[str] | None) -> Sequence[str]:
     return groups or tuple(GROUPS)
 
 
-def _about(checkout: Path, is_quick: bool) -> dict[str, dict[str, object]]:
+def _about(checkout: Path, values: Values, scale: Scale) -> dict[str, dict[str, object]]:
+    is_quick = scale is QUICK
     how = "quick: too short to tell anything" if is_quick else "medians of interleaved rounds"
     return {
-        "measured": {"how": how},
+        "measured": {"how": how, "fingerprint": fingerprint(values, scale)},
         "code": describe_code(checkout),
         "machine": describe_machine(),
     }

@@ -47,7 +47,7 @@ def recorded() -> Iterator[list[Call]]:
 def _noting(name: str, function: Callable[..., Any], calls: list[Call]) -> Callable[..., Any]:
     def noted(*arguments: Any, **keywords: Any) -> Any:
         result = function(*arguments, **keywords)
-        kept = None if name == DRAWING else result  # thousands of pictures would fill the caches
+        kept = None if name == DRAWING else result  # thousands of images would fill the caches
         calls.append(Call(name, function, arguments, keywords, kept))
         return result
 
@@ -65,18 +65,18 @@ def bare_loop(calls: Sequence[Call]) -> Callable[[], None]:
     return run
 
 
-def check_loop(calls: Sequence[Call], num_substeps: int, num_pictures: int) -> None:
+def check_loop(calls: Sequence[Call], num_substeps: int, num_images: int) -> None:
     """Make the calls once more and see that they are the whole work, and do the same again.
 
     Raises:
-        RuntimeError: substeps or pictures are missing among them (the environment reaches the
+        RuntimeError: substeps or images are missing among them (the environment reaches the
             simulator in another way), or bodies came out under other numbers.
     """
     counts = Counter(call.name for call in calls)
-    if (counts["stepSimulation"], counts[DRAWING]) != (num_substeps, num_pictures):
+    if (counts["stepSimulation"], counts[DRAWING]) != (num_substeps, num_images):
         raise RuntimeError(
-            f"{counts['stepSimulation']} substeps and {counts[DRAWING]} pictures were noted of "
-            f"{num_substeps} and {num_pictures}"
+            f"{counts['stepSimulation']} substeps and {counts[DRAWING]} images were noted of "
+            f"{num_substeps} and {num_images}"
         )
     for call in calls:
         again = call.function(*call.arguments, **call.keywords)

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.datasets import decoded, scripted_collector
+from benchmarks.datasets import decoded, demonstrations
 from benchmarks.priors import prior_in_training, training_step
 from benchmarks.row import Figures, Row, at_least, at_least_itself, at_most
 from benchmarks.setting import Setting
@@ -39,11 +39,11 @@ def stages_against_simulation(setting: Setting) -> Figures:
     """Seconds from nothing to shards, and seconds of simulating the same episodes."""
     params = _generate_params(setting, setting.scale.stage_episodes)
     whole = _generation_to_shards(setting, params)
-    with closing(scripted_collector(setting.values)) as collector:
+    with closing(demonstrations(setting.values)) as simulated:
 
         def simulate() -> None:
             for index in range(params.num_episodes):
-                collector.collect(index)
+                simulated.episode(index)
 
         ours, simulation = _wall_seconds(setting, whole, simulate)
     note = f"generate, filter and shard of {params.num_episodes} attempts, one worker, wall time."
@@ -65,7 +65,7 @@ def loader_against_training(setting: Setting) -> Figures:
     load, train = setting.cpu_seconds(lambda: batches.sample(params.batch_size, rng), step)
     note = (
         f"Batches of {params.batch_size} from {num_episodes} episodes; the step trains the prior "
-        f"of params.yaml ({params.encoder}, {params.precision}); augmentation is in neither."
+        f"of params.yaml ({params.encoder.kind}, {params.precision}); augmentation is in neither."
     )
     return Figures(1 / load, 1 / train, note)
 
@@ -79,7 +79,7 @@ def _generation(setting: Setting, params: GenerateParams, workers: int) -> Calla
     out = setting.scratch / f"generated-{workers}"
 
     def run() -> None:
-        generate(params, setting.values.environment, out, workers=workers)
+        generate(params, setting.values.tabletop, out, workers=workers)
         shutil.rmtree(out)
 
     return run
@@ -91,7 +91,7 @@ def _generation_to_shards(setting: Setting, params: GenerateParams) -> Callable[
     raw, kept, shards = (folder / name for name in ("raw", "kept", "shards"))
 
     def run() -> None:
-        generate(params, values.environment, raw, workers=1)
+        generate(params, values.tabletop, raw, workers=1)
         filter_episodes(values.filter, raw, kept)
         shard(values.shard, raw, kept, shards)
         shutil.rmtree(folder)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from benchmarks.setting import Setting, Values
+from parrot_data import generate as generation
 from parrot_data.episodes.episode import Episode
 from parrot_data.filter import FilterParams, filter_episodes
-from parrot_data.generate import EpisodeCollector, generate
 from parrot_data.shard import shard
 from parrot_data.stores import tar_shards
-from parrot_data.worlds.tabletop.scripts.collect import Collector
+from parrot_data.workers import share_out
+from parrot_data.worlds.demonstrations import Demonstrations
+from parrot_data.worlds.make import make_world
 from parrot_models.training.batches import TransitionBatches
 
 NUM_REAL = 40  # attempts; a batch of 256 rarely draws one transition of their successes twice
+EPISODE_STEPS = 25  # about: a chunk holds ten episodes
 # Several files even in the smallest dataset: what is held in memory is one of them.
-LAYOUT = {"episodes_per_chunk": 10, "episodes_per_shard": 50, "episodes_per_tar": 50}
+LAYOUT = {"steps_per_chunk": 10 * EPISODE_STEPS, "chunks_per_shard": 5, "episodes_per_tar": 50}
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,11 @@ class RepeatedEpisodes:
 
     episodes: tuple[Episode, ...]
 
-    def __call__(self) -> EpisodeCollector:
+    def __call__(self, *_: Any) -> RepeatedEpisodes:
         """Itself: it is its own factory."""
         return self
 
-    def collect(self, index: int) -> Episode:
+    def episode(self, index: int) -> Episode:
         """The episode of that index."""
         return replace(self.episodes[index % len(self.episodes)], index=index)
 
@@ -37,24 +44,39 @@ class RepeatedEpisodes:
         """Release nothing."""
 
 
-def scripted_collector(values: Values) -> Collector:
+def demonstrations(values: Values) -> Demonstrations:
     """What the stage `generate` simulates with."""
-    params = values.generate
-    return Collector(
-        values.environment, params.families, params.num_objects, params.action_noise, params.seed
-    )
+    return Demonstrations(make_world(values.tabletop), values.generate.tasks, values.generate.seed)
+
+
+@contextmanager
+def generation_here(stand_in: RepeatedEpisodes | None = None) -> Iterator[None]:
+    """Let `generate` simulate in this very process, the one that is measured.
+
+    Args:
+        stand_in: gives the episodes in place of the simulation.
+    """
+    with (
+        patch.object(generation, "share_out", _share_out_here),
+        patch.object(generation, "Demonstrations", stand_in or Demonstrations),
+    ):
+        yield
+
+
+def _share_out_here(*arguments: Any, apart: bool) -> None:
+    del apart
+    share_out(*arguments)
 
 
 def real_successes(setting: Setting) -> RepeatedEpisodes:
-    """Simulated successes of every family kept, made once and then read from the scratch folder."""
-    path = setting.scratch / "real.tar"
+    """Simulated successes, made once and then read from the scratch folder."""
+    path, spec = setting.scratch / "real.tar", setting.values.spec
     if not path.exists():
-        collector = scripted_collector(setting.values)
-        attempts = (collector.collect(index) for index in range(NUM_REAL))
-        successes = [episode for episode in attempts if episode.success]
-        collector.close()
+        with closing(demonstrations(setting.values)) as simulated:
+            attempts = (simulated.episode(index) for index in range(NUM_REAL))
+            successes = [episode for episode in attempts if episode.success]
         tar_shards.write_shard(path, successes, zstd_level=setting.values.generate.zstd_level)
-    return RepeatedEpisodes(tuple(tar_shards.read_episodes([path])))
+    return RepeatedEpisodes(tuple(tar_shards.read_episodes([path], spec)))
 
 
 def raw_folder(setting: Setting, num_episodes: int) -> Path:
@@ -74,24 +96,17 @@ def repeated_raw_data(setting: Setting, num_episodes: int) -> Path:
         params = setting.values.generate.model_copy(
             update={"num_episodes": num_episodes, "episodes_per_file": 50}
         )
-        generate(
-            params,
-            setting.values.environment,
-            out,
-            workers=1,
-            make_collector=real_successes(setting),
-        )
+        with generation_here(real_successes(setting)):
+            generation.generate(params, setting.values.tabletop, out, workers=1)
     return out
 
 
-def filtered(setting: Setting, raw: Path) -> Path:
+def filtered(raw: Path) -> Path:
     """The decision to keep all that succeeded, made once."""
     kept = raw.with_name(f"{raw.name}-kept")
     if not kept.exists():
-        families = setting.values.filter.families
-        filter_episodes(
-            FilterParams(families=families, max_episodes_per_family=0, max_episodes=0), raw, kept
-        )
+        everything = FilterParams(tasks=[], max_episodes_per_task=0, max_episodes=0)
+        filter_episodes(everything, raw, kept)
     return kept
 
 
@@ -101,7 +116,7 @@ def sharded(setting: Setting, num_episodes: int) -> Path:
     if not out.exists():
         raw = repeated_raw_data(setting, num_episodes)
         params = setting.values.shard.model_copy(update=LAYOUT)
-        shard(params, raw, filtered(setting, raw), out)
+        shard(params, raw, filtered(raw), out)
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -13,18 +14,21 @@ from numpy.typing import NDArray
 from benchmarks.bullet_calls import bare_loop, check_loop, recorded
 from benchmarks.row import Figures, Row, at_least, at_least_itself
 from benchmarks.setting import Setting, Values
+from parrot_data.episodes.rollout import episode_seed, roll_out
+from parrot_data.streams import generator
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.layout import Layout
 from parrot_data.worlds.tabletop.objects import library
+from parrot_data.worlds.tabletop.random_task import draw_random_task
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, Scene
-from parrot_data.worlds.tabletop.scripts.collect import Collector, draw_random_task
-from parrot_data.worlds.tabletop.tasks import Task
+from parrot_data.worlds.tabletop.tasks import FAMILIES, Task
+from parrot_data.worlds.tabletop.world import TabletopWorld
 
 SEED = 0
 THREE = (3, 3)  # least and greatest number of objects in a scene
 PROTOTYPE_STEPS_S = 623.0  # of a prototype in plain code, on the machine the targets were set on
 
-Actions = Sequence[NDArray[np.float32]]  # (T, 7) an episode
+Actions = Sequence[Sequence[NDArray[np.float32]]]  # by episode and step, (7,)
 
 
 def steps_against_bare_calls(setting: Setting) -> Figures:
@@ -32,14 +36,14 @@ def steps_against_bare_calls(setting: Setting) -> Figures:
     actions = scripted_actions(setting)
     num_steps = sum(len(episode) for episode in actions)
     with closing(three_object_env(setting.values)) as env:
-        live(env, actions)  # a first time, for the shapes that the client keeps
+        replay(env, actions)  # a first time, for the shapes that the client keeps
         with recorded() as calls:
-            live(env, actions)
+            replay(env, actions)
         check_loop(calls, num_steps * SUBSTEPS, num_steps + len(actions))
-        ours, bare = setting.cpu_seconds(lambda: live(env, actions), bare_loop(calls))
+        ours, bare = setting.cpu_seconds(lambda: replay(env, actions), bare_loop(calls))
     note = (
-        f"{len(actions)} scripted episodes of three objects, their actions lived again without the "
-        f"script, resets and pictures included; {1e6 * ours / num_steps:.0f} us a step, of which "
+        f"{len(actions)} scripted episodes of three objects, their actions replayed without the "
+        f"script, resets and images included; {1e6 * ours / num_steps:.0f} us a step, of which "
         f"the simulator takes {1e6 * bare / num_steps:.0f}. The bare loop makes the very calls "
         "that moved, made or drew something, none that only read."
     )
@@ -51,7 +55,7 @@ def steps_a_second(setting: Setting) -> Figures:
     actions = scripted_actions(setting)
     num_steps = sum(len(episode) for episode in actions)
     with closing(three_object_env(setting.values)) as env:
-        (seconds,) = setting.cpu_seconds(lambda: live(env, actions))
+        (seconds,) = setting.cpu_seconds(lambda: replay(env, actions))
     note = "An absolute figure: it counts on an idle machine of the kind the target was set on."
     return Figures(num_steps / seconds, PROTOTYPE_STEPS_S, note)
 
@@ -76,29 +80,31 @@ def reset_against_rebuilding(setting: Setting) -> Figures:
 
 def three_object_env(values: Values) -> TabletopEnv:
     """The environment of random training scenes of three objects."""
-    families = values.generate.families
+    weights = {name: values.generate.tasks.get(name, 0.0) for name in FAMILIES}
+    shares = np.array(list(weights.values())) / sum(weights.values())
 
     def draw_task(rng: np.random.Generator) -> Task:
-        return draw_random_task(rng, families, THREE, "train")
+        family = FAMILIES[int(rng.choice(len(FAMILIES), p=shares))]
+        return draw_random_task(rng, family, THREE, "train")
 
-    return TabletopEnv(values.environment, draw_task)
+    return TabletopEnv(values.tabletop, draw_task)
 
 
 def scripted_actions(setting: Setting) -> Actions:
     """What the scripts did in those scenes, episode by episode."""
-    params = setting.values.generate
-    collector = Collector(
-        setting.values.environment, params.families, THREE, params.action_noise, SEED
-    )
-    with closing(collector):
-        count = setting.scale.replayed_episodes
-        return [collector.collect(index).actions for index in range(count)]
+    demonstrator = TabletopWorld(setting.values.tabletop).demonstrator()
+    actions = []
+    with closing(three_object_env(setting.values)) as env:
+        for index in range(setting.scale.replayed_episodes):
+            script = partial(demonstrator.begin, rng=generator(SEED, "bench: script", index))
+            actions.append(roll_out(env, script, episode_seed(SEED, index)).actions)
+    return actions
 
 
-def live(env: TabletopEnv, actions: Actions) -> dict[str, Any]:
-    """Live the episodes again; the last observation."""
+def replay(env: TabletopEnv, actions: Actions) -> dict[str, Any]:
+    """Execute the actions again, each episode's in its own scene; the last observation."""
     for index, episode in enumerate(actions):
-        env.reset(seed=SEED, options={"episode_index": index})
+        env.reset(seed=episode_seed(SEED, index))
         for action in episode:
             observation, *_ = env.step(action)
     return observation
@@ -109,7 +115,7 @@ def some_starts(setting: Setting) -> list[tuple[Task, Layout]]:
     starts = []
     with closing(three_object_env(setting.values)) as env:
         for index in range(setting.scale.replayed_episodes):
-            env.reset(seed=SEED, options={"episode_index": index})
+            env.reset(seed=episode_seed(SEED, index))
             starts.append((env.task, env.layout))
     return starts
 

@@ -15,8 +15,8 @@ from benchmarks.own_process import in_own_process
 from benchmarks.row import Figures, Row, at_most, at_most_itself
 from benchmarks.setting import Setting, Values
 from benchmarks.timing import interleaved
-from parrot_models.rl.agent_params import Observe
 from parrot_models.rl.learner import Learner
+from parrot_models.rl.params import Observe
 
 NUM_STEPS = 100_000
 SEEN: Mapping[Observe, str] = MappingProxyType(
@@ -36,7 +36,7 @@ def minutes_of_a_run(setting: Setting, *, observe: Observe) -> Figures:
         [learner.run_round], [scale.learning_episodes], scale.rounds, process_time
     )
     env.close()
-    step_s = seconds / values.environment.episode_steps
+    step_s = seconds / values.tabletop.episode_steps
     note = (
         f"Extrapolated from {scale.rounds * scale.learning_episodes} episodes after the warm-up: "
         f"{1e3 * step_s:.1f} ms a step, with {SEEN[observe]}, batch {values.finetune.batch_size}, "

@@ -13,10 +13,10 @@ from torch import Tensor
 from benchmarks.priors import training_step
 from benchmarks.row import Figures, Row, at_least, at_most_itself
 from benchmarks.setting import Setting, Values
-from parrot_data.worlds.tabletop.env import ACTION_DIM
-from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.flows.coupling import RealNVP
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.precision import products_in
+from parrot_models.prior.params import AffineParams
 
 SEED = 0
 NUM_FITTED = 200  # training steps after which a density is worth comparing
@@ -27,7 +27,7 @@ def sampling_against_nflows(setting: Setting) -> Figures:
     """Samples/s, one at a time."""
     from benchmarks.rivals.nflows_flow import nflows_flow
 
-    rival = nflows_flow(*_shape(setting.values), setting.values.train_prior.max_log_scale)
+    rival = nflows_flow(*_shape(setting.values), _affine(setting.values).max_log_scale)
     return _sampling(setting, lambda context: rival.sample(1, context))
 
 
@@ -45,7 +45,7 @@ def training(setting: Setting, *, batch_size: int, precision: Precision) -> Figu
 
     values = setting.values
     ours, rate = _our_flow(values), values.train_prior.learning_rate
-    rival = nflows_flow(*_shape(values), values.train_prior.max_log_scale)
+    rival = nflows_flow(*_shape(values), _affine(values).max_log_scale)
     actions, context = _batch(values, batch_size)
     our_step, rival_step = (
         training_step(flow.parameters(), partial(_loss, flow, actions, context), rate)
@@ -69,7 +69,7 @@ def density_against_nflows(setting: Setting) -> Figures:
 
     values = setting.values
     ours, (actions, context) = _fitted_flow(values), _batch(values, 1024)
-    rival = nflows_flow(*_shape(values), values.train_prior.max_log_scale)
+    rival = nflows_flow(*_shape(values), _affine(values).max_log_scale)
     copy_weights(ours, rival)
     with torch.inference_mode():
         difference = ours.log_prob(actions, context) - rival.log_prob(actions, context)
@@ -109,20 +109,25 @@ def _sampling(setting: Setting, sample_of_rival: Callable[[Tensor], Any]) -> Fig
 
 def _shape(values: Values) -> tuple[int, int, int, list[int]]:
     """Dim, context_dim, num_layers and hidden: what every library understands alike."""
-    params = values.train_prior
-    return ACTION_DIM, params.context_dim, params.num_layers, params.hidden
+    flow = _affine(values)
+    dim, context_dim = values.spec.action.dim, values.train_prior.context_dim
+    return dim, context_dim, flow.num_layers, flow.hidden
+
+
+def _affine(values: Values) -> AffineParams:
+    return values.train_prior.flows.affine
 
 
 def _our_flow(values: Values) -> RealNVP:
-    return RealNVP(*_shape(values), values.train_prior.max_log_scale)
+    return RealNVP(*_shape(values), _affine(values).max_log_scale)
 
 
 def _batch(values: Values, batch_size: int, seed: int = SEED) -> tuple[Tensor, Tensor]:
     """Actions that depend on their contexts; both (B, ...)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator, dim = torch.Generator().manual_seed(seed), values.spec.action.dim
     context = torch.randn(batch_size, values.train_prior.context_dim, generator=generator)
-    noise = torch.randn(batch_size, ACTION_DIM, generator=generator)
-    return 0.5 * torch.tanh(context[:, :ACTION_DIM]) + 0.1 * noise, context
+    noise = torch.randn(batch_size, dim, generator=generator)
+    return 0.5 * torch.tanh(context[:, :dim]) + 0.1 * noise, context
 
 
 def _fitted_flow(values: Values) -> RealNVP:

@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks.datasets import (
     decoded,
     filtered,
+    generation_here,
     raw_folder,
     real_successes,
     repeated_raw_data,
@@ -31,8 +32,7 @@ from parrot_data.generate import generate
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
 from parrot_data.streams import generator
-from parrot_data.worlds.tabletop.scripts.collect import Collector
-from parrot_models.training.augment import augment
+from parrot_models.training.augment import augmentation_of
 from parrot_models.training.likelihood import negative_log_likelihood
 
 # Linear and flat, with room for what any measurement varies by.
@@ -62,13 +62,9 @@ def do_generate(setting: Setting, num_episodes: int) -> float:
         update={"num_episodes": num_episodes, "episodes_per_file": max(1, num_episodes // 4)}
     )
     out = setting.scratch / "growing-raw"
-    environment = setting.values.environment
-    collector = partial(  # given, it is simulated in this process, which is the one measured
-        Collector, environment, params.families, params.num_objects, params.action_noise,
-        params.seed,
-    )  # fmt: skip
-    work = partial(generate, params, environment, out, workers=1, make_collector=collector)
-    seconds = _seconds_each(num_episodes, work)
+    with generation_here():
+        work = partial(generate, params, setting.values.tabletop, out, workers=1)
+        seconds = _seconds_each(num_episodes, work)
     shutil.rmtree(out)
     return seconds
 
@@ -100,6 +96,7 @@ def do_train(setting: Setting, num_episodes: int) -> float:
     params, num_steps = setting.values.train_prior, setting.scale.steps_of_growth
     batches, prior = decoded(setting, num_episodes), prior_in_training(setting.values)
     num_rows, number = len(batches.transitions.actions), count()
+    augment = augmentation_of(params.augment, batches.spec, "train_prior")
     for start in range(0, num_rows, params.batch_size):
         stop = min(start + params.batch_size, num_rows)
         batches.transitions.gather(np.arange(start, stop))
@@ -131,7 +128,7 @@ def prepare_real(setting: Setting, _num_episodes: int) -> None:
 
 def prepare_raw(setting: Setting, num_episodes: int) -> None:
     """Raw data and the decision to keep all of it."""
-    filtered(setting, repeated_raw_data(setting, num_episodes))
+    filtered(repeated_raw_data(setting, num_episodes))
 
 
 WORK: Mapping[str, Work] = MappingProxyType(
@@ -160,7 +157,7 @@ def growth_of_memory(setting: Setting, *, name: str) -> Figures:
     added = {size: used["added_mb"] for size, used in _usages(setting, name).items()}
     smallest, largest = min(added), max(added)
     slope_kb = 1e3 * (added[largest] - added[smallest]) / (largest - smallest)
-    environment = setting.values.environment
+    environment = setting.values.tabletop
     images_kb = 3e-3 * (environment.episode_steps + 1) * environment.image_size**2
     note = (
         f"MB on top of the imports by number of episodes: {_told(added)}; {slope_kb:.1f} kB for "

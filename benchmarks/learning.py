@@ -1,7 +1,7 @@
 """What the fast paths do to learning: one task and one prior, several seeds, each path in turn.
 
-A figure of speed says nothing of what is learned. `plain` computes in float32 and encodes pictures
-layer by layer; `fast` is params.yaml as it stands; `image` learns from pictures through an encoder
+A figure of speed says nothing of what is learned. `plain` computes in float32 and encodes images
+layer by layer; `fast` is params.yaml as it stands; `image` learns from images through an encoder
 of its own, trained end to end, where the others see the prior's frozen features, made once.
 """
 
@@ -28,7 +28,7 @@ from parrot_data.stores.outputs.file import begins_with, file_to_write, is_json_
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.workers import Work, share_out
 from parrot_models.finetune import FinetuneParams, finetune
-from parrot_models.rl.params import EvaluateParams
+from parrot_models.methods.params import EvaluateParams
 
 METHOD = "parrot"
 # What each variant changes in finetune.agent; "fast" must be what params.yaml says.
@@ -101,7 +101,7 @@ def measure_learning(
         workers: runs at a time, each with one thread.
         out: folder to write.
         checkout: folder of the code.
-        progress: told of every finished run.
+        progress: called after every finished run.
 
     Raises:
         UserError: there is no such variant, task or prior, or a worker was killed.

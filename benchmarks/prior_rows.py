@@ -1,4 +1,4 @@
-"""The whole prior, pictures included: acting with it, and training it."""
+"""The whole prior, images included: acting with it, and training it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def acting_against_nflows(setting: Setting) -> Figures:
         lambda: env.step(agent.act(observation, deterministic=False)), lambda: rival.act(raw)
     )
     note = (
-        f"{1e3 * ours:.2f} against {1e3 * theirs:.2f} ms: encoding a picture for agent and flow, "
-        "drawing z from the actor, decoding it. Ours is what fine-tuning calls (LatentEnv and SAC, "
+        f"{1e3 * ours:.2f} against {1e3 * theirs:.2f} ms: encoding an image for agent and flow, "
+        "drawing z from the actor, decoding it. Ours is what fine-tuning calls (ViewedEnv and SAC, "
         "the simulation left out), the rival the same networks called one by one."
     )
     return Figures(1 / ours, 1 / theirs, note)
@@ -46,7 +46,7 @@ def training_against_nflows(setting: Setting, *, batch_size: int) -> Figures:
         training_step(rival.parameters(), lambda: rival.loss(batch), params.learning_rate),
     )
     note = (
-        f"{1e3 * ours:.1f} against {1e3 * theirs:.1f} ms; encoder {params.encoder}, ours in "
+        f"{1e3 * ours:.1f} against {1e3 * theirs:.1f} ms; encoder {params.encoder.kind}, ours in "
         f"{params.precision} as train_prior has it, the optimiser's step in both."
     )
     return Figures(1 / ours, 1 / theirs, note)

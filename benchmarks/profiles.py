@@ -10,13 +10,13 @@ from pathlib import Path
 from time import process_time
 
 from benchmarks.agents import make_learner
+from benchmarks.datasets import demonstrations
 from benchmarks.machine import describe_code, describe_machine
 from benchmarks.setting import Values
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.outputs.file import begins_with, file_to_write
-from parrot_data.worlds.tabletop.scripts.collect import Collector
 
-PROFILED_S = 5.0  # lived under the profiler; shares are told of one second
+PROFILED_S = 5.0  # under the profiler; shares are of one second
 LEAST_MS = 4.0  # of a second; what takes less is summed up
 OWN_PACKAGES = ("parrot_data", "parrot_models", "benchmarks")
 LEARNING_EPISODES = 400  # more than a profile gets through
@@ -43,7 +43,7 @@ def write_profile(
         values: of params.yaml.
         checkout: folder of params.yaml.
         out: folder to write into.
-        progress: told of both parts.
+        progress: called before both parts.
 
     Returns:
         The file.
@@ -68,16 +68,16 @@ def write_profile(
     return path
 
 
-def shares_of(live: Callable[[], None], seconds: float = PROFILED_S) -> list[Share]:
-    """Profile calls of `live` for some seconds; shares of a second, the greatest first.
+def shares_of(work: Callable[[], object], seconds: float = PROFILED_S) -> list[Share]:
+    """Profile calls of `work` for some seconds; shares of a second, the greatest first.
 
     Functions that take less than `LEAST_MS` of it become one share, the last.
     """
-    live()  # what is made once belongs to no second
+    work()  # what is made once belongs to no second
     profile = cProfile.Profile(process_time)
     stats: Stats = {}
     while (total := _seconds(stats)) < seconds:
-        profile.runcall(live)
+        profile.runcall(work)
         stats = _stats(profile)
     found = [
         Share(_name(*function), 1e3 * own / total, calls / total)
@@ -90,27 +90,21 @@ def shares_of(live: Callable[[], None], seconds: float = PROFILED_S) -> list[Sha
 
 
 def _generation(values: Values) -> Callable[[], None]:
-    params, indices = values.generate, count()
-    collector = Collector(
-        values.environment, params.families, params.num_objects, params.action_noise, params.seed
-    )
+    simulated, indices = demonstrations(values), count()
 
-    def live() -> None:
-        collector.collect(next(indices))
+    def work() -> None:
+        simulated.episode(next(indices))
 
-    return live
+    return work
 
 
-def _finetuning(values: Values) -> Callable[[], None]:
-    steps = LEARNING_EPISODES * values.environment.episode_steps
+def _finetuning(values: Values) -> Callable[[], object]:
+    steps = LEARNING_EPISODES * values.tabletop.episode_steps
     learner, _ = make_learner(values, "features", steps)
     while learner.env_steps <= learner.schedule.warmup_steps:
         learner.run_round()
 
-    def live() -> None:
-        learner.run_round()
-
-    return live
+    return learner.run_round
 
 
 def _seconds(stats: Stats) -> float:

@@ -113,12 +113,14 @@ class Result:
         row: what was to be measured.
         figures: what came out, None where it could not be measured.
         trouble: one sentence on why it could not, "" where it could.
+        is_failure: whether that is a failure, rather than a rival that is not installed.
     """
 
     group: str
     row: Row
     figures: Figures | None
     trouble: str = ""
+    is_failure: bool = False
 
     @property
     def is_met(self) -> bool | None:

@@ -9,8 +9,7 @@ import numpy as np
 from benchmarks.agents import fill, make_learner
 from benchmarks.row import Figures, Row, at_least
 from benchmarks.setting import Setting
-from parrot_data.worlds.tabletop.env import ACTION_DIM
-from parrot_models.rl.agent_params import Observe
+from parrot_models.rl.params import Observe
 
 BATCH_SIZE = 256
 
@@ -20,7 +19,8 @@ def updates_against_sb3(setting: Setting, *, observe: Observe) -> Figures:
     from benchmarks.rivals.sb3_sac import sb3_agent
 
     values, num_steps = setting.values, setting.scale.replay_slots
-    rival = sb3_agent(values.environment.image_size, ACTION_DIM, num_steps, BATCH_SIZE)
+    action_dim = values.spec.action.dim
+    rival = sb3_agent(values.tabletop.image_size, action_dim, num_steps, BATCH_SIZE)
     learner, env = make_learner(values, observe, num_steps)
     rng = np.random.default_rng(0)
     fill(learner, env, num_steps)
@@ -31,9 +31,9 @@ def updates_against_sb3(setting: Setting, *, observe: Observe) -> Figures:
     )
     env.close()
     seen = (
-        "features that the frozen prior made once, when a picture arrived"
+        "features that the frozen prior made once, when an image arrived"
         if observe == "features"
-        else f"pictures through the encoder {values.finetune.agent.encoder}, trained end to end"
+        else f"images through the encoder {values.finetune.agent.encoder}, trained end to end"
     )
     note = (
         f"{1e3 * ours:.1f} against {1e3 * theirs:.1f} ms; batch {BATCH_SIZE}, {seen}; "

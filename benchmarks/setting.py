@@ -8,10 +8,14 @@ from pathlib import Path
 from time import process_time
 
 from benchmarks.timing import interleaved, warmed_up
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
 from parrot_data.filter import FilterParams
 from parrot_data.generate import GenerateParams
 from parrot_data.shard import ShardParams
-from parrot_data.worlds.tabletop.params import EnvironmentParams
+from parrot_data.worlds.make import make_world
+from parrot_data.worlds.params import EnvironmentParams
+from parrot_data.worlds.tabletop.params import TabletopParams
 from parrot_models.finetune import FinetuneParams
 from parrot_models.train_prior import KeypointParams, TrainPriorParams
 
@@ -28,6 +32,25 @@ class Values:
     train_prior: TrainPriorParams
     finetune: FinetuneParams
 
+    @property
+    def tabletop(self) -> TabletopParams:
+        """Section `environment`, for what only the tabletop has: the figures are of its scenes.
+
+        Raises:
+            UserError: it names another world.
+        """
+        if not isinstance(self.environment, TabletopParams):
+            raise UserError(
+                f"environment.name is {self.environment.name}, where the benchmark measures in the "
+                "tabletop: name params that do, with --params"
+            )
+        return self.environment
+
+    @property
+    def spec(self) -> EpisodeSpec:
+        """Of the tabletop's episodes."""
+        return make_world(self.tabletop).spec
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -39,7 +62,7 @@ class Scale:
         stage_rounds: the same as `rounds`, for whole stages and commands.
         attempts: scripted episodes of a stage of two workers.
         stage_episodes: scripted episodes of a stage of one worker.
-        replayed_episodes: scripted episodes whose actions are lived again.
+        replayed_episodes: scripted episodes whose actions are replayed.
         replay_slots: observations in a replay buffer that updates draw from.
         learning_episodes: episodes of fine-tuning in a round.
         buffer_steps: env steps that the largest replay buffer holds.

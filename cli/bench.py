@@ -16,6 +16,8 @@ from cli.signals import exit_code_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from benchmarks.row import Result
     from benchmarks.setting import Values
 
@@ -29,10 +31,17 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Run all of the code, too briefly to tell anything.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure anew what results.json has already.")
+    ] = False,
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Measure speed, memory and growth beside other tools, on one core; leave the machine idle."""
+    """Measure speed, memory and growth beside other tools, on one core; leave the machine idle.
+
+    Rows that results.json has, of the same code, values and machine, are not measured again. Exits
+    with 1 where a row failed.
+    """
     from benchmarks.bench import bench as measure
 
     set_threads(1)
@@ -40,12 +49,47 @@ def bench(
     checkout = params.resolve().parent
     try:
         with show_progress("bench") as progress:
-            results = measure(values, checkout, out, groups, is_quick=quick, progress=progress)
+            results = measure(
+                values, checkout, out, groups, is_quick=quick, is_anew=again, progress=progress
+            )
     except KeyboardInterrupt as interrupt:
-        print_error(f"interrupted; {out / 'results.md'} has the rows measured so far")
+        print_error(
+            f"interrupted; {out / 'results.md'} has the rows measured so far, and the same command "
+            "goes on from there"
+        )
         raise typer.Exit(exit_code_of(interrupt)) from None
     _print(results)
     print_if_read(f"\n{out / 'results.md'} has a note on every row.")
+    if failed := [result.row.name for result in results if result.is_failure]:
+        print_error(
+            f"{len(failed)} of {len(results)} rows failed ({'; '.join(failed)}): mend what "
+            "results.md says of them, and call again for these alone"
+        )
+        raise typer.Exit(1)
+
+
+def bench_compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE.json")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER.json")],
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=10, help="Share by which a figure may be worse.")
+    ] = 0.1,
+) -> None:
+    """Compare two results.json of `parrot bench` from one machine; exit with 1 where one is worse.
+
+    Only our own figures count: a rate that fell, a cost that rose. What a rival's figure did
+    meanwhile says what the machine did, where the rival's code is not ours.
+    """
+    from benchmarks.compare import compare, comparison_table
+
+    changes = compare(before, after, tolerance)
+    _show(comparison_table(changes))
+    if worse := [change.name for change in changes if change.verdict == "worse"]:
+        print_error(
+            f"{len(worse)} of {len(changes)} rows are worse by more than {100 * tolerance:g} % "
+            f"({'; '.join(worse)}): measure them again on an idle machine, then look for the cause"
+        )
+        raise typer.Exit(1)
 
 
 def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
@@ -116,15 +160,19 @@ def _values(params: Path, overrides: list[str] | None) -> Values:
 
 def _print(results: Sequence[Result]) -> None:
     """The table, then why rows were not measured."""
-    from rich.console import Console
-
     from benchmarks.table import rich_table
+
+    _show(rich_table(results))
+    for result in results:
+        if result.trouble:
+            print_if_read(f"{result.row.name}: {result.trouble}")
+
+
+def _show(table: Table) -> None:
+    from rich.console import Console
 
     console = Console()
     console.width = max(console.width, LEAST_WIDTH)
     with console.capture() as shown:
-        console.print(rich_table(results))
+        console.print(table)
     print_if_read(shown.get())
-    for result in results:
-        if result.trouble:
-            print_if_read(f"{result.row.name}: {result.trouble}")

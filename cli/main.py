@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cli import data, options, studies, tools, training
-from cli.bench import bench, bench_learning, profile
+from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
@@ -100,6 +100,7 @@ app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)
 app.command()(tools.tasks)
 app.command()(bench)
+app.command()(bench_compare)
 app.command()(profile)
 app.command()(bench_learning)
 app.command()(torture)

@@ -13,8 +13,7 @@ from nflows.transforms.base import CompositeTransform
 from nflows.transforms.coupling import AffineCouplingTransform
 from torch import Tensor, nn
 
-from parrot_models.flows.coupling import AffineCoupling
-from parrot_models.flows.real_nvp import RealNVP
+from parrot_models.flows.coupling import AffineCoupling, RealNVP
 
 
 class Conditioner(nn.Module):

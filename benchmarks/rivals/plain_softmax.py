@@ -19,7 +19,7 @@ class PlainSpatialSoftmax(nn.Module):
         self.basis: Tensor
 
     def forward(self, maps: Tensor, pull: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Places (B, K, 2) and strengths (B, K) of maps (B, K, side, side)."""
+        """Places (B, K, 2) and strengths (B, K) of maps (B, K, height, width)."""
         values = maps.flatten(2)
         # Not torch.std, which takes ten times as long on a CPU: the rival shall not owe us that.
         mean = values.mean(-1, keepdim=True)

@@ -11,7 +11,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 
 
-class _Pictures(gymnasium.Env[Any, Any]):
+class _Images(gymnasium.Env[Any, Any]):
     """Has spaces, which are all that making an agent needs."""
 
     def __init__(self, image_size: int, action_dim: int) -> None:
@@ -20,13 +20,13 @@ class _Pictures(gymnasium.Env[Any, Any]):
 
 
 def sb3_agent(image_size: int, action_dim: int, num_transitions: int, batch_size: int) -> Any:
-    """An agent with `CnnPolicy` and a full replay buffer of random pictures.
+    """An agent with `CnnPolicy` and a full replay buffer of random images.
 
     `agent.train(gradient_steps=1, batch_size=...)` is one update, the draw of its batch included.
     """
     agent = SAC(
         "CnnPolicy",
-        _Pictures(image_size, action_dim),
+        _Images(image_size, action_dim),
         buffer_size=num_transitions,
         batch_size=batch_size,
         device="cpu",
@@ -36,11 +36,11 @@ def sb3_agent(image_size: int, action_dim: int, num_transitions: int, batch_size
     agent.set_logger(Logger(folder=None, output_formats=[]))
     rng = np.random.default_rng(0)
     shape = (1, 3, image_size, image_size)
-    pictures = rng.integers(0, 256, (32, *shape), dtype=np.uint8)
+    images = rng.integers(0, 256, (32, *shape), dtype=np.uint8)
     for number in range(num_transitions):
         replay.add(
-            pictures[number % 32],
-            pictures[(number + 1) % 32],
+            images[number % 32],
+            images[(number + 1) % 32],
             rng.uniform(-1, 1, (1, action_dim)).astype(np.float32),
             np.zeros(1),
             np.zeros(1),

@@ -15,6 +15,7 @@ from benchmarks.torture.stages import (
     FILTER,
     FINETUNE,
     GENERATE,
+    JUDGE,
     PRETRAIN,
     PRIOR,
     REPORT,
@@ -44,7 +45,9 @@ READERS: Sequence[tuple[Stage, Stage, int]] = (
     (FILTER, SHARD, 8),
     (SHARD, TRAIN_PRIOR, 3),
     (SHARD, PRETRAIN[0], 1),
+    (TRAIN_PRIOR, JUDGE, 2),
     (TRAIN_PRIOR, FINETUNE, 4),
+    (JUDGE, REPORT, 2),
     (FINETUNE, REPORT, 3),
 )
 

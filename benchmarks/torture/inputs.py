@@ -16,6 +16,7 @@ from benchmarks.torture.stages import (
     FILTER,
     FINETUNE,
     GENERATE,
+    JUDGE,
     KEPT,
     PRIOR,
     REPORT,
@@ -38,16 +39,17 @@ HUGE = str(2**70)
 
 # With every stage: what the first command that reads params.yaml has to see in it.
 VALUES = (
-    "generate.action_noise=.inf",
-    "generate.action_noise=.nan",
+    "environment.demonstrations.action_noise=.inf",
+    "environment.demonstrations.action_noise=.nan",
     f"generate.num_episodes={HUGE}",
     f"generate.seed={HUGE}",
     "generate.seed=-1",
     "generate.seed=2020-01-01",
-    "generate.families={[pick]: 1.0}",
-    "generate.families={{a: 1}: 1.0}",
-    "generate.families={pick: .nan}",
-    "generate.num_objects=[3, 2]",
+    "generate.tasks={[pick]: 1.0}",
+    "generate.tasks={{a: 1}: 1.0}",
+    "generate.tasks={pick: .nan}",
+    "generate.tasks={pick-nothing: 1.0}",
+    "environment.demonstrations.num_objects=[3, 2]",
     "generate={}",
     "generate.num_episodes",
     "generate..seed=1",
@@ -59,6 +61,14 @@ VALUES = (
     "finetune.seeds=[minus]",
     "train_prior.learning_rate=.inf",
     "train_prior.flow=affinity",
+    "train_prior.encoder={kind: nothing}",
+    "train_prior.encoder.kind=vector",
+    "train_prior.augment=[miror]",
+    "judge.probe.array=nothing",
+    "judge.families=[nothing]",
+    "environment.name=nothing",
+    "environment.name=no_module:make",
+    "environment={name: gymnasium}",
     "environment.image_size=0",
     "environment.episode_steps=-1",
 )
@@ -95,6 +105,13 @@ TRAINED_LINES: Sequence[tuple[str, ...]] = (
     (*TRAIN_PRIOR.line("new"), "--device", "abacus"),
     (*TRAIN_PRIOR.line("new"), "--set", "environment.image_size=64"),
     (*TRAIN_PRIOR.line("new"), "--set", "train_prior.learning_rate=1.0e+30"),
+    ("judge", "--model", SHARDS, "--out", "new"),
+    ("judge", "--model", PARAMS, "--out", "new"),
+    ("judge", "--model", "nowhere", "--out", "new"),
+    ("judge", "--model", RUN, "--out", "new"),
+    (*JUDGE.line("new"), "--set", "environment.image_size=64"),
+    (*JUDGE.line("new"), "--set", "judge.families=[nothing]"),
+    (*REPORT.line("new"), "--judged", PARAMS),
     ("pretrain", "--method", "nothing", "--data", SHARDS, "--out", "new"),
     (*FINETUNE.line("new"), "--seed", HUGE),
     (*FINETUNE.line("new"), "--task", "pick-nothing"),
@@ -122,7 +139,8 @@ FUZZED: Mapping[str, Stage] = {"generate": GENERATE, "environment": GENERATE} | 
     "shard": SHARD,
 }
 FUZZED_TRAINED: Mapping[str, Stage] = {"train_prior": TRAIN_PRIOR, "keypoints": TRAIN_PRIOR} | {
-    "finetune": FINETUNE
+    "judge": JUDGE,
+    "finetune": FINETUNE,
 }
 
 
@@ -160,7 +178,7 @@ def _speak(environment: Mapping[str, str], ground: Ground, random: Random) -> No
         must_succeed(room.call("verify", EPISODES, environment=NOTHING))
         must_succeed(room.call("--help", environment=environment))
         must_succeed(room.call("generate", "--help", environment=environment))
-        must_succeed(room.call("tasks", "--episodes", "1", environment=environment))
+        must_succeed(room.call("tasks", "--measure", "1", environment=environment))
 
 
 def _fuzz(section: str, stage: Stage, ground: Ground, random: Random) -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 from benchmarks.torture.commands import Running
 from benchmarks.torture.ground import Ground, digests_of
-from benchmarks.torture.stages import DATA_STAGES, FILTER, PRETRAIN, REPORT, Stage
+from benchmarks.torture.stages import DATA_STAGES, FILTER, JUDGE, PRETRAIN, REPORT, Stage
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import must_be_same, must_complete
 
@@ -23,7 +23,7 @@ SURVIVED = (
 def trials(plan: Plan) -> Iterator[Trial]:
     """Kill every stage, several times in a row or once, its workers too or not."""
     for stage in plan.stages:
-        quick, single = stage in DATA_STAGES, stage in (*PRETRAIN, REPORT)
+        quick, single = stage in DATA_STAGES, stage in (*PRETRAIN, JUDGE, REPORT)
         for number in plan.times(5 if quick else 1 if single else 2):
             yield Trial(KIND, "kill -9", stage.name, number, partial(_kill, stage))
 

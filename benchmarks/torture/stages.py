@@ -34,6 +34,7 @@ class Stage:
 
 
 EPISODES, KEPT, SHARDS, PRIOR = "data/episodes", "data/kept", "data/shards", "models/prior"
+JUDGED = "judged/prior"
 RUN = f"runs/{TASK}/parrot/0"
 
 GENERATE = Stage("generate", ("generate",), EPISODES)
@@ -49,38 +50,37 @@ PRETRAIN = tuple(
     )
     for method in ("bc", "vae", "trajectories", "options")
 )
+JUDGE = Stage("judge", ("judge", "--model", PRIOR), JUDGED, (PRIOR,))
 FINETUNE = Stage(
     "finetune",
     ("finetune", "--task", TASK, "--method", "parrot", "--seed", "0", "--prior", PRIOR),
     RUN,
     (PRIOR,),
 )
-REPORT = Stage("report", ("report", "--runs", "runs"), "report", (SHARDS, KEPT, PRIOR, RUN))
+REPORT = Stage("report", ("report", "--runs", "runs"), "report", (SHARDS, KEPT, PRIOR, JUDGED, RUN))
 
 DATA_STAGES = (GENERATE, FILTER, SHARD)
-STAGES = (*DATA_STAGES, TRAIN_PRIOR, *PRETRAIN, FINETUNE, REPORT)
+STAGES = (*DATA_STAGES, TRAIN_PRIOR, *PRETRAIN, JUDGE, FINETUNE, REPORT)
 
-_TRAINED: Mapping[str, Any] = MappingProxyType(
-    {"log_every": 4, "checkpoint_every": 4, "steps": 24, "probe_scenes": 10}
-)
+_TRAINED: Mapping[str, Any] = MappingProxyType({"log_every": 4, "checkpoint_every": 4, "steps": 24})
 _SEEING: Mapping[str, Any] = MappingProxyType(
-    {"feature_dim": 6, "window_dim": 0, "context_dim": 8, "hidden": [16]}
+    {"encoder": {"feature_dim": 6, "window_dim": 0}, "context_dim": 8}
 )
-_TRIED: Mapping[str, Any] = MappingProxyType({"rollout_episodes": 1, "demonstrations": 1})
+_ACTING: Mapping[str, Any] = MappingProxyType({**_TRAINED, **_SEEING, "hidden": [16]})
 TINY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "generate": {"num_episodes": 24, "episodes_per_file": 6},
-        "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
+        "shard": {"steps_per_chunk": 50, "chunks_per_shard": 2, "episodes_per_tar": 6},
         "keypoints": {"num_keypoints": 4, "width": 4, "steps": 4, "batch_size": 8},
-        "train_prior": {**_TRAINED, **_SEEING, "num_layers": 2, "batch_size": 16}
-        | {"rollout_episodes": 2},
+        "train_prior": {**_TRAINED, **_SEEING, "batch_size": 16}
+        | {"flows": {"affine": {"num_layers": 2, "hidden": [16]}}},
         "pretrain": {
-            "bc": {**_TRAINED, **_SEEING, "batch_size": 16, "rollout_episodes": 1},
+            "bc": {**_ACTING, "batch_size": 16},
             "vae": {**_TRAINED, "latent_dim": 4, "width": 4, "hidden": 8, "batch_size": 8},
-            "trajectories": {**_TRAINED, **_SEEING, **_TRIED, "latent_dim": 4, "batch_size": 4},
-            "options": {**_TRAINED, **_SEEING, **_TRIED, "posterior_width": 8, "batch_size": 4}
-            | {"pictures_per_episode": 3},
+            "trajectories": {**_ACTING, "latent_dim": 4, "batch_size": 4},
+            "options": {**_ACTING, "posterior_width": 8, "batch_size": 4, "images_per_episode": 3},
         },
+        "judge": {"num_episodes": 2, "num_demonstrations": 1, "probe": {"scenes": 10}},
         "finetune": {
             "tasks": [TASK],
             "methods": ["parrot"],

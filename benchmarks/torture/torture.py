@@ -46,7 +46,7 @@ def torture(
         minutes: no trial begins after this time.
         seed: of all moments and places.
         command: that the page says it was made by.
-        progress: told of every trial.
+        progress: called before every trial.
 
     Returns:
         What came of each trial, in the order of the kinds.

@@ -15,7 +15,7 @@ from cli.bench import _values
 from cli.params import Sections
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import write_json
-from parrot_models.rl.params import EvaluateParams
+from parrot_models.methods.params import EvaluateParams
 
 ROOT = Path(__file__).parents[2]
 PARAMS = ROOT / "params.yaml"

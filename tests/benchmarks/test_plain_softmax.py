@@ -10,11 +10,11 @@ from parrot_models.networks.spatial_softmax import SpatialSoftmax
 
 def test_values_and_gradients_agree() -> None:
     torch.manual_seed(0)
-    ours = SpatialSoftmax(12, 5, 4.0)
+    ours = SpatialSoftmax((12, 10), 5, 4.0)
     with torch.no_grad():
         ours.sharpness.uniform_(1.0, 5.0)
     plain = PlainSpatialSoftmax(ours)
-    maps, pull = torch.randn(3, 5, 12, 12), torch.randn(3, 5, 3)
+    maps, pull = torch.randn(3, 5, 12, 10), torch.randn(3, 5, 3)
     results = []
     for softmax in (ours, plain):
         leaf = maps.clone().requires_grad_()
