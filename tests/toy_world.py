@@ -181,8 +181,8 @@ class WrongWorld(ToyWorld):
             script.begin = lambda _env, _rng: lambda _observation: bad  # type: ignore[method-assign]
         return script
 
-    def _make(self, is_far: bool, render_mode: str | None) -> gymnasium.Env:
-        env = super()._make(is_far, render_mode)
+    def _make(self, is_far: bool, render_mode: str | None, ends: bool = True) -> gymnasium.Env:
+        env = super()._make(is_far, render_mode, ends)
         if self.wrong == "endless":
             env = ReachEnv(ends=False)
         return _Wrong(env, self.wrong)

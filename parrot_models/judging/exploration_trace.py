@@ -17,7 +17,7 @@ from parrot_data.worlds.world import Env
 from parrot_models.judging.policies import Box, Policy
 from parrot_models.judging.rollouts import outcomes
 
-OBJECTS = "object_positions"  # privileged, (N, 3) m, NaN for objects that are not there
+OBJECTS = "object_positions"  # privileged, (N, 3) m, NaN or zeros for objects that are not there
 POSE = (
     "proprioception"  # privileged where no observation tells the tool: x, y and z in m come first
 )
@@ -91,11 +91,15 @@ def trace_episode(
     positions = np.stack([info["privileged"][OBJECTS] for info in rollout.infos])
     return Trace(
         tools=np.stack([_tool(rollout, spec, step) for step in range(len(rollout.infos))]),
-        objects=positions[:, np.isfinite(positions).all((0, 2))].astype(np.float64),
+        objects=positions[:, _are_there(positions)].astype(np.float64),
         actions=(2 * actions - high - low) / (high - low),
         outcomes=outcomes(rollout),
         risks={name: np.array([step[name] for step in risks], np.bool_) for name in risks[0]},
     )
+
+
+def _are_there(positions: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(positions).all((0, 2)) & (positions != 0).any((0, 2)))
 
 
 def _tool(rollout: Rollout, spec: EpisodeSpec, step: int) -> NDArray[np.float64]:

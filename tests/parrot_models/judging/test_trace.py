@@ -95,6 +95,7 @@ def test_the_tool_is_found_without_being_observed(env: Env) -> None:
     assert np.allclose(trace.tools, traced(env, always(1, 0, 0)).tools)
     assert trace.tools.shape == (PARAMS.episode_steps + 1, 3)
     assert np.isfinite(trace.objects).all()
+    assert trace.objects.any((0, 2)).all()  # those that are there, and no others
 
 
 def test_a_world_that_does_not_tell_where_things_are_is_refused() -> None:

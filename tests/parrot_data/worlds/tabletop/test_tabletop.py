@@ -13,7 +13,6 @@ from gymnasium.utils.env_checker import check_env
 from small_tabletop import tabletop_params
 from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 
-import parrot_data
 from parrot_data.errors import UserError
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.objects import object_ids
@@ -211,7 +210,6 @@ def test_a_registered_family_has_a_random_unseen_scene_at_each_reset() -> None:
 
 
 def test_registered_ids_and_images_of_any_size() -> None:
-    assert parrot_data.__doc__
     tasks = {gymnasium_id(name): name for name in TASKS}
     assert {"parrot/PickBaseballCap-v0", "parrot/PlaceChairOnCheckerboardTable-v0"} <= set(tasks)
     for name in ("parrot/Pick-v0", "parrot/Place-v0", "parrot/Drawer-v0", *tasks):
