@@ -6,14 +6,21 @@ import hashlib
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+import zstandard
+
+from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import json_text, sha256_file, write_json
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
+LITTLE = 3_000_000  # bytes, for all that refusing takes
 
 
 def reseal(dataset: Path, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
@@ -60,3 +67,39 @@ def replace_member(members: Members, ending: str, content: bytes) -> None:
     """Give the first member of an ending other content."""
     at = next(i for i, (info, _) in enumerate(members) if info.name.endswith(ending))
     members[at] = member(members[at][0].name, content)
+
+
+def peak_of(refused: Callable[[], object], match: str) -> int:
+    """Most memory held until a call was refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=match) as raised:
+            refused()
+        assert "\n" not in str(raised.value)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def bomb(num_bytes: int) -> bytes:
+    """A frame that says it unpacks to so many bytes, and does, of zeros."""
+    compressor, out = zstandard.ZstdCompressor(level=3), io.BytesIO()
+    with compressor.stream_writer(out, size=num_bytes, closefd=False) as writer:
+        block = bytes(1 << 20)
+        for _ in range(num_bytes >> 20):
+            writer.write(block)
+    return out.getvalue()
+
+
+def unsaid(content: bytes) -> bytes:
+    """A frame that does not say how much it unpacks to."""
+    return zstandard.ZstdCompressor(write_content_size=False).compress(content)
+
+
+def npy(shape: tuple[int, ...], descr: str = "|u1", content: bytes = b"") -> bytes:
+    """A compressed .npy that claims a shape."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
+    return zstandard.ZstdCompressor().compress(out.getvalue() + content)

@@ -143,8 +143,6 @@ OF_THE_TABLETOP = {"ACTION_DIM", "PROPRIOCEPTION_DIM", "IMAGE_SHAPE"}
 SIZES_OF_THE_TABLETOP = {7, 8, 48}
 # By file: numbers that are no size of a robot, and what they are.
 NO_SIZES = {
-    "baselines/options_training.py": ({7}, "terms of the options' bound that are summed"),
-    "baselines/vae_model.py": ({8}, "strides of its three convolutions together"),
     "networks/declared.py": ({8}, "modules that a declared tensor may hang on"),
     "networks/image_encoder.py": (
         {8, 48},

@@ -41,7 +41,7 @@ class Rollout:
 
     Attributes:
         observations: T + 1.
-        actions: T, as the policy gave them.
+        actions: T, as the policy gave them, float32.
         rewards: T.
         infos: T + 1, the reset's first.
         terminated: whether the environment ended it, rather than a limit of steps.
@@ -107,12 +107,15 @@ def roll_out(
         on_step: called after the reset and after every step, to render, say.
         max_steps: actions after which an episode should have ended.
 
+    Returns:
+        Copies throughout: many an environment shows the same arrays again, with other numbers.
+
     Raises:
-        UserError: it has not.
+        UserError: it has not, or an observation is no dict.
     """
     observation, info = env.reset(seed=seed)
     select_action = begin(env)
-    observations, infos = [observation], [info]
+    observations, infos = [_copied(observation)], [_copied_info(info)]
     actions: list[NDArray[np.float32]] = []
     rewards: list[float] = []
     terminated = truncated = False
@@ -124,15 +127,29 @@ def roll_out(
             )
         if on_step is not None:
             on_step(env)
-        action = select_action(observation)
+        action = np.array(select_action(observation), dtype=np.float32)
+        actions.append(action.copy())
         observation, reward, terminated, truncated, info = env.step(action)
-        observations.append(observation)
-        actions.append(action)
+        observations.append(_copied(observation))
         rewards.append(float(reward))
-        infos.append(info)
+        infos.append(_copied_info(info))
     if on_step is not None:
         on_step(env)
     return Rollout(observations, actions, rewards, infos, bool(terminated))
+
+
+def _copied(observation: object) -> Observation:
+    if not isinstance(observation, Mapping):
+        raise UserError(
+            f"the environment shows a {type(observation).__name__} where a dict of observations by "
+            "name is needed: wrap it"
+        )
+    return {name: np.array(values) for name, values in observation.items()}
+
+
+def _copied_info(info: Mapping[str, Any]) -> dict[str, Any]:
+    privileged = {k: np.array(v) for k, v in info.get("privileged", {}).items()}
+    return {**info, "privileged": privileged} if privileged else {**info}
 
 
 def record(
@@ -189,7 +206,7 @@ def episode_of(rollout: Rollout, index: int, task: str) -> Episode:
         terminated=rollout.terminated,
         facts=first.get("facts", {}),
         observations=_stacked(rollout.observations),
-        actions=np.stack(rollout.actions).astype(np.float32),
+        actions=np.stack(rollout.actions),
         rewards=np.array(rollout.rewards, dtype=np.float32),
         privileged=_stacked(privileged),
     )

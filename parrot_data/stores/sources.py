@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +35,10 @@ def code_of(module: str) -> dict[str, dict[str, str]]:
         `sources`, the SHA-256 of every file in `sources_of`, and `libraries`, the versions of all
         that these import of others.
     """
+    imported = _imported(module).values()
     return {
-        "sources": {name: sha256_file(path) for name, path in sources_of(module).items()},
-        "libraries": _versions(_imported(module).values()),
+        "sources": {name: sha256_file(path) for name, path in _files_of(imported).items()},
+        "libraries": _versions(imported),
     }
 
 
@@ -50,7 +52,11 @@ def sources_of(module: str) -> dict[str, Path]:
     Raises:
         ModuleNotFoundError: there is no such module.
     """
-    sources = [source for source in _imported(module).values() if source.path.stat().st_size]
+    return _files_of(_imported(module).values())
+
+
+def _files_of(imported: Iterable[_Source]) -> dict[str, Path]:
+    sources = [source for source in imported if source.path.stat().st_size]
     data = [path for s in sources if s.looks_beside_itself for path in _data_beside(s.path)]
     roots = [folder.parent for folder in _package_folders().values()]
     found = {_name_in(path, roots): path for path in (*(s.path for s in sources), *data)}
@@ -131,6 +137,12 @@ def _data_beside(path: Path) -> Iterator[Path]:
 def _versions(sources: Iterable[_Source]) -> dict[str, str]:
     """Versions of the distributions that sources import, by name."""
     imported = {name.partition(".")[0] for source in sources for name in source.imports}
-    known = packages_distributions()
+    known = _distributions()
     others = sorted((imported - set(PACKAGES) - set(sys.stdlib_module_names)) & known.keys())
     return {name: version(name) for top in others for name in known[top]}
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    # It reads what each of hundreds of packages installed: once a process is enough.
+    return packages_distributions()

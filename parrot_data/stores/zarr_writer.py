@@ -27,8 +27,8 @@ from parrot_data.stores.zarr_layout import (
 # Uncompressed: a smaller chunk compresses worse, of a larger one more is read than is wanted.
 CHUNK_BYTES = 1 << 21
 # Rows of less than so many bytes go ten times as many to a chunk, and bytes of metadata, some
-# hundred an episode, ten thousand times: or a dataset would be hundreds of tiny files.
-SHORT_ROW_BYTES, SHORT_ROW_FACTOR, BYTE_FACTOR = 1024, 10, 10_000
+# hundred an episode, a thousand times: or a dataset would be hundreds of tiny files.
+SHORT_ROW_BYTES, SHORT_ROW_FACTOR, BYTE_FACTOR = 1024, 10, 1000
 
 
 @dataclass(frozen=True)

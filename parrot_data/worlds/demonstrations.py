@@ -22,7 +22,7 @@ class Demonstrations:
         seed: of the run.
 
     Raises:
-        UserError: the world has no demonstrator, or none for one of the tasks.
+        UserError: the world has no demonstrator, one that lacks a member, or none for a task.
     """
 
     def __init__(self, world: World, tasks: Mapping[str, float], seed: int) -> None:
@@ -31,6 +31,15 @@ class Demonstrations:
             raise UserError(
                 "generate: this world demonstrates nothing, so there are no episodes to simulate; "
                 "import recorded episodes instead, or give the world a demonstrator"
+            )
+        missing = [
+            name for name in ("tasks", "make_env", "begin") if not hasattr(demonstrator, name)
+        ]
+        if missing:
+            raise UserError(
+                f"the world's demonstrator, a {type(demonstrator).__name__}, lacks "
+                f"{', '.join(missing)}: give it every member of `Demonstrator` "
+                "(parrot_data/worlds/world.py)"
             )
         unknown = sorted(set(tasks) - set(demonstrator.tasks))
         if unknown:

@@ -21,6 +21,8 @@ from parrot_models.training.transitions import Batch
 
 Rows = NDArray[np.int64]
 
+MOST_SEEN = 1024  # steps of held-out episodes that are seen at once, but for a longer episode
+
 
 @dataclass(frozen=True, eq=False)
 class EpisodeBatch:
@@ -87,9 +89,15 @@ class EpisodeBatches:
         return self._gather(self._train[chosen], num_images, rng)
 
     def held_out(self, num_episodes: int) -> Iterator[EpisodeBatch]:
-        """Go once through the held-out episodes, seeing all; the last batch may be small."""
-        for start in range(0, len(self._held_out), num_episodes):
-            yield self._gather(self._held_out[start : start + num_episodes])
+        """Go once through the held-out episodes, seeing all; fewer at once where they are long."""
+        lengths = self._held_out[:, 1] - self._held_out[:, 0]
+        start = 0
+        while start < len(lengths):
+            padded = np.maximum.accumulate(lengths[start : start + num_episodes])
+            sizes = padded * np.arange(1, len(padded) + 1)
+            stop = start + max(1, int((sizes <= MOST_SEEN).sum()))
+            yield self._gather(self._held_out[start:stop])
+            start = stop
 
     def _gather(
         self,

@@ -13,6 +13,7 @@ from parrot_data.stores.seal import check_seal
 
 METRICS, CONFIG = "metrics.json", "config.json"
 SUCCESS = "success_rate"
+ORDER = ("sampled", "mode", "random")  # of policies, as a reader compares them
 PROBED = "agent_features"  # what agents see, of all that is probed
 
 
@@ -30,8 +31,9 @@ class Judgement:
 
     @property
     def policies(self) -> list[str]:
-        """Names of the policies that were rolled out."""
-        return list(self.metrics.get("rollouts", {}))
+        """Names of the policies that were rolled out, the model by itself first."""
+        names = self.metrics.get("rollouts", {})
+        return sorted(names, key=lambda name: (_place_of(name), name))
 
     def rates(self, policy: str) -> dict[str, float]:
         """Rates of a policy's rollouts, means over families, success first; none where none are."""
@@ -78,6 +80,10 @@ def read_judgement(judged: Path, model: Path) -> Judgement:
                 f"{model} --out {folder}`, or remove the folder"
             )
     return Judgement(folder, read_json(folder / METRICS))
+
+
+def _place_of(policy: str) -> int:
+    return ORDER.index(policy) if policy in ORDER else len(ORDER)
 
 
 def in_words(name: str) -> str:

@@ -30,8 +30,8 @@ def header_of(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def header_of_seeds(runs: Sequence[Run]) -> tuple[str, ...]:
     """Of `seed_rows`."""
-    words = (*RATES.values(), *_outcome_words(runs))
-    return ("task", "method", "seeds", *words, "of each seed", *STEPS)
+    rest = ("of each seed", *_outcome_words(runs), *STEPS)
+    return ("task", "method", "seeds", *RATES.values(), *rest)
 
 
 def _outcome_words(runs: Sequence[Run]) -> list[str]:
@@ -86,9 +86,11 @@ def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     outcomes = outcomes_of(runs)
     for (task, method), group in grouped(runs).items():
-        rows += [(task, method, r.key.seed, *_rates([r], outcomes), *_counts([r])) for r in group]
-        if len(group) > 1:
-            rows.append((task, method, "mean", *_rates(group, outcomes), *_counts(group)))
+        shown = [(run.key.seed, [run]) for run in group]
+        shown += [("mean", group)] if len(group) > 1 else []
+        for seed, several in shown:
+            told = (*_rates(several), *_outcomes(several, outcomes), *_counts(several))
+            rows.append((task, method, seed, *told))
     return rows
 
 
@@ -98,8 +100,8 @@ def seed_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     outcomes = outcomes_of(runs)
     for (task, method), group in grouped(runs).items():
         each = " ".join(f"{run.success_rate:.2f}" for run in group)
-        means = _rates(group, outcomes)
-        rows.append((task, method, str(len(group)), *means, each, *_counts(group)))
+        told = (*_rates(group), each, *_outcomes(group, outcomes), *_counts(group))
+        rows.append((task, method, str(len(group)), *told))
     return rows
 
 
@@ -111,11 +113,18 @@ def results_as_text(runs: Sequence[Run]) -> str:
     return as_text(header, rows, num_left=3 if is_single else 2)
 
 
-def _rates(runs: Sequence[Run], outcomes: Sequence[str]) -> list[str]:
-    """Means over runs, NONE where a run has no value to average."""
-    means = [_mean([getattr(run, name) for run in runs]) for name in RATES]
-    means += [_mean([run.outcomes.get(name) for run in runs]) for name in outcomes]
-    return [NONE if mean is None else f"{mean:.2f}" for mean in means]
+def _rates(runs: Sequence[Run]) -> list[str]:
+    """Means over runs, NONE where a run has no value to average; so are the others below."""
+    return [_share([getattr(run, name) for run in runs]) for name in RATES]
+
+
+def _outcomes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    return [_share([run.outcomes.get(name) for run in runs]) for name in names]
+
+
+def _share(values: Sequence[float | None]) -> str:
+    mean = _mean(values)
+    return NONE if mean is None else f"{mean:.2f}"
 
 
 def _counts(runs: Sequence[Run]) -> list[str]:

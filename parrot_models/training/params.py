@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from parrot_data.section import BatchSize, Count, Positive, Section, Seed, Width
+from parrot_data.section import BatchSize, Count, Positive, Section, Seed, Width, check_names
 from parrot_models.networks.choices import AugmentationName, Precision
 from parrot_models.networks.params import KeypointArchitecture
 
 
 def _check_unlike(names: list[AugmentationName]) -> list[AugmentationName]:
-    if len(set(names)) < len(names):
-        raise ValueError("a name stands there twice")
+    check_names(names, get_args(AugmentationName))
     return names
 
 

@@ -282,6 +282,8 @@ def test_no_worker_is_too_few(tmp_path: Path) -> None:
             "gymnasium", tasks={"near": {"id": "tests.toy_world:toy/Reach-v0", "kwargs": {}}},
             success={"info": "is_success"}, max_steps=None,
         ), {}, "demonstrates nothing"),
+        (environment("tests.toy_world:WrongWorld", kwargs={"wrong": "demonstrator"}), {},
+         "the world's demonstrator, a object, lacks tasks, make_env, begin"),
         (environment("tests.toy_world:WrongWorld", kwargs={"wrong": "names"}), {},
          "episode 0 of reach.* has the observations goal, place where its spec names goal, posi"),
         (environment("tests.toy_world:WrongWorld", kwargs={"wrong": "dtype"}), {},

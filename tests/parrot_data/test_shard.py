@@ -181,7 +181,7 @@ def test_a_tar_that_lacks_episodes_is_refused(inputs: tuple[Path, Path], tmp_pat
 
 
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
-    spec = tabletop_like(48)
+    spec = tabletop_like(32)
 
     def peak(count: int) -> int:
         inputs = make_inputs(tmp_path / str(count), count=count, spec=spec)
@@ -192,9 +192,9 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
         return peak_bytes
 
     peak(10)  # what is imported and cached on first use counts for nothing
-    episodes = (synthetic_episode(index, spec=spec) for index in range(20, 70))
+    episodes = (synthetic_episode(index, spec=spec) for index in range(20, 50))
     num_raw_bytes = sum(episode.observations["image"].nbytes for episode in episodes)
-    assert peak(70) - peak(20) < num_raw_bytes / 4
+    assert peak(50) - peak(20) < num_raw_bytes / 4
 
 
 def test_progress_ends_at_its_total(inputs: tuple[Path, Path], tmp_path: Path) -> None:

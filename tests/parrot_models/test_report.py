@@ -256,7 +256,8 @@ def test_untrained_success_and_other_outcomes_are_shown(inputs: Path) -> None:
     lines = (make(inputs) / "table.txt").read_text().splitlines()
     for words in ("untrained", "at z = 0", "any object"):
         assert words in lines[0]
-    assert lines[2].split()[3:7] == ["0.00", "-", "0.90", "0.75"]
+    assert lines[2].split()[3:8] == ["0.00", "-", "0.90", "0.90", "0.90"]
+    assert lines[2].split()[8] == "0.75"
     assert "succeed in 40.0% of scenes, in 50.0% at z = 0, uniform random" in lines[-1]
 
 

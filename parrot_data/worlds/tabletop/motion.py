@@ -38,7 +38,7 @@ def moved_pose(
     """The pose an action asks for, seen from where the tool is.
 
     The pose is relative to the tool's present pose, not to the one last asked for, so that what
-    the next step does can be read off the picture. It stays in a box over the table, and the
+    the next step does can be read off the image. It stays in a box over the table, and the
     gripper within 30 degrees of pointing down: a rotation that would leave that cone is ignored.
 
     Args:

@@ -23,7 +23,7 @@ def add_solid_table(client: int) -> int:
 
 
 def add_visible_table(client: int) -> None:
-    """The table as it looks, for a client that only makes pictures."""
+    """The table as it looks, for a client that only makes images."""
     box = bullet.createVisualShape(
         bullet.GEOM_BOX, halfExtents=TABLE_HALF_M, rgbaColor=TABLE_COLOR, physicsClientId=client
     )

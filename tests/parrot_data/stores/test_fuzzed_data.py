@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from hostile import reseal
-from small_dataset import write_datasets
 from synthetic import SPEC, hashes_of
 
 from parrot_data.errors import UserError
@@ -26,15 +25,8 @@ from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
 from parrot_data.stores.zarr_store import ZarrEpisodes
 
-ROUNDS = 8  # on each file
+ROUNDS = 5  # on each file
 VALUES = [None, True, False, 0, -1, 1, 10**9, 10**30, 0.5, 1e999, "", "x", "../x", "\ud800", [], {}]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    write_datasets(folder)
-    return folder
 
 
 def flipped(content: bytes, rng: random.Random) -> bytes:

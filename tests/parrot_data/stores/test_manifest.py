@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from synthetic import SPEC
+from synthetic import SPECS
 
 from parrot_data.errors import UserError
 from parrot_data.stores.kept import load_kept
@@ -26,7 +26,12 @@ def manifest(tmp_path: Path) -> EpisodesManifest:
     episodes = FileEntry(name="episodes.jsonl", sha256="0" * 64, size=600)
     file = BlockEntry(name="episodes-00000.tar", sha256="1" * 64, size=9, num_episodes=3)
     manifest = EpisodesManifest(
-        params=params, seed=1, spec=SPEC, num_episodes=3, files=[file], episodes=episodes
+        params=params,
+        seed=1,
+        spec=SPECS["vectors alone"],
+        num_episodes=3,
+        files=[file],
+        episodes=episodes,
     )
     save_manifest(tmp_path, manifest)
     return manifest

@@ -20,13 +20,6 @@ from parrot_data.stores.verify import verify
 COUNT = 8
 
 
-@pytest.fixture(params=["episodes", "shards"])
-def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A small data set of either kind, under a folder of the kind's name."""
-    write_datasets(tmp_path, COUNT)
-    return tmp_path / request.param
-
-
 def files_in(dataset: Path) -> list[Path]:
     return sorted(path for path in dataset.rglob("*") if path.is_file())
 

@@ -10,6 +10,7 @@ import torch
 from some_shards import tagged_episode, write_zarr_shards
 
 from parrot_data.episodes.spec import EpisodeSpec
+from parrot_models.baselines import episodes
 from parrot_models.baselines.episodes import (
     EpisodeBatches,
     TrajectoryBatch,
@@ -32,8 +33,8 @@ SPEC = spec_of(
 def batches_of(
     folder: Path, spec: EpisodeSpec = SPEC, lengths: tuple[int, ...] = LENGTHS
 ) -> TransitionBatches:
-    episodes = [tagged_episode(i, spec, steps) for i, steps in enumerate(lengths)]
-    data = write_zarr_shards(folder / "shards", spec, episodes)
+    tagged = [tagged_episode(i, spec, steps) for i, steps in enumerate(lengths)]
+    data = write_zarr_shards(folder / "shards", spec, tagged)
     return TransitionBatches(data, folder / "cache", 0.4)
 
 
@@ -104,8 +105,8 @@ def test_what_mirrors_actions_mirrors_their_path(batches: TransitionBatches) -> 
 
 
 def test_what_is_seen_is_of_its_episode_and_step(batches: TransitionBatches) -> None:
-    episodes, held_out = EpisodeBatches(batches), held_out_episodes(batches)
-    batch = episodes.sample(64, 3, np.random.default_rng(0))
+    held_out = held_out_episodes(batches)
+    batch = EpisodeBatches(batches).sample(64, 3, np.random.default_rng(0))
     assert batch.steps.shape == (64, 3)
     indices = batch.actions[:, 0, 0].int().tolist()
     assert set(indices) == set(range(len(LENGTHS))) - held_out
@@ -147,10 +148,16 @@ def test_each_step_is_seen_as_often_as_another(batches: TransitionBatches) -> No
     assert float((share - 1 / 6).abs().max()) < 5 * (1 / 6 / float(counts.sum())) ** 0.5
 
 
-def test_held_out_episodes_are_seen_whole_and_once(batches: TransitionBatches) -> None:
+@pytest.mark.parametrize("most_seen", [1, 15, 1024])
+def test_held_out_episodes_are_seen_whole_and_once(
+    batches: TransitionBatches, monkeypatch: pytest.MonkeyPatch, most_seen: int
+) -> None:
+    monkeypatch.setattr(episodes, "MOST_SEEN", most_seen)
     parts = list(EpisodeBatches(batches).held_out(2))
     for part in parts:
         assert torch.equal(part.is_seen, part.is_step)
+        assert len(part.actions) == 1 or part.is_step.numel() <= most_seen
+        assert len(part.actions) <= 2
     actions = torch.cat([part.actions[part.is_step] for part in parts])
     rows = batches.held_out_rows
     assert torch.equal(actions, torch.from_numpy(batches.transitions.actions[rows]))

@@ -114,6 +114,16 @@ def test_the_density_integrates_to_one(kind) -> None:
 
 
 @KINDS
+def test_the_density_of_one_dimension_integrates_to_one(kind) -> None:
+    flow = random_flow(kind, 1)
+    _, context = inputs(5, 1)
+    axis = torch.linspace(-30.0, 30.0, 60_001, dtype=torch.float64)[:, None]
+    for row in context:
+        density = flow.log_prob(axis, row.expand(len(axis), -1)).exp()
+        assert density.sum().item() * 1e-3 == pytest.approx(1, abs=1e-3)
+
+
+@KINDS
 @pytest.mark.parametrize("dim", [1, 2, 3, 7, 8, 14])
 def test_context_moves_every_dimension(kind, dim) -> None:
     flow = random_flow(kind, dim, num_layers=2)

@@ -45,11 +45,12 @@ def test_the_divergence_is_the_trace_of_the_derivative() -> None:
         assert divergence[i].abs() > 0.01
 
 
-def test_inverse_undoes_forward_the_better_the_finer_the_steps() -> None:
-    z, context = inputs(20)
+@pytest.mark.parametrize("dim", [1, 2, 4, 7, 14])
+def test_inverse_undoes_forward_the_better_the_finer_the_steps(dim) -> None:
+    z, context = inputs(20, dim)
     errors = []
     for num_steps in (4, 16):
-        flow = random_flow(num_steps=num_steps)
+        flow = random_flow(dim, num_steps)
         actions, log_det = flow(z, context)
         recovered, back = flow.inverse(actions, context)
         errors.append(float((recovered - z).abs().max() + (back + log_det).abs().max()))

@@ -35,6 +35,8 @@ def runs_of(scores: Scores) -> list[Run]:
             curve=Curve(nothing, nothing, nothing),
             success_rate=score,
             untrained_success_rate=0.0,
+            untrained_mode_success_rate=None,
+            outcomes={},
             steps_to_50=None,
             steps_to_80=None,
             env_steps=0,

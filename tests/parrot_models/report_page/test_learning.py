@@ -42,6 +42,8 @@ def run(
         curve=curve(rates),
         success_rate=rates[-1],
         untrained_success_rate=rates[0],
+        untrained_mode_success_rate=None,
+        outcomes={},
         steps_to_50=steps_to_50,
         steps_to_80=None,
         env_steps=(len(rates) - 1) * 100,
@@ -92,10 +94,10 @@ def test_table_has_a_row_a_run_and_a_mean_of_several() -> None:
         run("b", "0", [0.0, 0.0]),
     ]
     assert result_rows(runs) == [
-        ("pick-1", "a", "0", "0.10", "0.60", "100", "-", "100"),
-        ("pick-1", "a", "1", "0.30", "0.90", "50", "-", "100"),
-        ("pick-1", "a", "mean", "0.20", "0.75", "75", "-", "100"),
-        ("pick-1", "b", "0", "0.00", "0.00", "-", "-", "100"),
+        ("pick-1", "a", "0", "0.10", "-", "0.60", "100", "-", "100"),
+        ("pick-1", "a", "1", "0.30", "-", "0.90", "50", "-", "100"),
+        ("pick-1", "a", "mean", "0.20", "-", "0.75", "75", "-", "100"),
+        ("pick-1", "b", "0", "0.00", "-", "0.00", "-", "-", "100"),
     ]
     assert final_success(runs)["pick-1"]["a"]["success_rate"] == pytest.approx(0.75)
 
@@ -108,8 +110,8 @@ def test_several_seeds_share_a_row() -> None:
         run("b", "1", [0.0, 0.1]),
     ]
     assert seed_rows(runs) == [
-        ("pick-1", "a", "2", "0.20", "0.75", "0.60 0.90", "75", "-", "100"),
-        ("pick-1", "b", "2", "0.00", "0.05", "0.00 0.10", "-", "-", "100"),
+        ("pick-1", "a", "2", "0.20", "-", "0.75", "0.60 0.90", "75", "-", "100"),
+        ("pick-1", "b", "2", "0.00", "-", "0.05", "0.00 0.10", "-", "-", "100"),
     ]
     assert len(results_as_text(runs).splitlines()) == 2 + len(seed_rows(runs))
     assert len(results_as_text(runs[::2]).splitlines()) == 2 + len(runs[::2])
@@ -126,7 +128,7 @@ def test_each_of_many_methods_has_its_own_line() -> None:
 def test_mean_steps_need_every_seed() -> None:
     quick = run("a", "0", [0.0, 0.6], steps_to_50=0)
     never = run("a", "1", [0.0, 0.1])
-    assert [row[5] for row in result_rows([quick, never])] == ["0", "-", "-"]
+    assert [row[6] for row in result_rows([quick, never])] == ["0", "-", "-"]
 
 
 def test_text_table_is_aligned() -> None:

@@ -90,7 +90,7 @@ def draw_grasp_style(
     """Draw the variation of one episode.
 
     The detour ends where the target is the nearest object. At every moment afterwards the nearest
-    object is then the one to grasp, and a picture tells what to do; were targets drawn without
+    object is then the one to grasp, and an image tells what to do; were targets drawn without
     regard to distance, the mean over them would lead between the objects.
     """
     angle = rng.uniform(-math.pi, math.pi)

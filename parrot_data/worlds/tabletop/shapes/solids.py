@@ -2,7 +2,7 @@
 
 A solid is drawn by its triangles and collides as the convex hull of its vertices, so that one may
 look hollow (a cup) and still be cheap to collide with. Triangles that nobody sees are left out: a
-picture costs time for every one of them.
+image costs time for every one of them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def ring_segments(
 
 
 def num_triangles(shape: Shape) -> int:
-    """How many triangles a picture of the shape draws."""
+    """How many triangles an image of the shape draws."""
     return sum(len(solid.triangles) for p in shape for solid in p.solids)
 
 
