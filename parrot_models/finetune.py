@@ -107,10 +107,10 @@ def finetune(
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
+    env, agent = make_run(config, prior, device)
+    # Before anything is written: it may be larger than the machine's memory
+    memory = make_memory(params, of_method, env, environment.episode_steps)
     with open_work(out, OUTPUT, _fingerprint(config, of_method, device), [prior]) as work:
-        env, agent = make_run(config, prior, device)
-        # Before anything is learned: it may be larger than the machine's memory
-        memory = make_memory(params, of_method, env, environment.episode_steps)
         with training_envs(config, env, params.num_envs) as envs:
             learner = _make_learner(
                 params, of_method, environment.episode_steps, env, envs, agent, memory, seed

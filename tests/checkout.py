@@ -19,7 +19,7 @@ CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".g
 TASK = next(name for name, task in TASKS.items() if task.family == "pick")
 LARGE = ("data", "models", "runs", "kept", "shards", "scratch", "explored")  # made, not written
 TINY: dict[str, dict[str, Any]] = {
-    "generate": {"num_episodes": 24, "episodes_per_file": 12},
+    "generate": {"num_episodes": 30, "episodes_per_file": 15},
     "shard": {"episodes_per_chunk": 4, "episodes_per_shard": 8, "episodes_per_tar": 6},
     "keypoints": {"num_keypoints": 4, "width": 4, "steps": 4, "batch_size": 8},
     "train_prior": {

@@ -28,7 +28,7 @@ from parrot_models.train_prior import KeypointParams, TrainPriorParams
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
 TINY: dict[str, dict[str, dict[str, Any]]] = {
     "profiles/paper_lite": {
-        "generate": {"num_episodes": 24, "episodes_per_file": 12},
+        "generate": {"num_episodes": 30, "episodes_per_file": 15},
         "filter": {"max_episodes": 16},
         "shard": {"episodes_per_shard": 8, "episodes_per_tar": 8},
         "train_prior": {"steps": 6},

@@ -130,7 +130,7 @@ def test_a_kill_before_publishing_does_not_show(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("parrot_data.shard.publish", interrupt)
+        patch.setattr("parrot_data.stores.outputs.work.Work.publish", interrupt)
         with pytest.raises(KeyboardInterrupt):
             shard(shard_params(), *inputs, tmp_path / "a")
     shard(shard_params(), *inputs, tmp_path / "a")

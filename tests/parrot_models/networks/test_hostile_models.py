@@ -34,6 +34,7 @@ ACTING = {
     "num_bins",
     "velocity_hidden",
     "flow",
+    "min_slope",
 }
 
 

@@ -14,6 +14,7 @@ from parrot_data.errors import UserError
 from parrot_models.prior.batches import TransitionBatches
 from parrot_models.prior.sanity import check_deviations, check_metrics, check_variety
 from parrot_models.prior.trained_folder import write_trained
+from parrot_models.train_prior import OUTPUT, train_prior
 
 NUM_STEPS = 40
 
@@ -52,8 +53,9 @@ def train(data: Path, out: Path) -> None:
         pytest.fail("training began")
 
     write_trained(
-        make=refuse, fit=refuse, judge=refuse, card=refuse, data=data, out=out, made_from={},
-        seed=0, held_out_fraction=0.5, progress=lambda *_: None,
+        make=refuse, fit=refuse, judge=refuse, card=refuse, data=data, out=out,
+        output=OUTPUT, made_from={"params": {}}, stage=train_prior.__module__, seed=0,
+        held_out_fraction=0.5, progress=lambda *_: None,
     )  # fmt: skip
 
 
