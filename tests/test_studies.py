@@ -22,7 +22,7 @@ from parrot_models.finetune import FinetuneParams
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
 TINY: dict[str, dict[str, dict[str, Any]]] = {
     "profiles/paper_lite": {
-        "generate": {"num_episodes": 24, "episodes_per_file": 12},
+        "generate": {"num_episodes": 30, "episodes_per_file": 15},
         "filter": {"max_episodes": 16},
         "shard": {"chunks_per_shard": 2},
         "train_prior": {"steps": 6},

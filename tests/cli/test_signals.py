@@ -77,7 +77,7 @@ def test_what_a_stage_has_to_say_is_shown(generate_that) -> None:
 
     result = generate_that(stage)
     assert result.exit_code == 0
-    assert result.stderr.splitlines() == ["learning goes on from step 2,400"]
+    assert result.stderr.splitlines() == ["note: learning goes on from step 2,400"]
     assert not logging.getLogger("parrot_models").handlers
 
 
