@@ -118,7 +118,10 @@ def _run_episode(
 
 
 def _frame(env: Env) -> NDArray[np.uint8]:
-    image = env.render()
+    try:
+        image = env.render()
+    except NotImplementedError:  # gymnasium's own, of an environment that has no render
+        image = None
     if not isinstance(image, np.ndarray):
         raise UserError(
             "the environment gives no images to film (render mode rgb_array): set "
