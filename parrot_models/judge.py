@@ -79,10 +79,9 @@ def judge(
         progress: called before each measurement.
 
     Returns:
-        The metrics. kind, of the model; rollouts, by policy: means over the families, and each
-        family's under `families`; reproduction, of demonstrations, in the same form; probe_error,
-        by features, the mean over tasks; not_judged, by name, why something that belongs to a model
-        of this kind was not measured.
+        The metrics: `kind`, of the model; `rollouts`, by policy, and `reproduction`, means over the
+        families with each family's own under `families`; `probe_error`, by features, a mean over
+        tasks; `not_judged`, by name, why something that such a model can do was not measured.
 
     Raises:
         UserError: the model is missing or broken, or is of other data than the world's; or params
@@ -102,21 +101,26 @@ def judge(
     with open_work(out, OUTPUT, fingerprint, [model]) as work:
         judged = load_judged(model, device)
         check_world(model, judged.spec, world.spec)
-        plan = _plan(params, judged, world)
-        labels = {" ".join(filter(None, cell)): each for cell, each in plan.cells.items()}
-        values = measured(labels, work.folder, progress)
-        found = dict(zip(plan.cells, values, strict=True))
-        metrics = {
-            "kind": judged.kind,
-            **_metrics(found),
-            "not_judged": {**plan.not_judged, **_not_repeated(found, judged.reproduction)},
-        }
+        metrics = _measured(params, judged, world, work.folder, progress)
         write_json(work.folder / METRICS, metrics)
         write_json(work.folder / CONFIG, lineage)
         (work.folder / CARD).write_text(judgement_card(lineage, metrics), encoding="utf-8")
         seal(work.folder, [METRICS, CONFIG, CARD])
         work.publish()
     return metrics
+
+
+def _measured(
+    params: JudgeParams, judged: JudgedModel, world: World, work: Path, progress: Progress
+) -> dict[str, Any]:
+    plan = _plan(params, judged, world)
+    labels = {" ".join(filter(None, cell)): each for cell, each in plan.cells.items()}
+    found = dict(zip(plan.cells, measured(labels, work, progress), strict=True))
+    return {
+        "kind": judged.kind,
+        **_metrics(found),
+        "not_judged": {**plan.not_judged, **_not_repeated(found, judged.reproduction)},
+    }
 
 
 def _plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:

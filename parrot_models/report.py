@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,18 @@ ROLLOUTS = {
 }
 
 
+class _Read(NamedTuple):
+    """What the inputs hold, and what follows from it."""
+
+    manifest: ShardsManifest
+    metrics: dict[str, Any]
+    judgement: Judgement
+    trained: Sequence[TrainedPart]
+    runs: Sequence[Run]
+    bootstrap: Bootstrap
+    found: Aggregates
+
+
 def report(
     params: ReportParams,
     wanted: Sequence[tuple[str, str, str]],
@@ -85,43 +97,60 @@ def report(
     inputs = [data, kept, prior, *parts.values(), judged, runs]
     with open_work(out, OUTPUT, {"stage": "report"}, inputs) as work:
         results = read_runs(runs, [RunKey(*key) for key in wanted])
-        manifest = load_manifest(data, "shards")
-        metrics = _prior_metrics(prior)
-        judgement = read_judgement(judged, prior)
-        trained = with_prior(prior, judgement, read_parts(parts, judged))
-        judgements = [judgement, *(part.judgement for part in trained[1:])]
         bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
-        found = aggregate(results, bootstrap)
-        page = Page(
-            tiles=tiles(manifest, judgement, results, found),
-            images=_images(params, manifest, data, prior, judgement),
-            results=sections.results_section(results),
-            aggregates=sections.aggregates_section(found, bootstrap),
-            videos=_videos(results),
-            not_judged="" if judgement.policies else not_judged(judgement),
-            prior_rows=tables.metric_rows(metrics)
-            + tables.metric_rows(judgement.metrics, "judged: "),
-            parts=sections.parts_section(trained),
-            data_rows=tables.data_rows(read_json(kept / "summary.json")),
-            spec_rows=tables.spec_rows(manifest.spec, manifest.statistics),
-            sheet_caption=_sizes(manifest),
-            hashes=source_hashes(data, kept, prior, parts, judgements, results),
-            values=[("Params of the data", json.dumps(manifest.params, indent=2, sort_keys=True))],
+        judgement = read_judgement(judged, prior)
+        read = _Read(
+            manifest=load_manifest(data, "shards"),
+            metrics=_prior_metrics(prior),
+            judgement=judgement,
+            trained=with_prior(prior, judgement, read_parts(parts, judged)),
+            runs=results,
+            bootstrap=bootstrap,
+            found=aggregate(results, bootstrap),
         )
-        compared = sections.aggregates_text(found, bootstrap)
-        text = "\n\n".join(
-            filter(
-                None,
-                (tables.results_as_text(results), compared, prior_sentence(metrics, judgement)),
-            )
-        )
-        _write(
-            work.folder, page, {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
-        )
-        summary = _summary(metrics, judgement, results, found, bootstrap, trained)
-        write_json(work.folder / SUMMARY, summary)
+        judgements = [judgement, *(part.judgement for part in read.trained[1:])]
+        hashes = source_hashes(data, kept, prior, parts, judgements, results)
+        images = _images(params, read.manifest, data, prior, judgement)
+        page = _page(read, images, read_json(kept / "summary.json"), hashes)
+        text = _text(read)
+        texts = {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
+        _write(work.folder, page, texts)
+        write_json(work.folder / SUMMARY, _summary(read))
         work.publish()
     return text
+
+
+def _page(
+    read: _Read, images: Mapping[str, bytes], kept: Mapping[str, Any], hashes: Mapping[str, str]
+) -> Page:
+    manifest, judgement = read.manifest, read.judgement
+    params = json.dumps(manifest.params, indent=2, sort_keys=True)
+    return Page(
+        tiles=tiles(manifest, judgement, read.runs, read.found),
+        images=images,
+        results=sections.results_section(read.runs),
+        aggregates=sections.aggregates_section(read.found, read.bootstrap),
+        videos=_videos(read.runs),
+        not_judged="" if judgement.policies else not_judged(judgement),
+        prior_rows=tables.metric_rows(read.metrics)
+        + tables.metric_rows(judgement.metrics, "judged: "),
+        parts=sections.parts_section(read.trained),
+        data_rows=tables.data_rows(kept),
+        spec_rows=tables.spec_rows(manifest.spec, manifest.statistics),
+        sheet_caption=_sizes(manifest),
+        hashes=hashes,
+        values=[("Params of the data", params)],
+    )
+
+
+def _text(read: _Read) -> str:
+    """The results for the terminal."""
+    texts = (
+        tables.results_as_text(read.runs),
+        sections.aggregates_text(read.found, read.bootstrap),
+        prior_sentence(read.metrics, read.judgement),
+    )
+    return "\n\n".join(filter(None, texts))
 
 
 def _prior_metrics(prior: Path) -> dict[str, Any]:
@@ -204,26 +233,19 @@ def _write(work: Path, page: Page, texts: Mapping[str, str]) -> None:
         (work / file).write_text(text, encoding="utf-8")
 
 
-def _summary(
-    metrics: dict[str, Any],
-    judgement: Judgement,
-    runs: Sequence[Run],
-    found: Aggregates,
-    bootstrap: Bootstrap,
-    parts: Sequence[TrainedPart],
-) -> dict[str, object]:
+def _summary(read: _Read) -> dict[str, object]:
     # Others script against the keys of `runs` and `prior`: they are a contract. What DVC should not
     # show as a metric a number is a list. Null is what was not judged.
     return {
-        "runs": [tables.run_entry(run) for run in runs],
-        "final": tables.final_success(runs),
-        "statistics": as_json(found, bootstrap),
+        "runs": [tables.run_entry(run) for run in read.runs],
+        "final": tables.final_success(read.runs),
+        "statistics": as_json(read.found, read.bootstrap),
         "prior": {
-            LIKELIHOOD: metrics[LIKELIHOOD],
-            **{name: judgement.success(policy) for name, policy in ROLLOUTS.items()},
+            LIKELIHOOD: read.metrics[LIKELIHOOD],
+            **{name: read.judgement.success(policy) for name, policy in ROLLOUTS.items()},
         },
         "parts": [
             {"part": part.name, **part.metrics, "judged": part.judgement.metrics}
-            for part in parts[1:]
+            for part in read.trained[1:]
         ],
     }

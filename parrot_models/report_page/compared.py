@@ -60,13 +60,7 @@ def dataset_size(
         "learn with it?",
         header=_header("kept episodes", compared[0], tasks),
         rows=[_row(f"{p.num_kept:,}", p, tasks) for p in compared]
-        + [
-            (
-                "no prior (sac)",
-                *[NONE] * len(measures_of(compared[0])),
-                *(f"{without[t]:.2f}" for t in tasks),
-            )
-        ],
+        + [_row_without(compared[0], [f"{without[task]:.2f}" for task in tasks])],
         num_left=1,
         figures=[Figure("dataset_size", caption, drawn)],
         notes=[
@@ -142,6 +136,10 @@ def _header(first: str, prior: ComparedPrior, tasks: Sequence[str]) -> Row:
 def _row(first: str, prior: ComparedPrior, tasks: Sequence[str]) -> Row:
     quality = [f"{value:.2f}" for value in measures_of(prior).values()]
     return (first, *quality, *(f"{prior.success(task):.2f}" for task in tasks))
+
+
+def _row_without(some: ComparedPrior, success: Sequence[str]) -> Row:
+    return ("no prior (sac)", *[NONE] * len(measures_of(some)), *success)
 
 
 def _entry(prior: ComparedPrior) -> dict[str, object]:
