@@ -111,24 +111,22 @@ def finetune(
     fingerprint = {
         "stage": "finetune", "config": config.model_dump(), "code": code, "device": device.type,
     }  # fmt: skip
-    with (
-        open_work(out, OUTPUT, fingerprint, [prior]) as work,
-        closing(world.make_env(task, "rgb_array" if params.video_episodes else None)) as env,
-    ):
+    with closing(world.make_env(task, "rgb_array" if params.video_episodes else None)) as env:
         if params.video_episodes:
             check_can_be_filmed(env)
         run = make_run(config, prior, env, device)
-        # Before anything is learned: it may be larger than the machine's memory
+        # Before anything is written: it may be larger than the machine's memory
         memory = make_memory(params, of_method, run.env.view, run.part, world.max_steps)
-        with _training_envs(params, environment, task, env) as envs:
-            learner = Learner(
-                envs, run.env.view, run.agent, memory, _schedule(params, of_method), seed=seed,
-                stores_executed=of_method.executed is not None,
-                bootstraps=run.env.view.fewest_steps < world.max_steps,
-            )  # fmt: skip
-            history = _learn(params, learner, work.folder / CHECKPOINT, progress)
-        metrics = write_results(work.folder, config, run, history, params, evaluation)
-        work.publish()
+        with open_work(out, OUTPUT, fingerprint, [prior]) as work:
+            with _training_envs(params, environment, task, env) as envs:
+                learner = Learner(
+                    envs, run.env.view, run.agent, memory, _schedule(params, of_method), seed=seed,
+                    stores_executed=of_method.executed is not None,
+                    bootstraps=run.env.view.fewest_steps < world.max_steps,
+                )  # fmt: skip
+                history = _learn(params, learner, work.folder / CHECKPOINT, progress)
+            metrics = write_results(work.folder, config, run, history, params, evaluation)
+            work.publish()
     return metrics
 
 

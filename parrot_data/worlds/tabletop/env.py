@@ -146,8 +146,10 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self.scene.render(self.render_size) if self.render_mode == "rgb_array" else None
 
     def risks(self) -> dict[str, bool]:
-        """What the arm risked in the last step: it touched the table, a joint stands at its limit,
-        or the action asked for a place outside of the workspace.
+        """What the arm risked in the last step.
+
+        It touched the table, a joint stands at its limit, or the action asked for a place outside
+        of the workspace.
         """
         return {
             "table_contact": self.scene.is_arm_on_table(),
