@@ -15,7 +15,7 @@ from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import write_json
 from parrot_data.stores.sources import code_of
-from parrot_data.worlds.make import make_world
+from parrot_data.worlds.make import code_of_world, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import World
 from parrot_models.baselines.bc_model import BehaviorCloning
@@ -74,8 +74,9 @@ def explore(
         "clone_sha256": hashes_of(clone) if clone else {},
     }
     folders = [folder for folder in (prior, clone) if folder]
-    with open_work(out, OUTPUT, {**lineage, "code": code_of(__name__)}, folders) as work:
-        world = make_world(environment)
+    world = make_world(environment)
+    code = {**code_of(__name__), "world": code_of_world(environment, world)}
+    with open_work(out, OUTPUT, {**lineage, "code": code}, folders) as work:
         check_traceable(world.spec)
         acting = BehavioralPrior.load(prior)
         check_world(prior, acting.spec, world.spec)
@@ -119,7 +120,7 @@ def _measure(
     def row(family: str, name: str) -> dict[str, Any]:
         with closing(world.unseen(family)) as env:
             traces = [
-                trace_episode(env, compared[name], world.spec, box, params.seed, index)
+                trace_episode(world, env, compared[name], box, params.seed, index)
                 for index in range(params.num_episodes)
             ]
         what = {"policy": name, "family": family, "num_episodes": params.num_episodes}

@@ -17,7 +17,7 @@ from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import write_json
 from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
-from parrot_data.worlds.make import make_world
+from parrot_data.worlds.make import code_of_world, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import World
 from parrot_models.judging.card import judgement_card
@@ -96,9 +96,11 @@ def judge(
         },
         "model_sha256": hashes_of(model),
     }
-    fingerprint = {**lineage, "code": code_of(__name__), "device": device.type}
+    world = make_world(environment)
+    code = {**code_of(__name__), "world": code_of_world(environment, world)}
+    fingerprint = {**lineage, "code": code, "device": device.type}
     with open_work(out, OUTPUT, fingerprint, [model]) as work:
-        judged, world = load_judged(model, device), make_world(environment)
+        judged = load_judged(model, device)
         check_world(model, judged.spec, world.spec)
         plan = _plan(params, judged, world)
         labels = {" ".join(filter(None, cell)): each for cell, each in plan.cells.items()}
@@ -162,7 +164,7 @@ def _reproduction_plan(
         assert repeat is not None
         with closing(world.unseen(family)) as env:
             return reproduction(
-                env, demonstrator, params.seed, params.num_demonstrations, repeat,
+                world, env, demonstrator, params.seed, params.num_demonstrations, repeat,
                 judged.reproduction,
             )  # fmt: skip
 
@@ -188,7 +190,7 @@ def _probe_plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan
 
 def _rates(params: JudgeParams, world: World, family: str, policy: Policy) -> dict[str, float]:
     with closing(world.unseen(family)) as env:
-        return rates(env, policy, params.seed, params.num_episodes)
+        return rates(world, env, policy, params.seed, params.num_episodes)
 
 
 def _not_repeated(found: Mapping[_Cell, Mapping[str, float]], rate: str) -> dict[str, str]:

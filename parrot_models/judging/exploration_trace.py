@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parrot_data.episodes.rollout import Rollout, episode_seed, roll_out
+from parrot_data.episodes.rollout import Rollout, episode_seed
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.streams import generator
-from parrot_data.worlds.world import Env
+from parrot_data.worlds.world import Env, World
 from parrot_models.judging.policies import Box, Policy
-from parrot_models.judging.rollouts import outcomes
+from parrot_models.judging.rollouts import outcomes, rolled_out
 
 OBJECTS = "object_positions"  # privileged, (N, 3) m, NaN for objects that are not there
 POSE = (
@@ -62,18 +62,16 @@ def check_traceable(spec: EpisodeSpec) -> None:
         )
 
 
-def trace_episode(
-    env: Env, policy: Policy, spec: EpisodeSpec, box: Box, seed: int, index: int
-) -> Trace:
+def trace_episode(world: World, env: Env, policy: Policy, box: Box, seed: int, index: int) -> Trace:
     """Roll a policy out in episode `index` of a seed: the same scene for every policy.
 
     An environment that can say what its robot risks has a method `risks()`, claims by name about
     the last step.
 
     Args:
-        env: its spec has passed `check_traceable`.
+        world: its spec has passed `check_traceable`.
+        env: of it.
         policy: what acts.
-        spec: of the world.
         box: least and greatest action.
         seed: of scene and policy.
         index: of the episode.
@@ -81,8 +79,8 @@ def trace_episode(
     tell_risks = getattr(env.unwrapped, "risks", dict)
     told: list[dict[str, bool]] = []
     rng = generator(seed, "explore: policy", index)
-    rollout = roll_out(
-        env, lambda env: policy(env, rng), episode_seed(seed, index),
+    rollout = rolled_out(
+        world, env, lambda env: policy(env, rng), episode_seed(seed, index),
         on_step=lambda _env: told.append(tell_risks()),
     )  # fmt: skip
     risks = told[1:]  # the first is of no step
@@ -90,7 +88,7 @@ def trace_episode(
     actions = np.stack(rollout.actions).astype(np.float64).clip(low, high)
     positions = np.stack([info["privileged"][OBJECTS] for info in rollout.infos])
     return Trace(
-        tools=np.stack([_tool(rollout, spec, step) for step in range(len(rollout.infos))]),
+        tools=np.stack([_tool(rollout, world.spec, step) for step in range(len(rollout.infos))]),
         objects=positions[:, np.isfinite(positions).all((0, 2))].astype(np.float64),
         actions=(2 * actions - high - low) / (high - low),
         outcomes=outcomes(rollout),

@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import (
+    BeginPolicy,
+    Observation,
+    OnStep,
     Rollout,
     SelectAction,
     episode_of,
@@ -19,6 +23,7 @@ from parrot_data.errors import UserError
 from parrot_data.streams import generator
 from parrot_data.worlds.world import Demonstrator, Env, World
 from parrot_models.judging.policies import Policy
+from parrot_models.networks.finite import check_actions
 
 MAX_TRIES = 10  # episodes simulated for one demonstration that succeeds
 
@@ -48,14 +53,50 @@ def families_of(world: World, wanted: Sequence[str], section: str) -> list[str]:
     return list(wanted or world.families)
 
 
-def rates(env: Env, policy: Policy, seed: int, num_episodes: int) -> dict[str, float]:
+def rolled_out(
+    world: World, env: Env, begin: BeginPolicy, seed: int, on_step: OnStep | None = None
+) -> Rollout:
+    """Roll a policy out, and see that the environment keeps to the spec of its world.
+
+    Args:
+        world: whose environment it is.
+        env: as of `roll_out`, for the other arguments too.
+        begin: see there.
+        seed: see there.
+        on_step: see there.
+
+    Raises:
+        UserError: an observation is not as the spec says, an action is not finite, or the episode
+            does not end.
+    """
+
+    def begin_checked(env: Env) -> SelectAction:
+        select_action = begin(env)
+
+        def select_checked(observation: Observation) -> NDArray[np.float32]:
+            world.spec.check_observation(observation, "the world in section environment")
+            action = select_action(observation)
+            check_actions(action, "in a rollout")
+            return action
+
+        return select_checked
+
+    return roll_out(env, begin_checked, seed, on_step, world.max_steps)
+
+
+def rates(world: World, env: Env, policy: Policy, seed: int, num_episodes: int) -> dict[str, float]:
     """Roll a policy out in episodes 0 to `num_episodes` of a seed.
 
     Returns:
         success_rate, and NAME_rate of every outcome that the environment tells of: shares of the
         episodes in which it was so.
     """
-    return rates_of([_roll_out(env, policy, seed, index) for index in range(num_episodes)])
+
+    def episode(index: int) -> Rollout:
+        rng = generator(seed, "judge: policy", index)
+        return rolled_out(world, env, lambda env: policy(env, rng), episode_seed(seed, index))
+
+    return rates_of([outcomes(episode(index)) for index in range(num_episodes)])
 
 
 def rates_of(episodes: list[dict[str, bool]]) -> dict[str, float]:
@@ -84,6 +125,7 @@ def mean_over(by_family: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 
 def reproduction(
+    world: World,
     env: Env,
     demonstrator: Demonstrator,
     seed: int,
@@ -94,6 +136,7 @@ def reproduction(
     """Repeat demonstrations that succeeded, each in the very scene that it came from.
 
     Args:
+        world: that the scenes are of.
         env: of unseen scenes.
         demonstrator: whose script is repeated.
         seed: of the scenes, and of the scripts in them.
@@ -107,10 +150,10 @@ def reproduction(
     """
     reproduced: list[bool] = []
     for num_scenes in range(1, MAX_TRIES * num_demonstrations + 1):
-        demonstration = _demonstration(env, demonstrator, seed, num_scenes - 1)
+        demonstration = _demonstration(world, env, demonstrator, seed, num_scenes - 1)
         if demonstration.success:
             policy = repeat(demonstration)
-            reproduced.append(_again(env, policy, episode_seed(seed, demonstration.index)))
+            reproduced.append(_again(world, env, policy, episode_seed(seed, demonstration.index)))
         if len(reproduced) == num_demonstrations:
             break
     found = {
@@ -120,16 +163,15 @@ def reproduction(
     return {rate: float(np.mean(reproduced)), **found} if reproduced else found
 
 
-def _demonstration(env: Env, demonstrator: Demonstrator, seed: int, index: int) -> Episode:
+def _demonstration(
+    world: World, env: Env, demonstrator: Demonstrator, seed: int, index: int
+) -> Episode:
     rng = generator(seed, "judge: script", index)
-    rollout = roll_out(env, lambda env: demonstrator.begin(env, rng), episode_seed(seed, index))
+    rollout = rolled_out(
+        world, env, lambda env: demonstrator.begin(env, rng), episode_seed(seed, index)
+    )
     return episode_of(rollout, index, "demonstration")
 
 
-def _again(env: Env, policy: SelectAction, seed: int) -> bool:
-    return roll_out(env, lambda _env: policy, seed).success
-
-
-def _roll_out(env: Env, policy: Policy, seed: int, index: int) -> dict[str, bool]:
-    rng = generator(seed, "judge: policy", index)
-    return outcomes(roll_out(env, lambda env: policy(env, rng), episode_seed(seed, index)))
+def _again(world: World, env: Env, policy: SelectAction, seed: int) -> bool:
+    return rolled_out(world, env, lambda _env: policy, seed).success

@@ -37,7 +37,7 @@ def env() -> Iterator[Env]:
 
 
 def traced(env: Any, policy: Policy, seed: int = 0, index: int = 0) -> Trace:
-    return trace_episode(env, policy, WORLD.spec, BOX, seed, index)
+    return trace_episode(WORLD, env, policy, BOX, seed, index)
 
 
 def always(*motion: float) -> Policy:
@@ -90,7 +90,7 @@ def test_the_tool_is_found_without_being_observed(env: Env) -> None:
     blind = TabletopWorld(PARAMS.model_copy(update={"proprioception": False}))
     check_traceable(blind.spec)
     other = blind.unseen("pick")
-    trace = trace_episode(other, always(1, 0, 0), blind.spec, BOX, 0, 0)
+    trace = trace_episode(blind, other, always(1, 0, 0), BOX, 0, 0)
     other.close()
     assert np.allclose(trace.tools, traced(env, always(1, 0, 0)).tools)
     assert trace.tools.shape == (PARAMS.episode_steps + 1, 3)
