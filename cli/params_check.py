@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cli.params_errors import short
 from parrot_data.errors import UserError
 
 if TYPE_CHECKING:
@@ -124,11 +125,12 @@ def _check_tasks(sections: Together) -> None:
     # Where a world demonstrates nothing its data come from elsewhere
     if demonstrated := demonstrated_names(sections.environment):
         named.append(("generate.tasks", sections.generate.tasks, demonstrated))
+    world = f"the world {sections.environment.name}"
     for key, names, there in named:
         for name in names:
             if name not in there:
                 raise UserError(
-                    f"{key} names {name!r}, and the world {sections.environment.name} has only "
+                    f"{key} names {short(name)}, and {world} has only "
                     f"{', '.join(there) or 'none'}: correct it"
                 )
 

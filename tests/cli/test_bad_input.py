@@ -41,9 +41,9 @@ FILES = {
     "one.yaml": b"generate: {seed: 0}\n",
 }
 VALUES = [
-    ("generate.action_noise=.inf", "generate.action_noise"),
-    ("generate.action_noise=.nan", "generate.action_noise"),
-    ("generate.families={pick: .nan}", "generate.families.pick"),
+    ("environment.demonstrations.action_noise=.inf", "environment.demonstrations.action_noise"),
+    ("environment.demonstrations.action_noise=.nan", "environment.demonstrations.action_noise"),
+    ("generate.tasks={pick: .nan}", "generate.tasks.pick"),
     ("generate.seed=99999999999999999999999", "generate.seed"),
     ("generate.seed=9223372036854775808", "generate.seed"),
     ("generate.seed=-1", "generate.seed"),
@@ -58,8 +58,8 @@ VALUES = [
     ("generate.seed=\0", "generate.seed"),
     ("generate.seed=" + "[" * 3000, "generate.seed"),
     ("generate.num_episodes=9223372036854775807", "generate.num_episodes"),
-    ("generate.num_objects=[3, 2]", "num_objects"),
-    ("generate.families={pikc: 1.0}", "pikc"),
+    ("environment.demonstrations.num_objects=[3, 2]", "num_objects"),
+    ("generate.tasks={pikc: 1.0}", "pikc"),
     ("généré.seed=1", "généré"),
     ("=3", "section.key=value"),
     ("", "section.key=value"),
@@ -67,11 +67,11 @@ VALUES = [
     ("generate..seed=1", "names no key"),
     ("extends.x=1", "names no key"),
     ("environment.image_size=100000", "environment.image_size"),
-    ("shard.episodes_per_shard=7", "episodes_per_shard"),
-    ("filter.families=[drawer]", "filter.families"),
+    ("shard.chunks_per_shard=0", "shard.chunks_per_shard"),
+    ("filter.tasks=[drawer]", "filter.tasks"),
     ("keypoints.batch_size=1", "keypoints.batch_size"),
     ("train_prior.flow=spiline", "train_prior.flow"),
-    ("train_prior.hidden=[1000000000000]", "train_prior.hidden"),
+    ("train_prior.flows.affine.hidden=[1000000000000]", "train_prior.flows.affine.hidden"),
     ("pretrain.vae.beta=-.inf", "pretrain.vae.beta"),
     ("finetune.seeds=[0]", 'write "0" in quotes'),
     ("finetune.seeds=['-1']", "finetune.seeds"),
@@ -145,7 +145,7 @@ WITHOUT_PARAMS = [
     (("contact-sheet", "--out", "absent/a.png"), "absent is no folder"),
     (("measure-objects", "--out", "adir"), "adir is a folder"),
     (("measure-objects", "--out", "a.json", "--trials", "0"), "--trials"),
-    (("tasks", "--episodes", "9" * 20), "--episodes"),
+    (("tasks", "--measure", "9" * 20), "--measure"),
     (("info", LONG), "300 bytes"),
     (("info", "afile/x"), "afile is a file"),
     (("info", "a\0b"), "PATH"),
@@ -212,7 +212,9 @@ def test_threads_beyond_any_machine_are_refused_in_the_environment_too(
     assert "OMP_NUM_THREADS" in assert_one_sentence(folder, "train-prior", *options)
 
 
-@pytest.mark.parametrize("arguments", [("tasks", "--episodes", "1"), ("--help",), ("info", "é")])
+@pytest.mark.parametrize(
+    "arguments", [("tasks", "--params", str(PARAMS), "--measure", "1"), ("--help",), ("info", "é")]
+)
 def test_a_terminal_of_ascii_is_enough(
     folder: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli.main import app
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("generate.num_episodes=2", "generate.episodes_per_file=1", "generate.families.place=0")
+SMALL = ("generate.num_episodes=2", "generate.episodes_per_file=1", "generate.tasks.place=0")
 
 
 def generate(out: Path) -> list[str]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "shard": ("--episodes", "--kept", "--out"),
     "train-prior": ("--data", "--out"),
     "pretrain": ("--method", "--data", "--out"),
+    "judge": ("--model", "--out", "--device"),
     "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
     "evaluate": ("RUN",),
     "report": ("--out",),
@@ -29,7 +30,7 @@ COMMANDS = {
     "explore": ("--prior", "--bc", "--out"),
     "report-study": ("KIND", "--study", "--out"),
 }
-TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "filter.families=[pick]")
+TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "generate.tasks={pick: 1.0}")
 
 
 def parrot(*arguments: str | Path) -> Result:
@@ -150,10 +151,10 @@ def test_info_tells_what_a_dataset_shows(episodes: Path, shards: Path) -> None:
     for folder in (episodes, shards):
         entries = list(load_any_manifest(folder).entries(folder))
         shown = dict(line.split(maxsplit=1) for line in parrot("info", folder).output.splitlines())
-        objects = {name for entry in entries for name in entry.objects}
-        assert shown["objects"] in {str(sorted(objects)), f"{len(objects)} entries"}
-        containers = sorted({entry.container for entry in entries} - {""})
-        assert shown["containers"] == (", ".join(containers) or "none")
+        assert shown["num_episodes_of.pick"] == str(len(entries))
+        assert shown["num_steps"] == "25 to 25"
+        assert shown["num_terminated"] == "0"
+        assert shown["spec.action.dim"] == "7"
 
 
 def test_info_of_a_file_is_that_of_its_folder(shards: Path) -> None:
@@ -179,7 +180,9 @@ def test_a_truncated_shard_is_named(damaged: Path) -> None:
 
 def test_a_flipped_bit_is_named(damaged: Path) -> None:
     shard = next(
-        path for path in (damaged / "episodes.zarr" / "images").rglob("0") if path.is_file()
+        path
+        for path in (damaged / "episodes.zarr" / "observations" / "image").rglob("0")
+        if path.is_file()
     )
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
@@ -211,6 +214,19 @@ def test_bad_input_is_one_sentence(
     named = () if "--params" in arguments else ("--params", ROOT / "params.yaml")
     assert_one_sentence(parrot(*arguments, "--out", tmp_path / "out", *named), *words)
     assert not (tmp_path / "out").exists()
+
+
+def test_tasks_are_those_of_the_world_in_params() -> None:
+    shown = parrot("tasks", "--params", ROOT / "params.yaml")
+    assert shown.exit_code == 0, shown.output
+    assert "place-can-in-pan" in shown.output
+    assert "parrot/PickBar-v0" in shown.output
+    world = ("--set", "environment={name: 'tests.toy_world:make_world', kwargs: {}}")
+    shown = parrot("tasks", "--params", ROOT / "params.yaml", *world)
+    assert shown.exit_code == 0, shown.output
+    assert "reach-far" in shown.output
+    measured = parrot("tasks", "--params", ROOT / "params.yaml", *world, "--measure", "2")
+    assert_one_sentence(measured, "--measure 2", "tests.toy_world:make_world")
 
 
 def test_info_of_nothing_is_one_sentence(tmp_path: Path) -> None:

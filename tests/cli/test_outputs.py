@@ -16,7 +16,7 @@ from cli.main import app
 from parrot_data.stores.publish import allocate, sha256_file
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("generate.num_episodes=6", "generate.episodes_per_file=3", "filter.families=[pick]")
+SMALL = ("generate.num_episodes=6", "generate.episodes_per_file=3", "generate.tasks={pick: 1.0}")
 
 
 def parrot(*arguments: str | Path) -> tuple[int, str]:
