@@ -102,7 +102,7 @@ TRAINED_LINES: Sequence[tuple[str, ...]] = (
     ("train-prior", "--data", EPISODES, "--out", "new"),
     (*TRAIN_PRIOR.line("new"), "--threads", "99999999999"),
     (*TRAIN_PRIOR.line("new"), "--device", "abacus"),
-    (*TRAIN_PRIOR.line("new"), "--set", "environment.image_size=64"),
+    (*TRAIN_PRIOR.line("new"), "--set", "train_prior.encoder={kind: vector}"),
     (*TRAIN_PRIOR.line("new"), "--set", "train_prior.learning_rate=1.0e+30"),
     ("judge", "--model", SHARDS, "--out", "new"),
     ("judge", "--model", PARAMS, "--out", "new"),
