@@ -131,7 +131,7 @@ class ClonedActor(Actor):
         return unsquashed.new_full(unsquashed.shape[:-1], -self.action_dim * math.log(BOX_STDS))
 
     @torch.no_grad()
-    def stand_on(self, mean: Tensor, std: Tensor) -> None:
+    def standardize_inputs(self, mean: Tensor, std: Tensor) -> None:
         """Expect (x - mean) / std from now on where x came, and make the same of it."""
         for layers in (self.layers, self.cloned_layers):
             first = layers[0]

@@ -144,7 +144,7 @@ class Actor(nn.Module):
         log_prob = (-0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
         return self.squash(unsquashed), log_prob - self.squash_log_det(unsquashed)
 
-    def stand_on(self, mean: Tensor, std: Tensor) -> None:
+    def standardize_inputs(self, mean: Tensor, std: Tensor) -> None:
         """The trunk standardises by these from now on; nothing learned yet depends on it."""
 
     def penalty(self, encoded: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ class Agent:
         """Standardize what the trunk sees by these observations, per key (N, ...)."""
         own = {k: torch.from_numpy(observations[k]) for k in self.trunk.keys}
         self.trunk.standardize_by({k: to_device(v, self.device) for k, v in own.items()})
-        self.actor.stand_on(self.trunk.mean, self.trunk.std)
+        self.actor.standardize_inputs(self.trunk.mean, self.trunk.std)
 
     def _temperature(self) -> Tensor:
         """The same, float64 ()."""
