@@ -109,7 +109,7 @@ def test_another_project_copies_imports_and_updates_the_prior(team: Team) -> Non
     for name in ("copied", "prior"):
         assert (project.folder / name / weights).read_bytes() == before
 
-    team.owner.set("train_prior", "gradient_clip", 2.0)
+    team.owner.set("train_prior", "learning_rate", 1.0e-3)
     team.owner.repro("train_prior")
     team.run(team.owner, commands()[0].split("verify true\n")[1])
     team.run(project, update)
