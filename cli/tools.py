@@ -158,6 +158,7 @@ def _table_of_tasks(world: str, names: Sequence[str], rates: Mapping[str, float]
             table.add_row(name)
         return table
     table = Table("task", "family", "objects", "container", "gymnasium id")
+    table.caption = 'gymnasium.make("parrot_data.worlds.tabletop:ID") makes one'
     if rates:
         table.add_column("script")
     for name in names:
