@@ -35,6 +35,8 @@ SURVIVED = (
     "is left alone; through a link or on a mount point the result is published and the link stays"
 )
 THESIS = "chapter-1.tex"
+# A run names the way to its prior, which is another one from where a link leads.
+NAMES_ITS_PRIOR = ("config.json", "SHA256SUMS")
 
 
 def trials(plan: Plan) -> Iterator[Trial]:
@@ -145,7 +147,11 @@ def _link(stage: Stage, ground: Ground, random: Random) -> None:
             must_succeed(room.call(*stage.line()))
             if not out.is_symlink():
                 raise Beaten("the link was replaced by a folder")
-            must_be_same(digests_of(far), ground.digests(stage.out), "what the link leads to")
+            found, wanted = digests_of(far), ground.digests(stage.out)
+            apart = NAMES_ITS_PRIOR if stage.name == "finetune" else ()
+            for name in apart:
+                del found[name], wanted[name]
+            must_be_same(found, wanted, "what the link leads to")
 
 
 def _mount(stage: Stage, ground: Ground, random: Random) -> None:

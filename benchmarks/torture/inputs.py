@@ -109,7 +109,7 @@ TRAINED_LINES: Sequence[tuple[str, ...]] = (
     ("judge", "--model", "nowhere", "--out", "new"),
     ("judge", "--model", RUN, "--out", "new"),
     (*JUDGE.line("new"), "--set", "environment.image_size=64"),
-    (*JUDGE.line("new"), "--set", "judge.probe.array=nothing"),
+    (*JUDGE.line("new"), "--set", "judge.probe.dims=[9]"),
     (*JUDGE.line("new"), "--set", "judge.probe.dims=[7]"),
     (*REPORT.line("new"), "--judged", PARAMS),
     ("pretrain", "--method", "nothing", "--data", SHARDS, "--out", "new"),

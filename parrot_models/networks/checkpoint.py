@@ -27,7 +27,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with temporary.open("wb") as file:
         file.write(bytes(_HEADER_BYTES))
         hashed = _Hashed(file)
-        torch.save(on_host(state), cast(Any, hashed))
+        try:
+            torch.save(on_host(state), cast(Any, hashed))
+        except RuntimeError:
+            if hashed.refusal is None:
+                raise
+            # Of a full disk torch says no more than that it wrote too few bytes.
+            raise hashed.refusal from None
         file.seek(0)
         file.write(_header(hashed.digest.hexdigest()))
         file.flush()
@@ -77,13 +83,18 @@ class _Hashed(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.digest = hashlib.sha256()
+        self.refusal: OSError | None = None  # why the system did not take what was written
 
     def writable(self) -> bool:
         return True
 
     def write(self, block: Any) -> int:
         self.digest.update(block)
-        return self._file.write(block)
+        try:
+            return self._file.write(block)
+        except OSError as error:
+            self.refusal = error
+            raise
 
 
 class _Payload(io.RawIOBase):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +84,19 @@ def test_every_flipped_byte_is_seen(path: Path) -> None:
     for place in range(0, len(whole), 7):
         path.write_bytes(flipped(place)(whole))
         assert load_checkpoint(path) is None, place
+
+
+def test_a_full_disk_is_the_systems_error_and_the_last_state_stays(path: Path) -> None:
+    """By a limit on the size of files; torch alone would speak of an unexpected position."""
+    before = path.read_bytes()
+    large = {"module": {"w": torch.zeros(1 << 20)}}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save_checkpoint(path, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_bytes() == before
