@@ -60,7 +60,8 @@ def _draw_dimensions(panel: Axes, inverted: Inverted) -> None:
     )  # fmt: skip
     panel.set(xlabel="dimension", ylabel="z, mean and deviation", xlim=(-0.6, num - 0.4))
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend(loc="best")
+    panel.margins(y=0.25)
+    panel.legend(loc="upper right", ncols=2)
 
 
 def _draw_steps(panel: Axes, inverted: Inverted, num_worst: int) -> None:

@@ -1,4 +1,4 @@
-"""The stage audit: flows of every kind, robots of every kind, and one sentence for what is wrong."""
+"""The stage audit: flows and robots of every kind, and one sentence for what is wrong."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def save_prior(folder: Path, spec: EpisodeSpec, flow: str = "affine", **lineage:
     return folder
 
 
+def write_told(folder: Path, spec: EpisodeSpec) -> Path:
+    """Demonstrations that hold what a robot is told alone."""
+    return write_made_up(folder, spec.model_copy(update={"privileged": {}}))
+
+
 def environment(values: dict[str, Any] = TOY) -> EnvironmentParams:
     return TypeAdapter(EnvironmentParams).validate_python(values)
 
@@ -51,7 +56,7 @@ def judged(
     prior, data = tmp_path / "prior", tmp_path / "demos"
     if not prior.exists():
         save_prior(prior, spec)
-        write_made_up(data, spec)
+        write_told(data, spec)
     params = PARAMS.model_copy(update={"tasks": TASKS, **changes})
     return audit(params, prior, data, tmp_path / out, environment=environment(), progress=progress)
 
@@ -134,7 +139,7 @@ def test_a_killed_audit_ends_in_the_same_bytes(call: int, tmp_path: Path) -> Non
 
 
 def test_tasks_that_the_world_does_not_have_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="audit.tasks names 'fly', which is no task of the world"):
+    with pytest.raises(UserError, match=r"audit\.tasks names 'fly', which is no task of the world"):
         judged(tmp_path, tasks=["fly"])
     with pytest.raises(UserError, match="demos has demonstrations of 'reach', which is no task"):
         judged(tmp_path, tasks=[])
@@ -225,7 +230,7 @@ def test_the_command_prints_and_writes(tmp_path: Path) -> None:
 
 def test_the_command_acts_in_the_world_of_params(tmp_path: Path) -> None:
     spec = make_world(environment()).spec
-    prior, data = save_prior(tmp_path / "prior", spec), write_made_up(tmp_path / "demos", spec)
+    prior, data = save_prior(tmp_path / "prior", spec), write_told(tmp_path / "demos", spec)
     values = {
         "environment": TOY, "generate.tasks": {"reach-near": 1.0}, "audit.tasks": ["reach-near"],
         "audit.num_episodes": 1,
