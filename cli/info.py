@@ -18,6 +18,7 @@ KINDS = (
     ("index.html", "report", ("summary.json",)),
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
     ("policy.safetensors", "behaviour-cloned policy", ("metrics.json", "config.json")),
+    ("audit.png", "audit of a prior", ("metrics.json", "config.json")),
     ("exploration.csv", "measures of exploration", ("config.json",)),
     ("prior.safetensors", "behavioural prior", ("metrics.json", "config.json")),
     ("history.csv", "what a baseline starts from", ("metrics.json", "config.json")),

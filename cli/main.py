@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cli import data, options, studies, tools, training
+from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
 from cli.options import PARAMS, Out, Overrides, Params
@@ -90,6 +91,7 @@ app.command()(studies.parts)
 # Studies, beside the pipeline
 app.command()(studies.matrix)
 app.command()(studies.explore)
+app.command()(audit)
 app.command()(studies.report_study)
 
 # Tools

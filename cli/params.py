@@ -34,6 +34,7 @@ SECTIONS = (
     "finetune",
     "evaluate",
     "explore",
+    "audit",
     "report",
 )
 # What only a study's own file has: the matrix that it compares.

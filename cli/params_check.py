@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parrot_data.filter import FilterParams
     from parrot_data.generate_params import GenerateParams
     from parrot_data.worlds.params import EnvironmentParams
+    from parrot_models.auditing.params import AuditParams
     from parrot_models.baselines.params import PretrainParams
     from parrot_models.judging.params import ExploreParams, JudgeParams
     from parrot_models.methods.params import FinetuneParams
@@ -34,6 +35,7 @@ def models() -> dict[str, Any]:
     from parrot_data.generate_params import GenerateParams
     from parrot_data.stores.shard_params import ShardParams
     from parrot_data.worlds.params import EnvironmentParams
+    from parrot_models.auditing.params import AuditParams
     from parrot_models.baselines.params import PretrainParams
     from parrot_models.judging.params import ExploreParams, JudgeParams
     from parrot_models.methods.params import EvaluateParams, FinetuneParams
@@ -53,6 +55,7 @@ def models() -> dict[str, Any]:
         "finetune": FinetuneParams,
         "evaluate": EvaluateParams,
         "explore": ExploreParams,
+        "audit": AuditParams,
         "report": ReportParams,
         "study": StudyParams,
     }
@@ -71,6 +74,7 @@ class Together:
     judge: JudgeParams
     finetune: FinetuneParams
     explore: ExploreParams
+    audit: AuditParams
     study: StudyParams | None
 
 
@@ -118,6 +122,7 @@ def _check_tasks(sections: Together) -> None:
         ("finetune.tasks", sections.finetune.tasks, tasks),
         ("judge.families", sections.judge.families, families),
         ("explore.families", sections.explore.families, families),
+        ("audit.tasks", sections.audit.tasks, tasks),
         ("judge.probe.tasks", probe.tasks if probe else (), tasks),
     ]
     if sections.study is not None:

@@ -91,6 +91,7 @@ VALUES = [
     ("finetune.agent.encoder=foveal", "finetune.agent.encoder"),
     ("evaluate.seed=-1", "evaluate.seed"),
     ("explore.latent_bounds=[.inf]", "explore.latent_bounds"),
+    ("audit.latent_bounds=[2.0, 1.0]", "audit.latent_bounds"),
     ("report.bootstrap_draws=1", "report.bootstrap_draws"),
 ]
 PARAMS_FILES = [*(name for name in FILES if name != "afile"), "adir", "/dev/zero", LONG, "a\0b"]
@@ -131,6 +132,9 @@ ARGUMENTS = [
     (("evaluate", "one", "two"), "unexpected"),
     (("report", "--out", "new", "--runs", "afile"), "afile is a file"),
     (("explore", "--prior", "adir", "--bc", "afile", "--out", "new"), "afile is a file"),
+    (("audit", "afile", "--data", "adir"), "afile is a file"),
+    (("audit", "adir", "--data", "adir", "--out", "afile"), "afile is a file"),
+    (("audit", "adir", "--data", "adir"), "config.json is missing"),
     (("report-study", LONG, "--out", "new"), "study"),
     (("matrix", "extra"), "unexpected"),
 ]

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": ("--out",),
     "matrix": ("--runs",),
     "explore": ("--prior", "--bc", "--out"),
+    "audit": ("PRIOR", "--data", "--out", "--judge"),
     "report-study": ("KIND", "--study", "--out"),
 }
 TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "generate.tasks={pick: 1.0}")

@@ -77,6 +77,7 @@ def test_generating_needs_no_torch() -> None:
         (["finetune.tasks=[pick]"], "finetune.tasks names 'pick', and the world tabletop has only"),
         (["judge.families=[push]"], "judge.families names 'push'"),
         (["explore.families=[push]"], "explore.families names 'push'"),
+        (["audit.tasks=[push]"], "audit.tasks names 'push'"),
         (["judge.probe.tasks=[pick]"], "judge.probe.tasks names 'pick'"),
         (["judge.models=[prior, bc]"], "judge.models names 'bc', which nothing trains"),
         ([f"environment={GYMNASIUM}"], "finetune.tasks names 'pick-sculpture', and the world gymn"),

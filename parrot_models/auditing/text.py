@@ -1,0 +1,93 @@
+"""An audit in words and aligned columns, for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parrot_models.report_page.tables import as_text
+
+POLICIES = {"sampled": "sampled", "mode": "at z = 0", "random": "random actions"}
+UNIFORM = -math.log(2.0)  # log-density of uniform actions in [-1, 1], a dimension
+
+
+def audit_text(metrics: Mapping[str, Any], is_bounded: bool) -> str:
+    """What `metrics.json` of an audit holds, to be read.
+
+    Args:
+        metrics: see `parrot_models.audit`.
+        is_bounded: whether actions have bounds, between which uniform ones can be drawn.
+    """
+    parts = [
+        f"{metrics['num_episodes']:,} demonstrations of {metrics['num_transitions']:,} steps",
+        _likelihood(metrics, is_bounded),
+        "Their actions as z, and the share of them within an agent's bounds of |z|:\n\n"
+        + _latents(metrics),
+        "The steps that the prior finds least likely:\n\n" + _least_likely(metrics),
+    ]
+    if "rollouts" in metrics:
+        parts.append("Success of the untrained prior:\n\n" + _rollouts(metrics["rollouts"]))
+    return "\n\n".join(parts)
+
+
+def _likelihood(metrics: Mapping[str, Any], is_bounded: bool) -> str:
+    beside = []
+    if metrics["held_out_log_prob_per_dim"] is not None:
+        beside.append(f"{metrics['held_out_log_prob_per_dim']:.2f} on its own held-out episodes")
+    if is_bounded:
+        beside.append(f"{UNIFORM:.2f} if all actions were as likely")
+    said = f"Log-likelihood: {metrics['log_prob_per_dim']:.2f} nats per dimension"
+    lines = [said + (f" ({', '.join(beside)})" if beside else "")]
+    if metrics["is_training_data"]:
+        lines.append("The prior was trained on these very data: other demonstrations tell more.")
+    if metrics["restored_error"] > 0.05:
+        lines.append(
+            f"f does not give them back exactly: it is up to {metrics['restored_error']:.2g} off, "
+            "of normalised actions."
+        )
+    return "\n".join(lines)
+
+
+def _latents(metrics: Mapping[str, Any]) -> str:
+    within, latents = metrics["within"], metrics["latents"]
+    header = ("", "mean", "std", *(f"|z| <= {row['latent_bound']:g}" for row in within))
+    rows = [
+        (
+            f"dimension {dim}",
+            f"{mean:.2f}",
+            f"{std:.2f}",
+            *(f"{row['by_dimension'][dim]:.2f}" for row in within),
+        )
+        for dim, (mean, std) in enumerate(zip(latents["mean"], latents["std"], strict=True))
+    ]
+    rows += [
+        ("N(0, 1)", "0.00", "1.00", *(f"{row['normal_by_dimension']:.2f}" for row in within)),
+        ("all at once", "", "", *(f"{row['all']:.2f}" for row in within)),
+        ("N(0, I)", "", "", *(f"{row['normal_all']:.2f}" for row in within)),
+    ]
+    return as_text(header, rows, 1)
+
+
+def _least_likely(metrics: Mapping[str, Any]) -> str:
+    header = ("task", "episode", "step", "nats per dimension", "largest z", "in dimension")
+    rows: Sequence[tuple[str, ...]] = [
+        (
+            step["task"],
+            str(step["episode"]),
+            str(step["step"]),
+            f"{step['log_prob_per_dim']:.2f}",
+            f"{step['latent']:.2f}",
+            str(step["dimension"]),
+        )
+        for step in metrics["least_likely"]
+    ]
+    return as_text(header, rows, 1)
+
+
+def _rollouts(rollouts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    rows = [
+        (task, *(f"{rates[name]['success_rate']:.2f}" for name in POLICIES))
+        for task, rates in rollouts.items()
+    ]
+    return as_text(("task", *POLICIES.values()), rows, 1)

@@ -1,0 +1,157 @@
+"""Measures of demonstrations, on latents and on actions whose measures are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2
+from small_priors import FLOWS, small_prior
+
+from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
+from parrot_data.progress import silent
+from parrot_data.stores.entries import EpisodeEntry
+from parrot_models.auditing.figure import audit_figure
+from parrot_models.auditing.measures import (
+    Inverted,
+    check_finite,
+    invert,
+    least_likely,
+    measures,
+    shares_within,
+)
+from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.training.transitions import Transitions
+from tests.specs import SPECS, some_observations
+
+BOUND = 1.5
+LENGTHS = (40, 1, 259)  # more steps than one batch has
+EXACT = ("affine", "spline")
+
+
+def entries(lengths: tuple[int, ...] = LENGTHS) -> list[EpisodeEntry]:
+    return [
+        EpisodeEntry(10 * place, f"task {place}", True, "", False, steps, {}, "0" * 64)
+        for place, steps in enumerate(lengths)
+    ]
+
+
+def made_by(prior: BehavioralPrior, spec: EpisodeSpec, z: torch.Tensor) -> Transitions:
+    """Demonstrations whose actions are f(z; s)."""
+    observations = some_observations(spec, len(z))
+    with torch.inference_mode():
+        actions = prior.decode(z, prior.context(observations))
+    return Transitions(
+        observations={name: values.numpy() for name, values in observations.items()},
+        actions=actions.numpy(),
+        episodes=np.repeat(np.arange(len(LENGTHS), dtype=np.int32), LENGTHS),
+    )
+
+
+def drawn(spec: EpisodeSpec) -> torch.Tensor:
+    chance = torch.Generator().manual_seed(0)
+    box = 2 * torch.rand(sum(LENGTHS), spec.action.dim, generator=chance) - 1
+    return 0.999 * BOUND * box
+
+
+def inverted(latents: np.ndarray, log_probs: np.ndarray | None = None) -> Inverted:
+    """All of one episode."""
+    num = len(latents)
+    zeros = np.zeros(num, np.int64)
+    log_probs = np.zeros(num) if log_probs is None else log_probs
+    return Inverted(latents, log_probs, np.zeros(num), zeros, np.arange(num))
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("flow", EXACT)
+def test_latents_within_a_bound_are_found_within(name: str, flow: str) -> None:
+    prior, z = small_prior(SPECS[name], flow), drawn(SPECS[name])
+    found = invert(prior, made_by(prior, SPECS[name], z), silent)
+    np.testing.assert_allclose(found.latents, z, atol=1e-3)
+    assert found.restored_error.max() < 1e-3
+    shares = shares_within(found.latents, BOUND)
+    assert shares["all"] == 1.0
+    assert shares["by_dimension"] == [1.0] * SPECS[name].action.dim
+    assert shares_within(found.latents, 0.01)["all"] < 0.1
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_likelihood_is_the_priors_own(name: str, flow: str) -> None:
+    prior = small_prior(SPECS[name], flow)
+    transitions = made_by(prior, SPECS[name], drawn(SPECS[name]))
+    found = invert(prior, transitions, silent)
+    seen = {key: torch.from_numpy(value) for key, value in transitions.observations.items()}
+    actions = torch.from_numpy(transitions.actions)
+    with torch.inference_mode():
+        expected = prior.log_prob(actions, prior.context(seen)) / SPECS[name].action.dim
+    np.testing.assert_allclose(found.log_prob_per_dim, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_matched_flow_says_how_far_its_one_step_is_from_its_inverse() -> None:
+    spec = SPECS["vectors alone"]
+    prior = small_prior(spec, "matching")
+    found = invert(prior, made_by(prior, spec, drawn(spec)), silent)
+    assert found.restored_error.max() > 1e-3
+
+
+@pytest.mark.parametrize("bound", [0.5, 1.0, 2.0, 3.0])
+def test_latents_of_the_prior_s_own_have_the_shares_of_chi_square(bound: float) -> None:
+    latents = np.random.default_rng(0).normal(size=(200_000, 3))
+    shares, expected = shares_within(latents, bound), chi2.cdf(bound**2, df=1)
+    assert shares["normal_by_dimension"] == pytest.approx(expected)
+    assert shares["normal_all"] == pytest.approx(expected**3)
+    np.testing.assert_allclose(shares["by_dimension"], expected, atol=5e-3)
+    assert shares["all"] == pytest.approx(expected**3, abs=5e-3)
+
+
+def test_all_at_once_counts_steps_and_not_dimensions() -> None:
+    shares = shares_within(np.array([[0.0, 2.0], [2.0, 0.0], [0.5, 1.0], [0.0, 0.0]]), 1.0)
+    assert shares["by_dimension"] == [0.75, 0.75]
+    assert shares["all"] == 0.5
+
+
+@pytest.mark.parametrize("flow", EXACT)
+def test_the_worst_step_is_the_one_that_was_planted(flow: str) -> None:
+    spec = SPECS["vectors alone"]
+    prior, z = small_prior(spec, flow), drawn(spec)
+    row = LENGTHS[0] + LENGTHS[1] + 7
+    z[row, 2] = -9.0
+    found = invert(prior, made_by(prior, spec, z), silent)
+    (worst,) = least_likely(found, entries(), 1)
+    assert (worst["episode"], worst["task"], worst["step"]) == (20, "task 2", 7)
+    assert worst["dimension"] == 2
+    assert worst["latent"] == pytest.approx(-9.0, abs=1e-2)
+    assert worst["log_prob_per_dim"] == found.log_prob_per_dim.min()
+
+
+def test_of_equals_the_earlier_step_is_named_first_and_no_more_than_there_are() -> None:
+    log_probs = np.array([0.0, -1.0, 2.0, -1.0])
+    steps = least_likely(inverted(np.zeros((4, 1)), log_probs), entries((4,)), 10)
+    assert [step["step"] for step in steps] == [1, 3, 0, 2]
+
+
+def test_moments_are_by_dimension() -> None:
+    latents = np.array([[1.0, -2.0], [3.0, -2.0]])
+    found = measures(inverted(latents), entries((2,)), [1.0, 2.0], 1)
+    assert found["latents"] == {"mean": [2.0, -2.0], "std": [1.0, 0.0]}
+    assert [row["latent_bound"] for row in found["within"]] == [1.0, 2.0]
+    assert [row["all"] for row in found["within"]] == [0.0, 0.5]
+
+
+def test_a_step_without_a_finite_latent_is_named() -> None:
+    latents = np.zeros((3, 2))
+    check_finite(inverted(latents), entries((3,)), Path("demos"))
+    latents[1, 1] = np.inf
+    with pytest.raises(UserError, match="demos: the prior gives the action of episode 0, step 1,"):
+        check_finite(inverted(latents), entries((3,)), Path("demos"))
+
+
+def test_a_figure_is_a_function_of_what_it_shows() -> None:
+    latents = np.random.default_rng(1).normal(size=(30, 4))
+    first, second = (audit_figure(inverted(latents), [1.0, 2.0], 3) for _ in range(2))
+    assert first.startswith(b"\x89PNG")
+    assert first == second
