@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError:  # it comes with the extra `exchange`
     h5py = None
 
-_MAX_DEPTH = 8  # of groups in groups
+_MAX_DEPTH, _MAX_LEAVES = 8, 1000  # of groups in groups, and of all in them
 
 
 class Node:
@@ -76,17 +76,35 @@ class Node:
         check_size(self._at(name), np.dtype(np.uint8), found.shape)
         return [np.asarray(row).tobytes() for row in found[()]]
 
-    def arrays(self, name: str, depth: int = 0) -> dict[str, NDArray[Any]]:
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """All arrays of a group and of the groups in it, by names joined by "/"."""
-        inner, found = self.group(name), {}
-        if depth > _MAX_DEPTH:
-            raise UserError(f"{inner.where} is nested too deeply: it cannot be read.")
-        for each in inner.names():
-            if inner.is_group(each):
-                nested = inner.arrays(each, depth + 1)
-                found.update({f"{each}/{key}": array for key, array in nested.items()})
-            else:
-                found[each] = inner.array(each)
+        self.group(name)
+        return {"/".join(place): node.array(each) for node, each, place in self.leaves(name)}
+
+    def leaves(self, name: str) -> list[tuple[Node, str, tuple[str, ...]]]:
+        """Where arrays are: the group each is in, its name there, and the names that lead to it.
+
+        An array itself is its only one, to which no names lead.
+
+        Raises:
+            UserError: there are too many, as where a group is in itself.
+        """
+        waiting: list[tuple[Node, str, tuple[str, ...]]] = [(self, name, ())]
+        found, seen = [], 0
+        while waiting:
+            node, each, place = waiting.pop()
+            seen += 1
+            if not node.is_group(each):
+                found.append((node, each, place))
+                continue
+            inner = node.group(each)
+            names = inner.names()
+            if seen + len(names) > _MAX_LEAVES or len(place) > _MAX_DEPTH:
+                raise UserError(
+                    f"{self._at(name)} holds more groups than can be read: is one in itself? "
+                    "Leave them out of the file."
+                )
+            waiting += [(inner, key, (*place, key)) for key in reversed(names)]
         return found
 
     def attribute(self, name: str) -> Any:

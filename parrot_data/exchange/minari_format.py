@@ -86,7 +86,7 @@ def _trajectories(
             ended = episode.array("terminations") if "terminations" in episode else np.zeros(1)
             trajectory = Trajectory(
                 name=name,
-                observations=_observations(episode, "observations", space),
+                observations=_observations(episode, space),
                 next_observations=None,
                 actions=_actions(episode),
                 rewards=episode.array("rewards") if "rewards" in episode else None,
@@ -105,28 +105,26 @@ def _actions(episode: Node) -> NDArray[Any]:
     return episode.array("actions")
 
 
-def _observations(node: Node, name: str, space: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def _observations(episode: Node, space: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Arrays by their keys joined by "/"; one that has none is named as worlds name it."""
-    if not node.is_group(name):
-        rows = _decoded(node, name, space)
-        return {single_name(rows): rows}
     found = {}
-    group, inner = node.group(name), _subspaces(space)
-    for key in group.names():
-        within = inner.get(key, {})
-        if group.is_group(key):
-            nested = _observations(group, key, within if isinstance(within, dict) else {})
-            found.update({f"{key}/{rest}": rows for rest, rows in nested.items()})
-        else:
-            found[key] = _decoded(group, key, within if isinstance(within, dict) else {})
+    for node, name, place in episode.leaves("observations"):
+        rows = _decoded(node, name, _space_at(space, place))
+        found["/".join(place) or single_name(rows)] = rows
     return found
 
 
-def _subspaces(space: Mapping[str, Any]) -> dict[str, Any]:
-    inner = space.get("subspaces")
-    if isinstance(inner, list):  # of a Tuple
-        return {f"_index_{index}": each for index, each in enumerate(inner)}
-    return inner if isinstance(inner, dict) else {}
+def _space_at(space: Mapping[str, Any], place: Sequence[str]) -> Mapping[str, Any]:
+    """The space of an array inside of others; {} where the metadata tell none."""
+    for key in place:
+        inner: Any = space.get("subspaces")
+        if isinstance(inner, list):  # of a Tuple
+            inner = {f"_index_{index}": each for index, each in enumerate(inner)}
+        within = inner.get(key) if isinstance(inner, dict) else None
+        if not isinstance(within, dict):
+            return {}
+        space = within
+    return space
 
 
 def _decoded(node: Node, name: str, space: Mapping[str, Any]) -> NDArray[Any]:
@@ -202,17 +200,13 @@ def _notes(file: Node, names: Sequence[str], space: Mapping[str, Any]) -> list[s
     notes = ["the seed and the options of each episode are not kept"]
     if left_out:
         notes.append(f"of each episode, {listed(left_out)} are not kept")
-    if _holds_jpeg(first, "observations", space):
+    if _holds_jpeg(first, space):
         notes.append("images were stored as JPEG: they are what JPEG left of them")
     return notes
 
 
-def _holds_jpeg(node: Node, name: str, space: Mapping[str, Any]) -> bool:
-    if not node.is_group(name):
-        return _is_image(space) and node.num_axes(name) != 4
-    group, inner = node.group(name), _subspaces(space)
+def _holds_jpeg(episode: Node, space: Mapping[str, Any]) -> bool:
     return any(
-        _holds_jpeg(group, key, inner[key])
-        for key in group.names()
-        if isinstance(inner.get(key), dict)
+        _is_image(_space_at(space, place)) and node.num_axes(name) != 4
+        for node, name, place in episode.leaves("observations")
     )

@@ -219,6 +219,10 @@ def _num_rows(members: Mapping[str, _Member], source: Path) -> int:
             )
     if not _keys(members, _OBSERVATIONS):
         raise UserError(f"{source} has no {_OBSERVATIONS}: add them, a row a step.")
+    if _OBSERVATIONS in members and len(_keys(members, _OBSERVATIONS)) > 1:
+        raise UserError(
+            f"{source} has {_OBSERVATIONS} and {_OBSERVATIONS}/NAME: call all of them by names."
+        )
     shape = members["actions"].shape
     num_rows = shape[0] if shape else 0
     if not 1 <= num_rows <= _MAX_ROWS:

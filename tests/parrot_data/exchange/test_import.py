@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -475,6 +476,38 @@ def test_a_hostile_hdf5_is_refused(
     with pytest.raises(UserError) as error:
         import_episodes(params("robomimic"), source, tmp_path / "out")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("format_", FORMATS[:2])
+def test_a_group_in_itself_is_refused(format_: str, tmp_path: Path) -> None:
+    source = write(format_, recorded(), tmp_path / "s")
+    path = source / "data/main_data.hdf5" if format_ == "minari" else source
+    with h5py.File(path, "a") as file:
+        group = file["data/demo_1/obs" if format_ == "robomimic" else "episode_1/observations"]
+        for name in "abcdefgh":
+            group[name] = group
+    with pytest.raises(UserError, match="is one in itself"):
+        import_episodes(params(format_), source, tmp_path / "out")
+
+
+def test_nested_observations_of_minari_are_named_as_worlds_name_them(tmp_path: Path) -> None:
+    episodes = recorded()
+    for episode in episodes:
+        episode.observations = {"arm/state": episode.observations["state"]}
+    (first, *_) = imported(write("minari", episodes, tmp_path / "s"), "minari", tmp_path / "out")
+    assert list(first.observations) == ["arm_state"]
+
+
+def test_memory_holds_an_episode_and_not_the_file(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (4000, 32, 32, 3), dtype=np.uint8)
+    ends = np.arange(len(rows)) % 100 == 99
+    actions = np.zeros((len(rows), 2), np.float32)
+    np.savez(tmp_path / "a.npz", observations=rows, actions=actions, terminals=ends)
+    tracemalloc.start()
+    import_episodes(params("npz"), tmp_path / "a.npz", tmp_path / "out")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows.nbytes / 2
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "/data/demo_0/actions", "obs//state", "."])
