@@ -100,16 +100,21 @@ def import_episodes(
         save_manifest(work.folder, manifest)
         num_successes = sum(entry.success for entry in manifest.entries(work.folder))
         work.publish()
-    if rule.kind == "all":
-        _log.warning("%s: every episode counts as a success, as --success is all", source)
-    for sentence in fit.notes():
-        _log.warning("%s: %s", source, sentence)
+    _tell(source, rule, fit)
     return {
         "task": task,
         "num_episodes": recording.num_episodes,
         "num_successes": num_successes,
         "success_rate": num_successes / recording.num_episodes,
     }
+
+
+def _tell(source: Path, rule: SuccessRule, fit: Fit) -> None:
+    """Say what the episodes do not show: what was taken for granted, changed, lost."""
+    if rule.kind == "all":
+        _log.warning("%s: every episode counts as a success, as --success is all", source)
+    for sentence in fit.notes():
+        _log.warning("%s: %s", source, sentence)
 
 
 def _files_of(format_: Format, source: Path) -> list[Path]:

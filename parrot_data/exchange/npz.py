@@ -122,21 +122,27 @@ class _Streams:
 def _trajectories(streams: _Streams, ends: Sequence[int], key: str) -> Iterator[Trajectory]:
     members = streams.members
     now, after = _keys(members, _OBSERVATIONS), _keys(members, _NEXT)
-    flags = _flags_of(streams, key, len(ends) - 1)
+    with _reading(streams.source):
+        flags = _flags_of(streams, key, len(ends) - 1)
     for index, (start, stop) in enumerate(pairwise(ends)):
         count, where = stop - start, f"{streams.source}: episode {index}"
         with _reading(streams.source):
             observations = _named({each: streams.rows(k, count, where) for each, k in now.items()})
             following = _named({each: streams.rows(k, count, where) for each, k in after.items()})
             ended = streams.rows("terminals", count, where)
+            rewards = streams.rows("rewards", count, where) if "rewards" in members else None
+            flag: NDArray[Any] | None = flags[index] if flags is not None else None
+            if flags is None:  # what is read already does not stream a second time
+                again = {"terminals": ended, "rewards": rewards}
+                flag = again[key] if key in again else _flag(streams, key, count, where)
             trajectory = Trajectory(
                 name=str(index),
                 observations=observations,
                 next_observations=following if after else None,
                 actions=streams.rows("actions", count, where),
-                rewards=streams.rows("rewards", count, where) if "rewards" in members else None,
+                rewards=rewards,
                 terminated="timeouts" in members and bool(ended[-1]),
-                flag=flags[index] if flags is not None else _flag(streams, key, count, where),
+                flag=flag,
             )
         yield trajectory
 
@@ -150,10 +156,11 @@ def _flags_of(streams: _Streams, key: str, num_episodes: int) -> NDArray[Any] | 
 
 
 def _flag(streams: _Streams, key: str, count: int, where: str) -> NDArray[Any] | None:
-    """The key's flags of the next episode, where it has one a step."""
+    """The key's flags of the next episode, where it has one a step; it streams, too."""
     if key not in streams.members:
         return None
-    if key in _ENDS or key in ("actions", "rewards") or key.startswith(_OBSERVATIONS):
+    read = [k for name in (_OBSERVATIONS, _NEXT) for k in _keys(streams.members, name).values()]
+    if key in (*read, "actions"):
         raise UserError(f"--success key={shown(key)} names no flag of success: name another key.")
     return streams.rows(key, count, where)
 

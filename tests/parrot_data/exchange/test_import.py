@@ -101,6 +101,8 @@ def test_the_same_source_gives_the_same_bytes_interrupted_or_not(
         ("robomimic", "key=is_success", [False, True, False]),
         ("minari", "key=infos/is_success", [False, True, False]),
         ("npz", "key=is_success", [False, True, False]),
+        ("npz", "key=terminals", [True, True, True]),
+        ("npz", "key=rewards", [False, True, False]),
         ("npz", "last-reward>=0.9", [False, True, False]),
         ("npz", "length<6", [True, True, False]),
         ("npz", "all", [True, True, True]),
