@@ -41,6 +41,7 @@ def parrot(
 
 
 app.command()(data.generate)
+app.command("import")(data.import_)
 app.command("filter")(data.filter_)
 app.command()(data.shard)
 app.command()(training.train_prior)

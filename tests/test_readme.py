@@ -83,3 +83,23 @@ def test_a_world_of_ones_own_goes_through_every_command(ran: Pipeline, tmp_path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "success_rate" in done.stdout
+
+
+def test_data_of_ones_own_train_a_prior(ran: Pipeline, tmp_path: Path) -> None:
+    (code,) = blocks("Your own data", "python")
+    (params,) = blocks("Your own data", "yaml")
+    (commands,) = blocks("Your own data", "sh")
+    (tmp_path / "record.py").write_text(code)
+    (tmp_path / "my_data.yaml").write_text(params)
+    (tmp_path / "params.yaml").write_text((ran.folder / "params.yaml").read_text())
+    done = subprocess.run(
+        ["bash", "-e", "-c", commands],
+        cwd=tmp_path,
+        env={**ran.environment, "PYTHONPATH": os.fspath(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "imported into own/episodes" in done.stdout
+    assert (tmp_path / "own/prior/prior.safetensors").exists()
