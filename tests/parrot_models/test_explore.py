@@ -131,3 +131,14 @@ def test_a_world_that_does_not_tell_where_things_are_is_named(tmp_path: Path) ->
     prior = save_small("prior", make_world(values).spec, tmp_path / "prior")
     with pytest.raises(UserError, match="lacks a privileged array object_positions"):
         explore(PARAMS, values, prior, None, tmp_path / "out")
+
+
+@pytest.mark.parametrize("where", ["prior", "clone", ".", "prior/inside"])
+def test_a_result_never_takes_the_place_of_what_it_is_made_from(
+    folders: tuple[Path, Path], tmp_path: Path, where: str
+) -> None:
+    before = [files_of(folder) for folder in folders]
+    with pytest.raises(UserError, match=r"name (another|a)|input"):
+        run(folders, tmp_path / where)
+    assert [files_of(folder) for folder in folders] == before
+    assert {path.name for path in tmp_path.iterdir()} == {"prior", "clone"}
