@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task comparison prune test check bench bench-learning torture clean
+	study-exploration study-own-task comparison prune test check films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -88,6 +88,13 @@ study-exploration: install ## what the prior does before any learning, and how s
 study-dataset-size study-mismatch study-exploration:
 	@$(ACTIVATE) && dvc repro studies/$(subst -,_,$(@:study-%=%))/dvc.yaml
 	@echo && cat results/$(subst -,_,$(@:study-%=%))/table.txt
+
+# The runs that README's first screen shows
+FILM_TABLETOP ?= runs/pick-sculpture/parrot/0
+FILM_METAWORLD ?= studies/metaworld/runs/door-lock/parrot/0
+films: install ## film random actions, prior and agent of README's runs, into docs
+	@$(ACTIVATE) && parrot film $(FILM_TABLETOP) --out docs/tabletop.gif
+	@$(ACTIVATE) && parrot film $(FILM_METAWORLD) --out docs/metaworld.gif
 
 prune: install ## drop what dvc.lock holds of stages that are no more, name runs left over
 	@$(ACTIVATE) && parrot prune

@@ -16,6 +16,7 @@ from cli import data, options, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
+from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.torture import torture
@@ -49,6 +50,7 @@ app.command()(training.pretrain)
 app.command()(training.judge)
 app.command()(training.finetune)
 app.command()(training.evaluate)
+app.command()(film)
 
 
 @app.command()

@@ -33,6 +33,7 @@ SECTIONS = (
     "judge",
     "finetune",
     "evaluate",
+    "film",
     "explore",
     "audit",
     "report",

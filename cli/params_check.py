@@ -37,6 +37,7 @@ def models() -> dict[str, Any]:
     from parrot_data.worlds.params import EnvironmentParams
     from parrot_models.auditing.params import AuditParams
     from parrot_models.baselines.params import PretrainParams
+    from parrot_models.filming.params import FilmParams
     from parrot_models.judging.params import ExploreParams, JudgeParams
     from parrot_models.methods.params import EvaluateParams, FinetuneParams
     from parrot_models.prior.params import TrainPriorParams
@@ -54,6 +55,7 @@ def models() -> dict[str, Any]:
         "judge": JudgeParams,
         "finetune": FinetuneParams,
         "evaluate": EvaluateParams,
+        "film": FilmParams,
         "explore": ExploreParams,
         "audit": AuditParams,
         "report": ReportParams,

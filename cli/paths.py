@@ -76,6 +76,17 @@ def image_to_write(path: Path) -> Path:
     return file_to_write(path)
 
 
+def gif_to_write(path: Path) -> Path:
+    """The same of an animated image.
+
+    Raises:
+        UserError: its name does not end in .gif, or see `file_to_write`.
+    """
+    if path.suffix.lower() != ".gif":
+        raise _refused(f"{path} is no name of a film: let it end in .gif")
+    return file_to_write(path)
+
+
 def _check_names(path: Path, longest: int) -> None:
     for name in path.parts:
         length = len(os.fsencode(name))

@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
-from parrot_data.episodes.spec import difference
-from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
-from parrot_data.worlds.make import make_world
-from parrot_data.worlds.params import EnvironmentParams
-from parrot_data.worlds.world import Env
+from parrot_models.judging.runs import world_of
 from parrot_models.methods.params import EvaluateParams
-from parrot_models.methods.runs import RunConfig, load_run
+from parrot_models.methods.runs import load_run
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import evaluate_agent
 
@@ -48,7 +43,9 @@ def evaluate(
         UserError: the run or its prior is missing or broken, the prior is another one, or the world
             is no longer what it was.
     """
-    config, loaded = load_run(run, _make_env, prior, device)
+    config, loaded = load_run(
+        run, lambda config: world_of(config).make_env(config.task), prior, device
+    )
     with closing(loaded.env) as env:
         result = evaluate_agent(
             env,
@@ -66,23 +63,3 @@ def evaluate(
         "outcomes": result.outcomes,
         "num_episodes": params.num_episodes,
     }
-
-
-def _make_env(config: RunConfig) -> Env:
-    try:
-        params: EnvironmentParams = TypeAdapter(EnvironmentParams).validate_python(
-            config.environment
-        )
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UserError(
-            f"the run's config.json names no environment ({first['msg']}): fine-tune again"
-        ) from error
-    world = make_world(params)
-    differs = difference(config.spec, world.spec)
-    if differs:
-        raise UserError(
-            f"the run learned in an environment that has changed since ({differs}): set it back, "
-            "or fine-tune again"
-        )
-    return world.make_env(config.task)

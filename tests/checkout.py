@@ -95,6 +95,7 @@ TINY: dict[str, dict[str, Any]] = {
         "video_episodes": 1,
     },
     "evaluate": {"num_episodes": 2},
+    "film": {"num_episodes": 1, "height": 64},
     "explore": {"num_episodes": 1, "latent_bounds": [1.0]},
     "report": {"contact_sheet_episodes": 4},
 }

@@ -10,12 +10,13 @@ from hashlib import sha256
 
 import pytest
 import torch
-from checkout import TASK, Pipeline
+from checkout import ROOT, TASK, Pipeline
 from safetensors.torch import save_file
 
 from parrot_models.methods.table import METHODS
 
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
+README = (ROOT / "README.md").read_text()
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
@@ -92,6 +93,19 @@ def test_a_run_is_evaluated_again_to_the_same_success(pipeline: Pipeline) -> Non
     shown = re.search(r"success_rate +(\S+)", done.stdout)
     assert shown
     assert float(shown[1]) == pytest.approx(metrics["success_rate"], abs=1e-6)
+
+
+def test_the_films_of_readme_are_made_by_one_command(pipeline: Pipeline) -> None:
+    docs = pipeline.folder / "docs"
+    docs.mkdir()
+    runs = {"FILM_TABLETOP": "parrot", "FILM_METAWORLD": "sac"}
+    values = [f"{name}=runs/pick-bar/{method}/0" for name, method in runs.items()]
+    done = pipeline.call("make", "films", "INSTALLED=", "ACTIVATE=:", *values)
+    assert done.returncode == 0, done.stdout + done.stderr
+    films = [docs / "tabletop.gif", docs / "metaworld.gif"]
+    assert sorted(docs.iterdir()) == sorted(films)
+    assert [f"docs/{path.name}" in README for path in films] == [True, True]
+    shutil.rmtree(docs)
 
 
 @pytest.mark.parametrize("path", ["models/prior", "judged/prior", "runs/pick-bar/sac/0", "report"])

@@ -11,12 +11,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from parrot_data.episodes.rollout import OnStep, Rollout, SelectAction, episode_seed, roll_out
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_models.networks.finite import check_actions
+from parrot_models.rl.gif import gif_bytes, scaled
 from parrot_models.rl.learner import EpisodeSummary
 from parrot_models.rl.replay import Observation
 
@@ -26,6 +26,7 @@ COLUMNS = ("env_steps", "success_rate", "num_episodes", "episode_return")
 INFO_COLUMNS = ("critic_loss", "value", "actor_loss", "entropy", "temperature")
 MILLISECONDS_A_FRAME = 120
 NUM_COLORS = 64
+MOST_HEIGHT = 160  # of a run's film, pixels: a report holds those of all runs
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,65 @@ def check_can_be_filmed(env: Env) -> None:
 def record_gif(
     env: Env, policy: SelectAction, *, seed: int, episode_indices: Sequence[int], path: Path
 ) -> None:
-    """Film some evaluation episodes, one after the other, as `env.render` shows them.
+    """Film some evaluation episodes, one after the other, as `env.render` shows them, or smaller.
 
     Raises:
         UserError: the environment gives no images of itself.
     """
-    frames: list[Image.Image] = []
+    episodes = [film_episode(env, policy, seed=seed, index=index) for index in episode_indices]
+    images = [image for episode in episodes for image in episode.images]
+    frames = [scaled(image, min(len(image), MOST_HEIGHT)) for image in images]
+    durations = [MILLISECONDS_A_FRAME] * len(frames)
+    path.write_bytes(gif_bytes(frames, durations, num_colors=NUM_COLORS))
+
+
+@dataclass(frozen=True)
+class FilmedEpisode:
+    """What was shown of an episode, from its reset to its last step.
+
+    Attributes:
+        images: uint8 (H, W, 3) each.
+        successes: whether the task was achieved when each was taken.
+        success: whether it was after the last step.
+    """
+
+    images: list[NDArray[np.uint8]]
+    successes: list[bool]
+    success: bool
+
+
+def film_episode(
+    env: Env, policy: SelectAction, *, seed: int, index: int, every: int = 1
+) -> FilmedEpisode:
+    """Run one evaluation episode and keep what `env.render` shows.
+
+    Args:
+        env: the environment.
+        policy: acts.
+        seed: of the evaluation.
+        index: of the episode.
+        every: of so many steps one is shown, and the last in any case.
+
+    Raises:
+        UserError: an action is not finite, or the environment gives no images of itself or does
+            not say whether it succeeded.
+    """
+    images: list[NDArray[np.uint8]] = []
+    num_seen = 0
 
     def film(env: Env) -> None:
-        frames.append(Image.fromarray(_frame(env)).quantize(NUM_COLORS))
+        nonlocal num_seen
+        if num_seen % every == 0:
+            images.append(_frame(env))
+        num_seen += 1
 
-    for index in episode_indices:
-        _run_episode(env, policy, seed, index, film)
-    first, *rest = frames
-    first.save(path, save_all=True, append_images=rest, duration=MILLISECONDS_A_FRAME, loop=0)
+    rollout = _run_episode(env, policy, seed, index, film)
+    told = [bool(info.get("is_success", False)) for info in rollout.infos]
+    successes = told[::every]
+    if len(rollout.actions) % every:
+        images.append(_frame(env))
+        successes.append(told[-1])
+    return FilmedEpisode(images, successes, rollout.success)
 
 
 def _run_episode(
@@ -122,12 +168,12 @@ def _frame(env: Env) -> NDArray[np.uint8]:
         image = env.render()
     except NotImplementedError:  # gymnasium's own, of an environment that has no render
         image = None
-    if not isinstance(image, np.ndarray):
+    if not isinstance(image, np.ndarray) or (image.dtype, *image.shape[2:]) != (np.uint8, 3):
         raise UserError(
-            "the environment gives no images to film (render mode rgb_array): set "
-            "finetune.video_episodes to 0, or let it render"
+            "the environment gives no RGB images to film (render mode rgb_array): let it render, "
+            "or, to fine-tune without a film, set finetune.video_episodes to 0"
         )
-    return image
+    return image.copy()  # some show the same array again, with another image
 
 
 def curve_rows(

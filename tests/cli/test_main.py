@@ -25,6 +25,7 @@ COMMANDS = {
     "judge": ("--model", "--out", "--device"),
     "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
     "evaluate": ("RUN",),
+    "film": ("RUN", "--out", "--device"),
     "report": ("--out",),
     "matrix": ("--runs",),
     "explore": ("--prior", "--bc", "--out"),

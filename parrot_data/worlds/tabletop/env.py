@@ -18,6 +18,7 @@ from parrot_data.worlds.tabletop.objects import ObjectSpec, library
 from parrot_data.worlds.tabletop.outcome import Outcome
 from parrot_data.worlds.tabletop.params import MAX_OBJECTS, TabletopParams
 from parrot_data.worlds.tabletop.scene import SUBSTEPS, TIMESTEP_S, Scene
+from parrot_data.worlds.tabletop.spectator import Spectator
 from parrot_data.worlds.tabletop.success import is_lifted, is_placed, is_successful
 from parrot_data.worlds.tabletop.tasks import Task
 
@@ -70,7 +71,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         params: TabletopParams,
         draw_task: DrawTask,
         render_mode: str | None = None,
-        render_size: int = 256,
+        render_size: int = 240,
         specs: Mapping[str, ObjectSpec] | None = None,
     ) -> None:
         """Build the world once; every reset restores it.
@@ -87,6 +88,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.render_size = render_size
         self._draw_task = draw_task
         self.scene = Scene(library() if specs is None else specs)
+        self._spectator = Spectator(self.scene.client)
         self._num_steps = 0
         size = params.image_size
         box: dict[str, spaces.Space[Any]] = {"image": spaces.Box(0, 255, (size, size, 3), np.uint8)}
@@ -142,8 +144,13 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._observe(), float(info["is_success"]), False, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Image of the scene, uint8 (render_size, render_size, 3); None without a render mode."""
-        return self.scene.render(self.render_size) if self.render_mode == "rgb_array" else None
+        """Image for people, uint8 (render_size, render_size, 3); None without a render mode.
+
+        It is no observation: it shows the scene from the side.
+        """
+        if self.render_mode != "rgb_array":
+            return None
+        return self._spectator.image(self.render_size)
 
     def risks(self) -> dict[str, bool]:
         """What the arm risked in the last step.
