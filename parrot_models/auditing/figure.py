@@ -17,7 +17,8 @@ from parrot_models.report_page.figures import COLOURS, POLICIES, STYLE, png_of
 
 OF_NORMAL = "#8c959f"
 NUM_PLACES = 200  # of a curve
-ABOVE, BELOW, A_TASK = 3.6, 1.3, 0.26  # inches of the upper panels, the lower, each task in them
+ACTING = {name: drawn for name, drawn in POLICIES.items() if drawn}
+ABOVE, BELOW, A_TASK = 3.6, 1.6, 0.28  # inches of the upper panels, the lower, each task in them
 MOST_POINTS = 20_000  # steps drawn one by one; of more, as many spread evenly
 
 
@@ -50,36 +51,47 @@ def _tasks_of(metrics: Mapping[str, Any]) -> list[str]:
 
 def _draw_tasks(part: SubFigure, tasks: Sequence[str], metrics: Mapping[str, Any]) -> None:
     """Likelihood, shares within bounds and success before learning: a row a task."""
-    rollouts = metrics.get("rollouts", {})
+    of_tasks, rollouts = metrics["tasks"], metrics.get("rollouts", {})
     panels = part.subplots(1, 3 if rollouts else 2, sharey=True)
-    of_tasks = metrics["tasks"]
     likelihood = {task: found["log_prob_per_dim"] for task, found in of_tasks.items()}
-    _draw_rows(panels[0], tasks, likelihood, "a task", COLOURS[0])
+    _draw_rows(panels[0], tasks, {"a task": likelihood}, COLOURS)
     panels[0].axvline(metrics["log_prob_per_dim"], color=OF_NORMAL, linewidth=1, label="all")
     panels[0].set(xlabel="log-likelihood per dimension (nats)")
-    for place, row in enumerate(metrics["within"]):
-        within = {task: found["within"][place]["all"] for task, found in of_tasks.items()}
-        label, colour = f"|z| <= {row['latent_bound']:g}", COLOURS[place % len(COLOURS)]
-        _draw_rows(panels[1], tasks, within, label, colour)
+    within = {
+        f"|z| <= {row['latent_bound']:g}": {
+            task: found["within"][place]["all"] for task, found in of_tasks.items()
+        }
+        for place, row in enumerate(metrics["within"])
+    }
+    _draw_rows(panels[1], tasks, within, COLOURS)
     panels[1].set(xlabel="share within, all dimensions", xlim=(-0.03, 1.03))
-    for name in next(iter(rollouts.values()), {}):
-        label, colour = POLICIES[name] or (name, COLOURS[0])
-        success = {task: rates[name]["success_rate"] for task, rates in rollouts.items()}
-        _draw_rows(panels[2], tasks, success, label, colour)
+    if rollouts:
+        success = {
+            words: {task: rates[name]["success_rate"] for task, rates in rollouts.items()}
+            for name, (words, _) in ACTING.items()
+        }
+        _draw_rows(panels[2], tasks, success, [colour for _, colour in ACTING.values()])
         panels[2].set(xlabel="success before any learning", xlim=(-0.03, 1.03))
     # From the top, as the text has them
     panels[0].set(yticks=range(len(tasks)), yticklabels=tasks, ylim=(len(tasks) - 0.5, -0.5))
     for panel in panels:
-        columns = min(4, len(panel.get_legend_handles_labels()[0]))
-        panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=9)
+        panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
 
 
 def _draw_rows(
-    panel: Axes, tasks: Sequence[str], values: Mapping[str, float], label: str, colour: str
+    panel: Axes,
+    tasks: Sequence[str],
+    series: Mapping[str, Mapping[str, float]],
+    colours: Sequence[str],
 ) -> None:
-    places = [place for place, task in enumerate(tasks) if task in values]
-    drawn = [values[tasks[place]] for place in places]
-    panel.scatter(drawn, places, s=34, color=colour, label=label, linewidth=0)
+    """Points of several series, a little below each other so that equal ones are all seen."""
+    for number, (label, values) in enumerate(series.items()):
+        offset = (number - (len(series) - 1) / 2) * 0.6 / len(series)
+        known = [place for place, task in enumerate(tasks) if task in values]
+        panel.scatter(
+            [values[tasks[place]] for place in known], [place + offset for place in known],
+            s=26, color=colours[number % len(colours)], label=label, linewidth=0,
+        )  # fmt: skip
 
 
 def _draw_shares(panel: Axes, inverted: Inverted, bounds: Sequence[float]) -> None:
