@@ -131,6 +131,7 @@ ARGUMENTS = [
     (("evaluate", LONG), "300 bytes"),
     (("evaluate", "one", "two"), "unexpected"),
     (("report", "--out", "new", "--runs", "afile"), "afile is a file"),
+    (("report", "--out", "new", "--audited", "afile"), "afile is a file"),
     (("explore", "--prior", "adir", "--bc", "afile", "--out", "new"), "afile is a file"),
     (("audit", "afile", "--data", "adir"), "afile is a file"),
     (("audit", "adir", "--data", "adir", "--out", "afile"), "afile is a file"),

@@ -25,7 +25,7 @@ COMMANDS = {
     "judge": ("--model", "--out", "--device"),
     "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
     "evaluate": ("RUN",),
-    "report": ("--out",),
+    "report": ("--out", "--audited"),
     "matrix": ("--runs",),
     "explore": ("--prior", "--bc", "--out"),
     "audit": ("PRIOR", "--data", "--out", "--judge"),
