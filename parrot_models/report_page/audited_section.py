@@ -8,7 +8,7 @@ from typing import Any
 from parrot_models.report_page.audited import METHOD, Audited, TaskAudited
 from parrot_models.report_page.audited_figure import audit_against_outcome
 from parrot_models.report_page.page import Figure, Row, Section
-from parrot_models.report_page.rank_correlations import SAID, by_chance, correlations
+from parrot_models.report_page.rank_correlations import FEWEST, SAID, by_chance, correlations
 from parrot_models.report_page.tables import NONE, as_text
 
 TITLE = "What the audit said, and what happened"
@@ -29,7 +29,7 @@ def audited_sections(audited: Audited | None) -> tuple[Section, Section]:
     """The table with its figure, and the rank correlations; both empty where nobody audited."""
     if audited is None:
         return Section(), Section()
-    words = _words(audited)
+    words = {**_words(audited), "sampled": "untrained success", "mode": "success at z = 0"}
     drawn = {name: words[name] for name in SAID if _is_known(audited, name)}
     figure = Figure(
         "audited",
@@ -88,7 +88,8 @@ def _is_known(audited: Audited, name: str) -> bool:
 def _header(audited: Audited) -> Row:
     others = dict.fromkeys(method for task in audited.tasks for method in task.others)
     steps = ("steps to 50 %", "steps to 80 %")
-    return ("task", *_words(audited).values(), METHOD, *steps, *others)
+    success = [f"success of {method}" for method in (METHOD, *others)]
+    return ("task", *_words(audited).values(), success[0], *steps, *success[1:])
 
 
 def _rows(audited: Audited) -> list[Row]:
@@ -145,13 +146,14 @@ def _signed(value: float | None) -> str:
 
 def _note_of_correlations(audited: Audited) -> str:
     num = len(audited.tasks)
-    if not correlations(audited.tasks):
+    known = [each.num_tasks for each in correlations(audited.tasks) if each.num_tasks >= FEWEST]
+    if not known:
         few = "One task has" if num == 1 else f"{num} tasks have"
         return f"{few} no order to compare: there is no rank correlation."
-    size, share = by_chance(num)
+    size, share = by_chance(min(known))
     return (
-        f"Spearman's rank correlations, over {num} tasks of one prior. Between figures that have "
-        f"nothing to do with each other, {size:.2f} or more in size comes by chance in {share:.0%} "
-        "of the orders of as many tasks; and several are read here at once. Over few tasks they "
-        "are a hint, no proof."
+        f"Spearman's rank correlations over the tasks, of one prior. Between figures of "
+        f"{min(known)} tasks that have nothing to do with each other, {size:.2f} or more in size "
+        f"comes by chance in {share:.0%} of all orders; and several are read here at once. Over "
+        "few tasks they are a hint, no proof."
     )

@@ -265,8 +265,8 @@ def test_beyond_what_is_counted_chance_goes_on_as_it_was() -> None:
 
 def test_few_tasks_are_said_to_be_few() -> None:
     _, section = audited_sections(audited([task(n) for n in (1, 2, 3)]))
-    assert "over 3 tasks" in section.note
-    assert "1.00 or more in size comes by chance in 33%" in section.note
+    assert "figures of 3 tasks that have nothing to do with each other, 1.00" in section.note
+    assert "comes by chance in 33% of all orders" in section.note
     assert section.rows[0] == ("nats a dimension", "3", "+1.00", "-1.00")
 
 
