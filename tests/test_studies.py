@@ -59,7 +59,7 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "finetune": {"env_steps": 75},
     },
     "studies/audit": {
-        "generate": {"num_episodes": 12},
+        "generate": {"num_episodes": 12, "tasks": {TASK: 100.0}},
         "finetune": {"tasks": [TASK], "env_steps": 75},
     },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
