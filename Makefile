@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task comparison prune test check films bench bench-learning torture clean
+	study-exploration study-own-task study-audit comparison metaworld prune test check films bench \
+	bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -78,6 +79,13 @@ comparison: install ## every method on a pick and a place task, two seeds, on th
 study-own-task: studies/own_task/.dvcignore
 study-own-task: install ## bc_sac on a task whose own demonstrations it was cloned from
 	@$(ACTIVATE) && dvc repro studies/own_task/dvc.yaml && cat results/own_task/*/*/metrics.json
+
+study-audit: studies/audit/.dvcignore
+study-audit: install ## what an audit says of eight unseen tasks, beside what agents then learn
+	@$(ACTIVATE) && dvc repro judge studies/audit/dvc.yaml && cd studies/audit && \
+		parrot matrix | $(FINETUNE) --prior ../../models/prior && \
+		parrot report --audited audited --data ../../data/shards --kept ../../data/kept \
+		--prior ../../models/prior --judged ../../judged --out ../../results/audit
 
 study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore
 study-mismatch: $(PAPER_LITE) studies/mismatch/.dvcignore

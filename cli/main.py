@@ -68,6 +68,14 @@ def report(
     runs: Annotated[
         Path, typer.Option(metavar="DIR", help="Runs of finetune.", callback=folder_to_read)
     ] = Path("runs"),
+    audited: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="What audit made of this prior, to hold against the runs.",
+            callback=folder_to_read,
+        ),
+    ] = None,
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -85,7 +93,9 @@ def report(
     matrix = read("finetune", FinetuneParams)
     wanted = list(itertools.product(matrix.tasks, matrix.methods, matrix.seeds))
     parts = {name: prior.parent / name for name in (*matrix.flows, *matrix.parts)}
-    table = stage.report(values, wanted, data, kept, prior, parts, judged, runs, out)
+    table = stage.report(
+        values, wanted, data, kept, prior, parts, judged, runs, out, audited=audited
+    )
     print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 

@@ -19,12 +19,19 @@ from parrot_data.stores.manifest import MANIFEST, load_manifest
 from parrot_data.stores.outputs.layout import json_in, output_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import sha256_file, write_json
+from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.make import code_of_world, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import World
 from parrot_models.auditing.figure import audit_figure
-from parrot_models.auditing.measures import check_finite, check_spec, invert, measures
+from parrot_models.auditing.measures import (
+    check_finite,
+    check_spec,
+    invert,
+    measures,
+    measures_by_task,
+)
 from parrot_models.auditing.params import AuditParams
 from parrot_models.auditing.text import audit_text
 from parrot_models.judging import policies
@@ -42,7 +49,7 @@ __all__ = ["Audit", "AuditParams", "audit"]
 METRICS, FIGURE, TEXT, CACHE = "metrics.json", "audit.png", "audit.txt", "cache"
 OUTPUT = output_of(
     "audit", CONFIG, keys=("params.audit", "prior_sha256", "data_manifest_sha256"),
-    files=(METRICS, FIGURE, TEXT), scratch=(CACHE, PIECES),
+    files=(SEAL, METRICS, FIGURE, TEXT), scratch=(CACHE, PIECES),
 )  # fmt: skip
 
 
@@ -83,8 +90,8 @@ def audit(
 ) -> Audit:
     """Invert a prior's f at demonstrated actions; with an environment, roll the prior out as well.
 
-    Written: metrics.json, audit.txt, audit.png and config.json (what they were made from). An
-    interrupted run keeps what it has decoded and rolled out.
+    Written: metrics.json, audit.txt, audit.png, config.json (what they were made from) and the
+    seal. An interrupted run keeps what it has decoded and rolled out.
 
     Args:
         params: what to measure.
@@ -96,10 +103,11 @@ def audit(
         progress: called after each batch, and before each measurement of rollouts.
 
     Returns:
-        The audit. Its metrics are those of `auditing.measures.measures`, and
-        `held_out_log_prob_per_dim`, of the prior's own held-out episodes, None where its folder
-        does not tell; `is_training_data`, whether it was trained on these very data; and with an
-        environment `rollouts`, rates by task, then by policy.
+        The audit. Its metrics are those of `auditing.measures.measures`, of all demonstrations;
+        `tasks`, the same of each task's, by its name; `held_out_log_prob_per_dim`, of the prior's
+        own held-out episodes, None where its folder does not tell; `is_training_data`, whether it
+        was trained on these very data; and with an environment `rollouts`, rates by task, then by
+        policy.
 
     Raises:
         UserError: prior or data are missing or broken, or do not have the same spec; or params name
@@ -131,6 +139,7 @@ def audit(
         write_json(work.folder / CONFIG, lineage)
         (work.folder / TEXT).write_text(f"{found.text}\n", encoding="utf-8")
         (work.folder / FIGURE).write_bytes(found.figure)
+        seal(work.folder, [METRICS, CONFIG, TEXT, FIGURE])
         work.publish()
     return found
 
@@ -144,8 +153,10 @@ def _audited(params: AuditParams, inputs: _Inputs, work: Path, progress: Progres
     transitions = load_transitions(inputs.data, work / CACHE, progress)
     inverted = invert(acting, transitions, progress)
     check_finite(inverted, entries, inputs.data)
+    of = (inverted, entries, params.latent_bounds, params.num_worst)
     metrics = {
-        **measures(inverted, entries, params.latent_bounds, params.num_worst),
+        **measures(*of),
+        "tasks": measures_by_task(*of),
         **_of_its_training(inputs),
     }
     if inputs.world is not None:
@@ -153,7 +164,7 @@ def _audited(params: AuditParams, inputs: _Inputs, work: Path, progress: Progres
     return Audit(
         metrics,
         audit_text(metrics, acting.action_scale.is_bounded),
-        audit_figure(inverted, params.latent_bounds, params.num_worst),
+        audit_figure(inverted, metrics, params.num_worst),
     )
 
 

@@ -20,6 +20,8 @@ from parrot_data.stores.zarr_store import zarr_of
 from parrot_models.report_page import figures, sections, tables
 from parrot_models.report_page.aggregate_tables import as_json
 from parrot_models.report_page.aggregates import Aggregates, Bootstrap, aggregate
+from parrot_models.report_page.audited import Audited, read_audited
+from parrot_models.report_page.audited_section import audited_json, audited_sections, audited_text
 from parrot_models.report_page.headlines import not_judged, prior_sentence, tiles
 from parrot_models.report_page.judged import Judgement, in_words, read_judgement
 from parrot_models.report_page.learning import Run, RunKey, read_columns
@@ -33,8 +35,8 @@ __all__ = ["ReportParams", "report"]
 
 SUMMARY = "summary.json"
 FIGURES = (
-    *("contact_sheet", "improvement", "interquartile_means", "learning_curves", "likelihood"),
-    *("performance_profiles", "rollouts", "*_reconstructions"),
+    *("audited", "contact_sheet", "improvement", "interquartile_means", "learning_curves"),
+    *("likelihood", "performance_profiles", "rollouts", "*_reconstructions"),
 )
 OUTPUT = output_of(
     "report", SUMMARY, keys=("final", "parts", "prior", "runs"),
@@ -60,6 +62,7 @@ class _Read(NamedTuple):
     runs: Sequence[Run]
     bootstrap: Bootstrap
     found: Aggregates
+    audited: Audited | None
 
 
 def report(
@@ -72,6 +75,8 @@ def report(
     judged: Path,
     runs: Path,
     out: Path,
+    *,
+    audited: Path | None = None,
 ) -> str:
     """Write index.html, figures/, summary.json, curves.csv and table.txt into `out`.
 
@@ -86,15 +91,16 @@ def report(
             none there is reported as not judged.
         runs: folder of the runs, as runs/<task>/<method>/<seed>.
         out: folder to write.
+        audited: an audit of the prior, to be held against what the runs did; None without one.
 
     Returns:
         The results as text tables.
 
     Raises:
-        UserError: an input is missing, unreadable or was changed, or a run lies there that nobody
-            wants.
+        UserError: an input is missing, unreadable or was changed, a run lies there that nobody
+            wants, or the audit is of another prior.
     """
-    inputs = [data, kept, prior, *parts.values(), judged, runs]
+    inputs = [data, kept, prior, *parts.values(), judged, runs, *([audited] if audited else [])]
     with open_work(out, OUTPUT, {"stage": "report"}, inputs) as work:
         results = read_runs(runs, [RunKey(*key) for key in wanted])
         bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
@@ -107,9 +113,10 @@ def report(
             runs=results,
             bootstrap=bootstrap,
             found=aggregate(results, bootstrap),
+            audited=read_audited(audited, prior, results) if audited else None,
         )
         judgements = [judgement, *(part.judgement for part in read.trained[1:])]
-        hashes = source_hashes(data, kept, prior, parts, judgements, results)
+        hashes = source_hashes(data, kept, prior, parts, judgements, results, audited)
         images = _images(params, read.manifest, data, prior, judgement)
         page = _page(read, images, read_json(kept / "summary.json"), hashes)
         text = _text(read)
@@ -125,11 +132,14 @@ def _page(
 ) -> Page:
     manifest, judgement = read.manifest, read.judgement
     params = json.dumps(manifest.params, indent=2, sort_keys=True)
+    audited, correlations = audited_sections(read.audited)
     return Page(
         tiles=tiles(manifest, judgement, read.runs, read.found),
         images=images,
         results=sections.results_section(read.runs),
         aggregates=sections.aggregates_section(read.found, read.bootstrap),
+        audited=audited,
+        correlations=correlations,
         videos=_videos(read.runs),
         not_judged="" if judgement.policies else not_judged(judgement),
         prior_rows=tables.metric_rows(read.metrics)
@@ -148,6 +158,7 @@ def _text(read: _Read) -> str:
     texts = (
         tables.results_as_text(read.runs),
         sections.aggregates_text(read.found, read.bootstrap),
+        audited_text(read.audited),
         prior_sentence(read.metrics, read.judgement),
     )
     return "\n\n".join(filter(None, texts))
@@ -222,7 +233,7 @@ def _videos(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
 
 
 def _write(work: Path, page: Page, texts: Mapping[str, str]) -> None:
-    of_sections = (page.results, page.aggregates, page.parts)
+    of_sections = (page.results, page.aggregates, page.audited, page.parts)
     drawn = {figure.name: figure.png for part in of_sections for figure in part.figures}
     # What an interrupted report left must not be published with this one
     shutil.rmtree(work / "figures", ignore_errors=True)
@@ -248,4 +259,5 @@ def _summary(read: _Read) -> dict[str, object]:
             {"part": part.name, **part.metrics, "judged": part.judgement.metrics}
             for part in read.trained[1:]
         ],
+        **({"audited": audited_json(read.audited)} if read.audited else {}),
     }

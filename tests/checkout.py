@@ -26,6 +26,7 @@ LARGE = (
     "shards",
     "scratch",
     "explored",
+    "audited",
 )  # made, not written
 TINY: dict[str, dict[str, Any]] = {
     "generate": {"num_episodes": 24, "episodes_per_file": 12},
@@ -97,6 +98,7 @@ TINY: dict[str, dict[str, Any]] = {
     "evaluate": {"num_episodes": 2},
     "film": {"num_episodes": 1, "height": 64},
     "explore": {"num_episodes": 1, "latent_bounds": [1.0]},
+    "audit": {"num_episodes": 1},
     "report": {"contact_sheet_episodes": 4},
 }
 

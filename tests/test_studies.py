@@ -58,6 +58,10 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "pretrain": {"bc": {"steps": 6}},
         "finetune": {"env_steps": 75},
     },
+    "studies/audit": {
+        "generate": {"num_episodes": 12, "tasks": {TASK: 100.0}},
+        "finetune": {"tasks": [TASK], "env_steps": 75},
+    },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
 STUDIES = [name for name in TINY if name.startswith("studies/")]
@@ -88,7 +92,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
         change(path, yaml.safe_load(path.read_text()), changes)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration", "own-task"):
+    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit"):
         studies.make(f"study-{kind}")
     studies.make("comparison")
     return studies
@@ -154,6 +158,18 @@ def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> No
     assert all(entry.facts["objects"] == objects for entry in entries)
     metrics = studies.folder / "results/own_task/pick-cup/0/metrics.json"
     assert json.loads(metrics.read_text())["method"] == "bc_sac"
+
+
+def test_the_audit_stands_beside_what_agents_then_learned(studies: Studies) -> None:
+    summary = studies.result("audit")
+    assert [(run["task"], run["method"]) for run in summary["runs"]] == [(TASK, "parrot")]
+    (task,) = summary["audited"]["tasks"]
+    metrics = json.loads((studies.folder / "studies/audit/audited/metrics.json").read_text())
+    assert task["log_prob_per_dim"] == metrics["tasks"][TASK]["log_prob_per_dim"]
+    assert task["sampled"] == metrics["rollouts"][TASK]["sampled"]["success_rate"]
+    assert task["success_rate"] == summary["runs"][0]["success_rate"]
+    table = (studies.folder / "results/audit/table.txt").read_text()
+    assert "What the audit said, and what happened" in table
 
 
 @pytest.mark.parametrize("name", ["dataset_size", "mismatch", "exploration"])

@@ -40,6 +40,10 @@ class Inverted:
     episodes: NDArray[np.int64]
     steps: NDArray[np.int64]
 
+    def taken(self, rows: NDArray[np.bool_]) -> Inverted:
+        """The steps that are marked in `rows` (N,), alone."""
+        return Inverted(**{name: values[rows] for name, values in vars(self).items()})
+
 
 def invert(prior: BehavioralPrior, transitions: Transitions, progress: Progress) -> Inverted:
     """Invert f at every action of a dataset, each in the light of what was observed there.
@@ -97,11 +101,11 @@ def check_finite(inverted: Inverted, entries: Sequence[EpisodeEntry], data: Path
 def measures(
     inverted: Inverted, entries: Sequence[EpisodeEntry], bounds: Sequence[float], num_worst: int
 ) -> dict[str, Any]:
-    """Measures of demonstrations, as `metrics.json` has them.
+    """Measures of demonstrations, of all of them or of some, as `metrics.json` has them.
 
     Args:
-        inverted: finite.
-        entries: of the episodes, in their order.
+        inverted: finite; at least one step.
+        entries: of all episodes of the dataset, in their order.
         bounds: of |z|.
         num_worst: steps to name.
 
@@ -111,7 +115,7 @@ def measures(
         the steps with the least likelihood, the least first.
     """
     return {
-        "num_episodes": len(entries),
+        "num_episodes": len(np.unique(inverted.episodes)),
         "num_transitions": len(inverted.latents),
         "log_prob_per_dim": float(inverted.log_prob_per_dim.mean()),
         "restored_error": float(inverted.restored_error.max()),
@@ -121,6 +125,18 @@ def measures(
         },
         "within": [shares_within(inverted.latents, bound) for bound in bounds],
         "least_likely": least_likely(inverted, entries, num_worst),
+    }
+
+
+def measures_by_task(
+    inverted: Inverted, entries: Sequence[EpisodeEntry], bounds: Sequence[float], num_worst: int
+) -> dict[str, dict[str, Any]]:
+    """`measures` of the demonstrations of each task, by its name."""
+    tasks = np.array([entry.task for entry in entries])
+    of_steps = tasks[inverted.episodes]
+    return {
+        str(task): measures(inverted.taken(of_steps == task), entries, bounds, num_worst)
+        for task in np.unique(of_steps)
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from parrot_models.report_page.tables import as_text
+from parrot_models.report_page.tables import NONE, as_text
 
 POLICIES = {"sampled": "sampled", "mode": "at z = 0", "random": "random actions"}
 UNIFORM = -math.log(2.0)  # log-density of uniform actions in [-1, 1], a dimension
+SUCCESS = "success_rate"
 
 
 def audit_text(metrics: Mapping[str, Any], is_bounded: bool) -> str:
@@ -26,9 +27,9 @@ def audit_text(metrics: Mapping[str, Any], is_bounded: bool) -> str:
         + _latents(metrics),
         "The steps that the prior finds least likely:\n\n" + _least_likely(metrics),
     ]
-    if "rollouts" in metrics:
-        parts.append("Success of the untrained prior:\n\n" + _rollouts(metrics["rollouts"]))
-    return "\n\n".join(parts)
+    if "rollouts" in metrics or len(metrics["tasks"]) > 1:
+        parts.append(_tasks(metrics))
+    return "\n\n".join([*parts, _summary(metrics)])
 
 
 def _likelihood(metrics: Mapping[str, Any], is_bounded: bool) -> str:
@@ -51,7 +52,7 @@ def _likelihood(metrics: Mapping[str, Any], is_bounded: bool) -> str:
 
 def _latents(metrics: Mapping[str, Any]) -> str:
     within, latents = metrics["within"], metrics["latents"]
-    header = ("", "mean", "std", *(f"|z| <= {row['latent_bound']:g}" for row in within))
+    header = ("", "mean", "std", *map(_bound, within))
     rows = [
         (
             f"dimension {dim}",
@@ -67,6 +68,10 @@ def _latents(metrics: Mapping[str, Any]) -> str:
         ("N(0, I)", "", "", *(f"{row['normal_all']:.2f}" for row in within)),
     ]
     return as_text(header, rows, 1)
+
+
+def _bound(within: Mapping[str, Any]) -> str:
+    return f"|z| <= {within['latent_bound']:g}"
 
 
 def _least_likely(metrics: Mapping[str, Any]) -> str:
@@ -85,9 +90,50 @@ def _least_likely(metrics: Mapping[str, Any]) -> str:
     return as_text(header, rows, 1)
 
 
-def _rollouts(rollouts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    rows = [
-        (task, *(f"{rates[name]['success_rate']:.2f}" for name in POLICIES))
-        for task, rates in rollouts.items()
-    ]
-    return as_text(("task", *POLICIES.values()), rows, 1)
+def _tasks(metrics: Mapping[str, Any]) -> str:
+    """A row a task: what its demonstrations tell, and what the untrained prior does in it."""
+    rollouts = metrics.get("rollouts", {})
+    header = ["task", "episodes", "nats per dimension", *map(_bound, metrics["within"])]
+    said = "By task: likelihood, and the share of actions within a bound in all dimensions at once"
+    if rollouts:
+        header += POLICIES.values()
+        said += ".\nSuccess of the untrained prior, sampled and at z = 0, and of random actions"
+    rows = []
+    for task in sorted({*metrics["tasks"], *rollouts}):
+        cells = _measured(metrics["tasks"].get(task), len(metrics["within"]))
+        acted = rollouts.get(task, {})
+        if rollouts:
+            cells += [f"{acted[name][SUCCESS]:.2f}" if acted else NONE for name in POLICIES]
+        rows.append((task, *cells))
+    return f"{said}:\n\n{as_text(header, rows, 1)}"
+
+
+def _measured(measured: Mapping[str, Any] | None, num_bounds: int) -> list[str]:
+    """Cells of a task's demonstrations; dashes where it was acted in and has none."""
+    if measured is None:
+        return [NONE] * (2 + num_bounds)
+    likelihood = f"{measured['log_prob_per_dim']:.2f}"
+    shares = [f"{row['all']:.2f}" for row in measured["within"]]
+    return [f"{measured['num_episodes']:,}", likelihood, *shares]
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    """The figures to keep in mind, in a sentence; what follows from them is the reader's."""
+    within = ", ".join(
+        f"{row['all']:.0%} within {row['latent_bound']:g}" for row in metrics["within"]
+    )
+    said = f"In all: {metrics['log_prob_per_dim']:.2f} nats per dimension; of the actions {within}"
+    rollouts = metrics.get("rollouts")
+    if rollouts:
+        over = f"mean over {len(rollouts)} tasks" if len(rollouts) > 1 else "in one task"
+        told = ", ".join(
+            f"{_mean(rates[name][SUCCESS] for rates in rollouts.values()):.2f} {words}"
+            for name, words in POLICIES.items()
+        )
+        said += f"; success before any learning: {told} ({over})"
+    return f"{said}."
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)

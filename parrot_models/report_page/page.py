@@ -56,6 +56,8 @@ class Page:
         images: PNG bytes by name: likelihood and, where there are any, rollouts and contact_sheet.
         results: of the runs, task by task.
         aggregates: of methods, over all tasks and seeds.
+        audited: what an audit said beside what happened; empty where there was none.
+        correlations: of both, over tasks.
         videos: (caption, GIF bytes).
         not_judged: why there are no rollouts of the prior; "" where there are.
         prior_rows: (measure, value).
@@ -71,6 +73,8 @@ class Page:
     images: Mapping[str, bytes]
     results: Section
     aggregates: Section
+    audited: Section
+    correlations: Section
     videos: Sequence[tuple[str, bytes]]
     not_judged: str
     prior_rows: Sequence[tuple[str, str]]
@@ -87,7 +91,7 @@ def render(page: Page) -> str:
     inlined = {
         "images": {name: inline("png", data) for name, data in page.images.items()},
         "videos": [(caption, inline("gif", data)) for caption, data in page.videos],
-        **{name: getattr(page, name).inlined() for name in ("results", "aggregates", "parts")},
+        **{name: part.inlined() for name, part in vars(page).items() if isinstance(part, Section)},
     }
     return fill("template.html", {**vars(page), **inlined})
 

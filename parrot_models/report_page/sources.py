@@ -17,6 +17,7 @@ def source_hashes(
     parts: Mapping[str, Path],
     judgements: Sequence[Judgement],
     runs: Sequence[Run],
+    audited: Path | None = None,
 ) -> dict[str, str]:
     """SHA-256 of every input, under names that do not depend on where the inputs lie.
 
@@ -26,6 +27,7 @@ def source_hashes(
     folders = {"kept": kept, "prior": prior}
     folders |= {f"parts/{name}": folder for name, folder in parts.items()}
     folders |= {f"judged/{each.folder.name}": each.folder for each in judgements if each.folder}
+    folders |= {"audited": audited} if audited else {}
     folders |= {"/".join(("runs", *run.key)): run.folder for run in runs}
     for label, folder in folders.items():
         files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -138,6 +138,7 @@ ARGUMENTS = [
     (("film", "adir", "--out", "absent/new.gif"), "absent is no folder"),
     (("film", "adir", "--out", "new.gif", "--device", "tpu"), "tpu"),
     (("report", "--out", "new", "--runs", "afile"), "afile is a file"),
+    (("report", "--out", "new", "--audited", "afile"), "afile is a file"),
     (("explore", "--prior", "adir", "--bc", "afile", "--out", "new"), "afile is a file"),
     (("audit", "afile", "--data", "adir"), "afile is a file"),
     (("audit", "adir", "--data", "adir", "--out", "afile"), "afile is a file"),

@@ -26,7 +26,7 @@ COMMANDS = {
     "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
     "evaluate": ("RUN",),
     "film": ("RUN", "--out", "--device"),
-    "report": ("--out",),
+    "report": ("--out", "--audited"),
     "matrix": ("--runs",),
     "explore": ("--prior", "--bc", "--out"),
     "audit": ("PRIOR", "--data", "--out", "--judge"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 from small_priors import FLOWS, small_prior
-from small_shards import write_made_up
+from small_shards import made_up_episode, write_made_up, write_shards
 from typer.testing import CliRunner, Result
 
 from cli.main import app
@@ -18,6 +20,7 @@ from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.seal import check_seal
 from parrot_data.worlds.make import make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_models.audit import Audit, AuditParams, audit
@@ -25,7 +28,7 @@ from tests.specs import ONE_IMAGE, SPECS, VECTORS_ALONE, spec_of
 
 ROOT = Path(__file__).parents[2]
 PARAMS = AuditParams(latent_bounds=[1.0, 2.0], num_worst=3, tasks=[], num_episodes=2, seed=0)
-FILES = {"metrics.json", "config.json", "audit.png", "audit.txt"}
+FILES = {"metrics.json", "config.json", "audit.png", "audit.txt", "SHA256SUMS"}
 TOY = {"name": "tests.toy_world:make_world", "kwargs": {}}
 TASKS = ["reach-near", "reach-far"]
 
@@ -109,8 +112,54 @@ def test_it_is_said_what_the_prior_s_own_data_were(tmp_path: Path) -> None:
     assert audit(PARAMS, prior, other, None).metrics["is_training_data"] is False
 
 
+def write_tasks(folder: Path, spec: EpisodeSpec, tasks: Sequence[str]) -> Path:
+    """Demonstrations, one of each task named."""
+    spec = spec.model_copy(update={"privileged": {}})
+    episodes = [
+        replace(made_up_episode(spec, place, 4 + place), task=task)
+        for place, task in enumerate(tasks)
+    ]
+    return write_shards(folder, episodes, spec)
+
+
+def table_of(text: str, task: str) -> list[str]:
+    """Cells of a task's row in the table of tasks."""
+    table = text.partition("By task: ")[2]
+    (line,) = (line for line in table.splitlines() if line.startswith(f"{task} "))
+    return line.split()
+
+
+def test_demonstrations_of_several_tasks_are_measured_by_task(tmp_path: Path) -> None:
+    prior = save_prior(tmp_path / "prior", VECTORS_ALONE)
+    tasks = ["push", "reach", "push"]
+    several = write_tasks(tmp_path / "demos", VECTORS_ALONE, tasks)
+    found = audit(PARAMS.model_copy(update={"num_worst": 1}), prior, several, None)
+    assert list(found.metrics["tasks"]) == ["push", "reach"]
+    whole = found.metrics.keys() - {"tasks", "held_out_log_prob_per_dim", "is_training_data"}
+    for task, measured in found.metrics["tasks"].items():
+        assert measured.keys() == whole
+        cells = [f"{row['all']:.2f}" for row in measured["within"]]
+        likelihood = f"{measured['log_prob_per_dim']:.2f}"
+        num = str(tasks.count(task))
+        assert [task, num, likelihood, *cells] in [line.split() for line in found.text.splitlines()]
+    one = write_tasks(tmp_path / "one", VECTORS_ALONE, ["push", "push"])
+    assert "By task" not in audit(PARAMS, prior, one, None).text
+
+
+def test_a_task_without_demonstrations_has_dashes_beside_what_was_acted(tmp_path: Path) -> None:
+    spec = make_world(environment()).spec
+    save_prior(tmp_path / "prior", spec)
+    write_tasks(tmp_path / "demos", spec, ["reach-near", "fly"])
+    found = judged(tmp_path)
+    assert table_of(found.text, "reach-far")[1:5] == ["-"] * 4
+    assert table_of(found.text, "fly")[-3:] == ["-"] * 3
+    assert "-" not in table_of(found.text, "reach-near")
+    assert "(mean over 2 tasks)" in found.text.splitlines()[-1]
+
+
 def test_with_a_world_the_untrained_prior_acts_in_the_named_tasks(tmp_path: Path) -> None:
     found = judged(tmp_path)
+    check_seal(tmp_path / "audited", "parrot audit")
     rollouts = found.metrics["rollouts"]
     assert list(rollouts) == TASKS
     for rates in rollouts.values():

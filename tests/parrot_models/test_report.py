@@ -110,11 +110,13 @@ def make(
     out: str = "report",
     wanted: list[tuple[str, str, str]] = WANTED,
     params: ReportParams = PARAMS,
+    audited: Path | None = None,
 ) -> Path:
     made = {name: inputs / name for name in ("shards", "kept", "prior")}
     parts = {path.name: path for path in sorted((inputs / "parts").glob("*"))}
     judged = inputs / "judged"
-    report(params, wanted, *made.values(), parts, judged, inputs / "runs", inputs / out)
+    folders = (*made.values(), parts, judged, inputs / "runs", inputs / out)
+    report(params, wanted, *folders, audited=audited)
     return inputs / out
 
 
@@ -309,6 +311,65 @@ def test_data_of_any_spec_are_shown(inputs: Path, name: str) -> None:
     assert (folder / "figures" / "contact_sheet.png").exists() == bool(spec.images)
     for seen, image in spec.images.items():
         assert f"{seen}, {image.width} by {image.height} pixels" in html
+
+
+def write_audited(inputs: Path) -> Path:
+    """An audit of the prior by the runs' task, and runs that say which prior they learned on."""
+    prior = inputs / "prior"
+    write_json(prior / "config.json", {})
+    hashes = {name: sha256_file(prior / name) for name in ("config.json", "model.safetensors")}
+    agent = {"latent_bound": 1.0}
+    for task, method, seed in WANTED:
+        config = {"prior_sha256": hashes, "agent": agent, "environment": {}}
+        write_json(inputs / "runs" / task / method / seed / "config.json", config)
+    measured = {"log_prob_per_dim": 0.4375, "within": [{"latent_bound": 1.0, "all": 0.125}]}
+    acted = {name: {"success_rate": 0.25} for name in ROLLOUTS}
+    folder = inputs / "audited"
+    folder.mkdir()
+    write_json(folder / "config.json", {"prior_sha256": hashes, "params": {"environment": {}}})
+    write_json(
+        folder / "metrics.json",
+        {
+            "tasks": {"pick-1": measured},
+            "rollouts": {"pick-1": acted},
+            "is_training_data": False,
+        },
+    )
+    seal(folder, ["config.json", "metrics.json"])
+    return folder
+
+
+def test_an_audit_stands_beside_what_happened_and_is_named_by_hash(inputs: Path) -> None:
+    audited = write_audited(inputs)
+    title = "What the audit said, and what happened"
+    plain = make(inputs, "plain")
+    assert title not in (plain / "index.html").read_text() + (plain / "table.txt").read_text()
+    folder = make(inputs, audited=audited)
+    html, text = ((folder / name).read_text() for name in ("index.html", "table.txt"))
+    for told in (html, text):
+        assert title in told
+        assert "400 (2 of 2)" in told
+    assert sha256_file(audited / "metrics.json") in html
+    assert (folder / "figures" / "audited.png").exists()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["audited"]["tasks"] == [
+        {
+            "task": "pick-1", "log_prob_per_dim": 0.4375, "within": 0.125, "sampled": 0.25,
+            "mode": 0.25, "success_rate": 0.9, "num_seeds": 2, "steps_to_50": 300.0,
+            "num_reached_50": 2, "steps_to_80": 400.0, "num_reached_80": 2, "others": {"sac": 0.0},
+        }
+    ]  # fmt: skip
+    assert {k: v for k, v in summary.items() if k != "audited"} == json.loads(
+        (plain / "summary.json").read_text()
+    )
+
+
+def test_an_audit_of_another_prior_is_refused_and_nothing_is_written(inputs: Path) -> None:
+    audited = write_audited(inputs)
+    write_json(inputs / "prior" / "config.json", {"params": {}})
+    with pytest.raises(UserError, match="audited is an audit of another prior than that of"):
+        make(inputs, audited=audited)
+    assert not (inputs / "report").exists()
 
 
 def test_an_untrained_part_is_named_and_nothing_is_written(inputs: Path) -> None:

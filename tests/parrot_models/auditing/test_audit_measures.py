@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.stats import chi2
 from small_priors import FLOWS, small_prior
 
@@ -21,6 +26,7 @@ from parrot_models.auditing.measures import (
     invert,
     least_likely,
     measures,
+    measures_by_task,
     shares_within,
 )
 from parrot_models.prior.behavioral_prior import BehavioralPrior
@@ -63,6 +69,20 @@ def inverted(latents: np.ndarray, log_probs: np.ndarray | None = None) -> Invert
     zeros = np.zeros(num, np.int64)
     log_probs = np.zeros(num) if log_probs is None else log_probs
     return Inverted(latents, log_probs, np.zeros(num), zeros, np.arange(num))
+
+
+def of_episodes(latents: np.ndarray, lengths: Sequence[int]) -> Inverted:
+    """Of several episodes, one after the other, each step as likely as its z is small."""
+    episodes = np.repeat(np.arange(len(lengths)), lengths)
+    steps = np.concatenate([np.arange(length) for length in lengths])
+    largest = np.abs(latents).max(1)
+    return Inverted(latents, -largest, np.zeros(len(latents)), episodes, steps)
+
+
+def measured(found: Inverted, of: list[EpisodeEntry]) -> dict[str, Any]:
+    """Metrics of an audit without rollouts."""
+    told = (found, of, [1.0, 2.0], 3)
+    return {**measures(*told), "tasks": measures_by_task(*told)}
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -142,6 +162,31 @@ def test_moments_are_by_dimension() -> None:
     assert [row["all"] for row in found["within"]] == [0.0, 0.5]
 
 
+def test_measures_of_a_task_are_those_of_its_demonstrations_alone() -> None:
+    latents = np.random.default_rng(0).normal(size=(12, 2))
+    of = [replace(e, task=task) for e, task in zip(entries((3, 4, 5)), "aba", strict=True)]
+    by_task = measures_by_task(of_episodes(latents, (3, 4, 5)), of, [1.0], 20)
+    assert list(by_task) == ["a", "b"]
+    rest = np.concatenate([latents[:3], latents[7:]])
+    alone = measures(of_episodes(rest, (3, 5)), [of[0], of[2]], [1.0], 20)
+    assert by_task["a"] == alone
+    assert [step["episode"] for step in by_task["b"]["least_likely"]] == [10] * 4
+
+
+def test_all_measures_are_those_of_the_tasks_together() -> None:
+    lengths = (3, 4, 5)
+    found = of_episodes(np.random.default_rng(0).normal(size=(12, 2)), lengths)
+    metrics = measured(found, entries(lengths))
+    weights = [each["num_transitions"] for each in metrics["tasks"].values()]
+    assert weights == [3, 4, 5]
+    for name in ("log_prob_per_dim", "num_episodes"):
+        values = [each[name] for each in metrics["tasks"].values()]
+        together = sum(values) if name == "num_episodes" else np.average(values, weights=weights)
+        assert metrics[name] == pytest.approx(together)
+    shares = [each["within"][0]["all"] for each in metrics["tasks"].values()]
+    assert metrics["within"][0]["all"] == pytest.approx(np.average(shares, weights=weights))
+
+
 def test_a_step_without_a_finite_latent_is_named() -> None:
     latents = np.zeros((3, 2))
     check_finite(inverted(latents), entries((3,)), Path("demos"))
@@ -151,7 +196,19 @@ def test_a_step_without_a_finite_latent_is_named() -> None:
 
 
 def test_a_figure_is_a_function_of_what_it_shows() -> None:
-    latents = np.random.default_rng(1).normal(size=(30, 4))
-    first, second = (audit_figure(inverted(latents), [1.0, 2.0], 3) for _ in range(2))
+    found = of_episodes(np.random.default_rng(1).normal(size=(30, 4)), [10, 20])
+    metrics = measured(found, entries((10, 20)))
+    first, second = (audit_figure(found, metrics, 3) for _ in range(2))
     assert first.startswith(b"\x89PNG")
     assert first == second
+
+
+def test_tasks_are_drawn_where_there_are_several_and_each_takes_place() -> None:
+    heights = []
+    for num_tasks in (1, 2, 12):
+        lengths = (3,) * num_tasks
+        found = of_episodes(np.random.default_rng(1).normal(size=(3 * num_tasks, 4)), lengths)
+        drawn = audit_figure(found, measured(found, entries(lengths)), 3)
+        with Image.open(io.BytesIO(drawn)) as image:
+            heights.append(image.height)
+    assert heights[0] < heights[1] < heights[2]
