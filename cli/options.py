@@ -63,6 +63,12 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, max=MOST_PROCESSES, help="Processes; every core by default."),
 ]
+Logs = Annotated[
+    str,
+    typer.Option(
+        "--logs", metavar="DIR", help="Folder of TensorBoard's event files, '' for none; no output."
+    ),
+]
 SkipDone = Annotated[
     bool,
     typer.Option("--skip-done", help="Leave a finished run of the same prior, params and seed."),

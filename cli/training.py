@@ -9,6 +9,7 @@ import typer
 
 from cli import options
 from cli.console import print_summary
+from cli.live import live_curves
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.progress import show_progress
@@ -19,6 +20,7 @@ def train_prior(
     out: Out,
     threads: options.Threads = None,
     device: options.Device = "cpu",
+    logs: options.Logs = "logs",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -32,8 +34,10 @@ def train_prior(
     read = Sections(params, overrides)
     values = read("train_prior", stage.TrainPriorParams)
     keypoints = read.keypoints()
-    with show_progress("train-prior") as listen:
-        summary = stage.train_prior(values, keypoints, data, out, device=where, progress=listen)
+    with live_curves(logs, out) as scalars, show_progress("train-prior") as listen:
+        summary = stage.train_prior(
+            values, keypoints, data, out, device=where, progress=listen, scalars=scalars
+        )
     print_summary(f"trained {out}", summary)
 
 
@@ -42,6 +46,7 @@ def pretrain(
     out: Out,
     method: Annotated[str, typer.Option(help="A part of section pretrain, such as bc.")],
     threads: options.Threads = None,
+    logs: options.Logs = "logs",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -53,8 +58,10 @@ def pretrain(
     read = Sections(params, overrides)
     values = read("pretrain", stage.PretrainParams)
     keypoints = read.keypoints()
-    with show_progress("pretrain") as listen:
-        summary = stage.pretrain(values, keypoints, method, data, out, progress=listen)
+    with live_curves(logs, out) as scalars, show_progress("pretrain") as listen:
+        summary = stage.pretrain(
+            values, keypoints, method, data, out, progress=listen, scalars=scalars
+        )
     print_summary(f"pre-trained {out}", summary)
 
 
@@ -93,6 +100,7 @@ def finetune(
     skip_done: options.SkipDone = False,
     threads: options.Threads = 1,
     device: options.Device = "cpu",
+    logs: options.Logs = "logs",
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -109,12 +117,13 @@ def finetune(
     values = read("finetune", stage.FinetuneParams)
     evaluation = read("evaluate", EvaluateParams)
     world = read.environment()
-    with show_progress("finetune") as listen:
+    with live_curves(logs, out) as scalars, show_progress("finetune") as listen:
         summary = stage.finetune(
             *(values, evaluation, world, prior or part_folder(method), task, method, seed, out),
             skip_done=skip_done,
             device=where,
             progress=listen,
+            scalars=scalars,
         )
     print_summary(f"fine-tuned {out}", summary)
 

@@ -17,7 +17,7 @@ from gymnasium.spaces import Dict
 
 from parrot_data.interruption import held_back
 from parrot_data.lockstep import EnvProcesses, Envs, OneEnv
-from parrot_data.progress import Progress, silent
+from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import json_text, read_json
@@ -31,6 +31,7 @@ from parrot_models.methods.part import data_manifest_sha256, part_sha256
 from parrot_models.methods.runs import (
     AGENT,
     CONFIG,
+    CURVE,
     RunConfig,
     is_run_of,
     make_run,
@@ -40,6 +41,7 @@ from parrot_models.methods.table import METHODS, Method, make_memory, named_meth
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import check_can_be_filmed, success_rate
+from parrot_models.rl.growing_curve import GrowingCurve
 from parrot_models.rl.learner import EpisodeSummary, Learner, Schedule
 
 __all__ = ["FinetuneParams", "finetune"]
@@ -49,7 +51,7 @@ _log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 OUTPUT = output_of(
     "finetune", CONFIG, keys=("task", "method", "seed", "agent", "prior_sha256"),
-    files=(AGENT, SEAL, "metrics.json", "evaluation.json", "curve.csv", "video.gif"),
+    files=(AGENT, SEAL, "metrics.json", "evaluation.json", CURVE, "video.gif"),
     scratch=(CHECKPOINT,),
 )  # fmt: skip
 
@@ -67,6 +69,7 @@ def finetune(
     device: torch.device = CPU,
     skip_done: bool = False,
     progress: Progress = silent,
+    scalars: Scalars = unheard,
 ) -> dict[str, Any]:
     """Learn a task and write agent, curve, metrics, evaluation and video into `out`.
 
@@ -86,6 +89,7 @@ def finetune(
         device: where it learns.
         skip_done: see above.
         progress: called after every round of episodes.
+        scalars: called with each row of the curve, once it is known.
 
     Returns:
         The metrics, as in metrics.json.
@@ -124,7 +128,7 @@ def finetune(
                     stores_executed=of_method.executed is not None,
                     bootstraps=run.env.view.fewest_steps < world.max_steps,
                 )  # fmt: skip
-                history = _learn(params, learner, work.folder / CHECKPOINT, progress)
+                history = _learn(params, learner, work.folder, progress, scalars)
             metrics = write_results(work.folder, config, run, history, params, evaluation)
             work.publish()
     return metrics
@@ -191,17 +195,23 @@ def _schedule(params: FinetuneParams, method: Method[Any]) -> Schedule:
 
 
 def _learn(
-    params: FinetuneParams, learner: Learner, checkpoint: Path, progress: Progress
+    params: FinetuneParams, learner: Learner, folder: Path, progress: Progress, scalars: Scalars
 ) -> list[EpisodeSummary]:
     """Every training episode from the first on, those before the checkpoint included."""
-    history, total = _resume(learner, checkpoint), params.env_steps
+    checkpoint, total = folder / CHECKPOINT, params.env_steps
+    history = _resume(learner, checkpoint)
     if history:
         _log.info("learning goes on from step %s of %s", f"{learner.env_steps:,}", f"{total:,}")
+    curve = GrowingCurve(
+        folder / CURVE, params.curve_window_episodes, params.curve_every_episodes,
+        history, learner.env_steps, scalars,
+    )  # fmt: skip
     with held_back() as signals:
         progress(min(learner.env_steps, total), total, "")
         while learner.env_steps < total:
             before = learner.env_steps
             history += learner.run_round()
+            curve.grow(is_over=learner.env_steps >= total)
             every = params.checkpoint_every_steps
             is_due = learner.env_steps // every > before // every or learner.env_steps >= total
             if is_due or signals:

@@ -8,7 +8,7 @@ from typing import Any
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.progress import Progress, silent
+from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.outputs.layout import output_of
 from parrot_models.baselines.bc_training import BEHAVIOR_CLONING
 from parrot_models.baselines.options_training import OPTIONS
@@ -46,6 +46,7 @@ def pretrain(
     out: Path,
     *,
     progress: Progress = silent,
+    scalars: Scalars = unheard,
 ) -> dict[str, Any]:
     """Pre-train a method's model on the shards, and keypoints for its agent; then measure it.
 
@@ -60,6 +61,7 @@ def pretrain(
         data: folder that `shard` wrote.
         out: folder of the result, replaced at the end.
         progress: called after every step.
+        scalars: called with losses and what is measured, every `log_every` steps.
 
     Returns:
         The metrics.
@@ -84,7 +86,9 @@ def pretrain(
 
     return write_trained(
         make=make,
-        fit=lambda model, batches, work: pretraining.fit(of_method, model, batches, work, progress),
+        fit=lambda model, batches, work: pretraining.fit(
+            of_method, model, batches, work, progress, scalars
+        ),
         measure=lambda model, batches, work: pretraining.measure(
             of_method, model, batches, work, progress
         ),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress, silent
+from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.outputs.layout import output_of
 from parrot_models.networks.device import CPU
 from parrot_models.networks.stored import CONFIG
@@ -40,6 +40,7 @@ def train_prior(
     *,
     device: torch.device = CPU,
     progress: Progress = silent,
+    scalars: Scalars = unheard,
 ) -> dict[str, Any]:
     """Train keypoints, then the flow, then measure both on held-out data; all under `out`.
 
@@ -53,6 +54,7 @@ def train_prior(
         out: folder of the result, replaced at the end.
         device: where to train; another one changes the last bits of what is learned.
         progress: called after every step.
+        scalars: called with losses and what is measured, every `log_every` steps.
 
     Returns:
         The metrics.
@@ -69,10 +71,11 @@ def train_prior(
     def fit(prior: BehavioralPrior, batches: TransitionBatches, work: Path) -> None:
         augmentation = augmentation_of(params.augment, batches.spec, "train_prior")
         fit_keypoints(
-            keypoints, params, prior.keypoints, augmentation, batches, work, progress, device
-        )
+            keypoints, params, prior.keypoints, augmentation, batches, work, progress, device,
+            scalars,
+        )  # fmt: skip
         prior.to(device)
-        fit_flow(params, prior, augmentation, batches, work, progress)
+        fit_flow(params, prior, augmentation, batches, work, progress, scalars)
 
     return write_trained(
         make=make,

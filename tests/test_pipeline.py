@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from checkout import ROOT, TASK, Pipeline
 from safetensors.torch import save_file
 
 from parrot_models.methods.table import METHODS
+from tests.event_files import points_of, runs_in
 
 FIGURES = ("contact_sheet", "learning_curves", "likelihood", "rollouts")
 README = (ROOT / "README.md").read_text()
@@ -62,6 +64,31 @@ def test_git_gets_the_lock_and_the_reports_small_files_alone(pipeline: Pipeline)
     ]
     assert "dvc.lock" in made
     assert [path for path in made if path.endswith("/.gitignore")] == [".dvc/.gitignore"]
+
+
+def test_trainings_left_their_curves_beside_their_outputs(pipeline: Pipeline) -> None:
+    trained = [f"runs/{TASK}/{method}/0" for method in ("parrot", "sac")]
+    logs = pipeline.folder / "logs"
+    assert runs_in(logs) == [
+        *("models/prior/flow", "models/prior/keypoints"),
+        *(f"{run}/finetune" for run in trained),
+    ]
+    for place, phase, table, by in (
+        ("models/prior", "flow", "history.csv", "step"),
+        *((run, "finetune", "curve.csv", "env_steps") for run in trained),
+    ):
+        points = points_of(logs / place / phase)
+        with (pipeline.folder / place / table).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        for name in rows[0].keys() - {by, "num_episodes"}:
+            written = [(int(row[by]), float(row[name])) for row in rows if row[name]]
+            read = points.get(f"{phase}/{name}", [])
+            assert [step for step, _ in read] == [step for step, _ in written]
+            assert [v for _, v in read] == pytest.approx([v for _, v in written], rel=1e-4)
+    assert pipeline.call("git", "status", "--short", "logs").stdout == ""
+    status = pipeline.call("dvc", "status").stdout
+    shutil.rmtree(logs)
+    assert pipeline.call("dvc", "status").stdout == status == f"{UP_TO_DATE}\n"
 
 
 def test_metrics_and_plots_are_known_to_dvc(pipeline: Pipeline) -> None:

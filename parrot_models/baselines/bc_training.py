@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_data.streams import generator
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
 from parrot_models.baselines.params import CloningParams
@@ -43,6 +43,7 @@ def fit_policy(
     batches: TransitionBatches,
     work: Path,
     progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Maximise the likelihood of the data's actions; the curve goes to `work / history.csv`."""
     policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -74,6 +75,7 @@ def fit_policy(
         checkpoint,
         after_step,
         curve,
+        scalars,
     )
 
 

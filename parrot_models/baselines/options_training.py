@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_data.streams import generator
 from parrot_models.baselines.episodes import (
     EpisodeBatch,
@@ -160,6 +160,7 @@ def fit_options(
     batches: TransitionBatches,
     work: Path,
     progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Raise the bound of `options_model`; its curve goes to `work / history.csv`."""
     episodes = EpisodeBatches(batches)
@@ -199,6 +200,7 @@ def fit_options(
         checkpoint,
         after_step,
         curve,
+        scalars,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_models.baselines.keypoints import WEIGHTS, keypoints_of
 from parrot_models.baselines.params import ContextParams
 from parrot_models.networks.stored import save_weights
@@ -37,7 +37,7 @@ class Pretraining(Generic[Params, Model]):
     """
 
     make: Callable[[Params, EpisodeSpec], Model]
-    fit: Callable[[Params, Model, TransitionBatches, Path, Progress], None]
+    fit: Callable[[Params, Model, TransitionBatches, Path, Progress, Scalars], None]
     measure: Callable[[Params, Model, TransitionBatches, Path, Progress], dict[str, Any]]
     card: str
 
@@ -65,12 +65,17 @@ def with_keypoints(
         return pretraining.make(beside, spec)
 
     def fit(
-        beside: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
+        beside: ContextParams,
+        model: Any,
+        batches: TransitionBatches,
+        work: Path,
+        tell: Progress,
+        scalars: Scalars,
     ) -> None:
         keypoints = keypoints_of(architecture, batches.spec)
         augmentation = augmentation_of(beside.augment, batches.spec, f"pretrain.{method}")
-        fit_keypoints(params, beside, keypoints, augmentation, batches, work, tell)
+        fit_keypoints(params, beside, keypoints, augmentation, batches, work, tell, scalars=scalars)
         save_weights(keypoints.state_dict(), work / WEIGHTS)
-        pretraining.fit(beside, model, batches, work, tell)
+        pretraining.fit(beside, model, batches, work, tell, scalars)
 
     return replace(pretraining, make=make, fit=fit)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_data.streams import generator
 from parrot_models.baselines.episodes import TrajectoryBatch, TrajectoryBatches
 from parrot_models.baselines.params import TrajectoryParams
@@ -158,6 +158,7 @@ def fit_model(
     batches: TransitionBatches,
     work: Path,
     progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Raise the bound of `trajectories_model`; the ELBO's curve goes to `work / history.csv`."""
     trajectories = TrajectoryBatches(batches, params.chunk_steps)
@@ -199,6 +200,7 @@ def fit_model(
         checkpoint,
         after_step,
         curve,
+        scalars,
     )
 
 

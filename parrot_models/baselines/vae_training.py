@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_data.streams import generator
 from parrot_models.baselines.params import BetaVAEParams
 from parrot_models.baselines.pretraining import Pretraining
@@ -45,7 +45,12 @@ def make_vae(params: BetaVAEParams, spec: EpisodeSpec) -> BetaVAE:
 
 
 def fit_vae(
-    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, work: Path, progress: Progress
+    params: BetaVAEParams,
+    vae: BetaVAE,
+    batches: TransitionBatches,
+    work: Path,
+    progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Maximise E log p(images | z) - beta KL; both go to `work / history.csv`."""
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -80,6 +85,7 @@ def fit_vae(
         work / "vae.checkpoint",
         after_step,
         curve,
+        scalars,
     )
 
 

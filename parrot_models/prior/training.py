@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars
 from parrot_data.streams import generator
 from parrot_models.flows.matching import FlowMatching
 from parrot_models.prior.behavioral_prior import BehavioralPrior
@@ -32,6 +32,7 @@ def fit_flow(
     batches: TransitionBatches,
     work: Path,
     progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Maximise the likelihood of the data's actions, or match it, where the prior lies.
 
@@ -76,9 +77,9 @@ def fit_flow(
 
     trained = [p for p in prior.parameters() if p.requires_grad]
     schedule = schedule_of(params, params.steps, params.learning_rate)
-    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve)
+    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve, scalars)
     if is_matched:
-        _fit_one_step(params, prior, draw, work, progress)
+        _fit_one_step(params, prior, draw, work, progress, scalars)
 
 
 def _fit_one_step(
@@ -87,6 +88,7 @@ def _fit_one_step(
     draw: Callable[[np.random.Generator], Batch],
     work: Path,
     progress: Progress,
+    scalars: Scalars,
 ) -> None:
     """Teach the step that acts to arrive where the flow does; all else stays as it is.
 
@@ -105,4 +107,5 @@ def _fit_one_step(
 
     schedule = schedule_of(params, matching.distillation_steps, matching.distillation_learning_rate)
     weights = list(flow.one_step.parameters())
-    fit(prior, weights, loss_at, schedule, work / "one_step.checkpoint", after_step)
+    checkpoint = work / "one_step.checkpoint"
+    fit(prior, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,15 +178,31 @@ def _frame(env: Env) -> NDArray[np.uint8]:
 
 
 def curve_rows(
-    history: Sequence[EpisodeSummary], window: int, every: int
+    history: Sequence[EpisodeSummary],
+    window: int,
+    every: int,
+    *,
+    since: int = 0,
+    is_over: bool = True,
 ) -> list[dict[str, float]]:
     """Rows of curve.csv: means over the last `window` training episodes, every few episodes.
 
     The first row is that of the first full window, or the last episode's in a run without one.
+
+    Args:
+        history: every training episode so far.
+        window: see above.
+        every: episodes between rows.
+        since: only rows that end after so many episodes.
+        is_over: whether no episode follows, so that there is a row of the last one in any case.
     """
     last = len(history)
+    ends = range(window, last + 1, every)
+    due = list(ends[bisect_right(ends, since) :])
+    if is_over and last > since and last not in ends:
+        due.append(last)
     rows = []
-    for end in sorted({*range(min(window, last), last + 1, every), last}):
+    for end in due:
         episodes = history[max(0, end - window) : end]
         rows.append(
             {
@@ -207,9 +224,16 @@ def steps_to(rows: Sequence[dict[str, float]], rate: float) -> int | None:
 
 def write_curve(path: Path, rows: Sequence[dict[str, float]]) -> None:
     """Write the rows as CSV; what no update told yet stays empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    path.unlink(missing_ok=True)
+    append_to_curve(path, rows)
+
+
+def append_to_curve(path: Path, rows: Sequence[dict[str, float]]) -> None:
+    """Add rows at the end of such a file, or begin one with them."""
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*COLUMNS, *INFO_COLUMNS), lineterminator="\n")
-        writer.writeheader()
+        if file.tell() == 0:
+            writer.writeheader()
         writer.writerows({name: round(value, 6) for name, value in row.items()} for row in rows)
 
 

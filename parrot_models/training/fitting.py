@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from parrot_data.interruption import held_back
+from parrot_data.progress import Scalars, unheard
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.finite import check_values, check_weights
+from parrot_models.training.history import row_of
 from parrot_models.training.params import TrainingParams
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Schedule:
         gradient_clip: largest norm of the gradient.
         weight_decay: of AdamW.
         checkpoint_every: steps between checkpoints.
+        log_every: steps between two times that values are told.
     """
 
     steps: int
@@ -39,6 +42,7 @@ class Schedule:
     gradient_clip: float
     weight_decay: float
     checkpoint_every: int
+    log_every: int
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step: a function of the step alone, so that resuming needs no more."""
@@ -52,8 +56,9 @@ class Schedule:
 def schedule_of(params: TrainingParams, steps: int, learning_rate: float) -> Schedule:
     """How params say that a model, or what stands beside it, is fitted in so many steps."""
     return Schedule(
-        steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every
-    )
+        steps, learning_rate, params.gradient_clip, WEIGHT_DECAY, params.checkpoint_every,
+        params.log_every,
+    )  # fmt: skip
 
 
 def fit(
@@ -64,6 +69,7 @@ def fit(
     checkpoint: Path,
     after_step: Callable[[int, float], None],
     curve: Path | None = None,
+    scalars: Scalars = unheard,
 ) -> None:
     """Minimise a loss, resuming from `checkpoint` where there is one that is whole.
 
@@ -75,6 +81,8 @@ def fit(
         checkpoint: file; see `save_checkpoint`.
         after_step: called with each step's number and loss; sees the module after the step.
         curve: file that `after_step` writes, kept in the checkpoint: resuming brings it back.
+        scalars: called every `log_every` steps and after the last one, with the mean loss since,
+            the learning rate, and what the curve has of that step.
 
     Raises:
         UserError: loss, gradient or weights are not finite. What is not never gets into a
@@ -90,10 +98,17 @@ def fit(
             "training (%s) goes on from step %s of %s",
             checkpoint.stem, f"{start:,}", f"{schedule.steps:,}",
         )  # fmt: skip
+    losses: list[float] = []
+    scalars(checkpoint.stem, start, {})
     with held_back() as signals:
         for step in range(start, schedule.steps):
-            _descend(parameters, optimizer, loss_at, schedule, step, checkpoint, after_step)
+            loss = _descend(parameters, optimizer, loss_at, schedule, step, checkpoint)
+            after_step(step, loss)
             done = step + 1
+            losses.append(loss)
+            if done % schedule.log_every == 0 or done == schedule.steps:
+                scalars(checkpoint.stem, done, _measured(losses, schedule, step, curve))
+                losses.clear()
             is_due = done % schedule.checkpoint_every == 0 or done == schedule.steps
             if is_due or signals:
                 check_weights(module.state_dict(), f"training ({checkpoint.stem}) by step {step}")
@@ -108,9 +123,8 @@ def _descend(
     schedule: Schedule,
     step: int,
     checkpoint: Path,
-    after_step: Callable[[int, float], None],
-) -> None:
-    """Take one step; see `fit`."""
+) -> float:
+    """Take one step; its loss. See `fit`."""
     for group in optimizer.param_groups:
         group["lr"] = schedule.learning_rate_at(step)
     loss = loss_at(step)
@@ -122,7 +136,18 @@ def _descend(
     where = f"at step {step} of training ({checkpoint.stem})"
     check_values({"loss": value, "norm of the gradient": size}, where)
     optimizer.step()
-    after_step(step, value)
+    return float(value)
+
+
+def _measured(
+    losses: Sequence[float], schedule: Schedule, step: int, curve: Path | None
+) -> Mapping[str, float]:
+    """What there is to tell after a step."""
+    return {
+        "loss": sum(losses) / len(losses),
+        "learning_rate": schedule.learning_rate_at(step),
+        **({} if curve is None else row_of(curve, step + 1)),
+    }
 
 
 def _resume(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -38,6 +38,15 @@ def curve_log(
         temporary.replace(path)
 
     return log
+
+
+def row_of(path: Path, step: int) -> Mapping[str, float]:
+    """What a curve has of a step, by column; nothing where it has no such row."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = (row for row in csv.DictReader(file) if row.pop("step") == str(step))
+        return {name: float(value) for name, value in next(rows, {}).items()}
 
 
 def _read(path: Path) -> dict[int, Sequence[float]]:

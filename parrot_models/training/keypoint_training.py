@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.progress import Progress
+from parrot_data.progress import Progress, Scalars, unheard
 from parrot_data.streams import generator
 from parrot_models.networks.chance import torch_seed
 from parrot_models.networks.device import CPU, to_device
@@ -67,6 +67,7 @@ def fit_keypoints(
     work: Path,
     progress: Progress,
     device: torch.device = CPU,
+    scalars: Scalars = unheard,
 ) -> None:
     """Train keypoints, resuming from the work folder; nothing where there are none.
 
@@ -83,6 +84,7 @@ def fit_keypoints(
         work: folder of the checkpoint.
         progress: called after every step.
         device: where to train.
+        scalars: see `fit`.
 
     Raises:
         UserError: training diverged.
@@ -108,7 +110,8 @@ def fit_keypoints(
 
     schedule = schedule_of(beside, params.steps, params.learning_rate)
     weights = list(autoencoders.parameters())
-    fit(autoencoders, weights, loss_at, schedule, work / "keypoints.checkpoint", after_step)
+    checkpoint = work / "keypoints.checkpoint"
+    fit(autoencoders, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars)
     for name in batches.spec.images:
         state = autoencoders.of(name).encoder.state_dict()
         keypoints.encoder_of(name).load_state_dict(state)

@@ -20,10 +20,10 @@ COMMANDS = {
     "generate": ("--out", "--workers"),
     "filter": ("--episodes", "--out"),
     "shard": ("--episodes", "--kept", "--out"),
-    "train-prior": ("--data", "--out"),
-    "pretrain": ("--method", "--data", "--out"),
+    "train-prior": ("--data", "--out", "--logs"),
+    "pretrain": ("--method", "--data", "--out", "--logs"),
     "judge": ("--model", "--out", "--device"),
-    "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done"),
+    "finetune": ("--prior", "--task", "--method", "--seed", "--out", "--skip-done", "--logs"),
     "evaluate": ("RUN",),
     "film": ("RUN", "--out", "--device"),
     "report": ("--out", "--audited"),
@@ -92,7 +92,7 @@ def test_options_are_those_others_script_against(command: str) -> None:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    heavy = "{'torch', 'numpy', 'pydantic', 'gymnasium', 'pybullet', 'zarr', 'yaml'}"
+    heavy = "{'torch', 'numpy', 'pydantic', 'gymnasium', 'pybullet', 'zarr', 'yaml', 'tensorboard'}"
     code = (
         "import sys; from typer.testing import CliRunner; from cli.main import app; "
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0; "

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rl_fakes import PARAMS
 from safetensors.torch import load_file, save_file
 
+from cli.live import live_curves
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
 from parrot_data.stores.publish import read_json, write_json
@@ -30,6 +31,7 @@ from parrot_models.networks.checkpoint import load_checkpoint
 from parrot_models.report_page.learning import RunKey
 from parrot_models.report_page.runs import read_runs
 from parrot_models.rl.learner import Learner
+from tests.event_files import Told, points_of
 from tests.parrot_models.small_parts import DATA_MANIFEST, PARTS, save_part
 from tests.toy_world import make_world
 
@@ -155,6 +157,61 @@ def test_the_curve_is_a_mean_over_its_window(prior, tmp_path):
     assert all(int(row["num_episodes"]) == 3 for row in rows)
     assert rows[0]["temperature"] == ""
     assert float(rows[-1]["temperature"]) > 0
+
+
+def columns_of(folder):
+    """Of curve.csv, what is measured: {name: {step: value}}."""
+    with (folder / "curve.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        name: {int(row["env_steps"]): float(row[name]) for row in rows if row[name]}
+        for name in rows[0].keys() - {"env_steps", "num_episodes"}
+    }
+
+
+@pytest.mark.parametrize("num_envs", [1, 2])
+def test_the_curve_grows_row_by_row_and_is_told(prior, tmp_path, num_envs):
+    params, curves, told = make_params(num_envs=num_envs, env_steps=70), [], Told()
+    growing = tmp_path / "b" / "run.partial" / "curve.csv"
+
+    def look(*_):
+        curves.append(growing.read_bytes() if growing.exists() else b"")
+
+    run(prior, tmp_path / "a" / "run", params)
+    run(prior, tmp_path / "b" / "run", params, progress=look, scalars=told)
+    whole = files_of(tmp_path / "b" / "run")
+    assert whole == files_of(tmp_path / "a" / "run")
+    assert all(whole["curve.csv"].startswith(curve) for curve in curves)
+    assert curves[-1] == whole["curve.csv"]
+    columns = columns_of(tmp_path / "b" / "run")
+    # A header, then the rows that end in another round each
+    assert len({curve for curve in curves if curve}) == len(columns["success_rate"])
+    for name, column in columns.items():
+        read = told.column("finetune", name)
+        assert {step: round(value, 6) for step, value in read} == column
+
+
+@pytest.mark.parametrize("stop_after", [5, 30, 40, 55])
+def test_event_files_of_an_interrupted_run_hold_its_curve(prior, tmp_path, stop_after, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = make_params()
+    run(prior, tmp_path / "a" / "run", params)
+    out = Path("b/run")
+
+    def interrupt(done, _total, _note):
+        if done >= stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), live_curves("logs", out) as scalars:
+        run(prior, out, params, progress=interrupt, scalars=scalars)
+    with live_curves("logs", out) as scalars:
+        run(prior, out, params, scalars=scalars)
+    assert files_of(tmp_path / "a" / "run") == files_of(out)
+    points = points_of(Path("logs/b/run/finetune"))
+    for name, column in columns_of(out).items():
+        read = points[f"finetune/{name}"]
+        assert [step for step, _ in read] == list(column)
+        assert dict(read) == pytest.approx(column, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from parrot_data.errors import UserError
-from parrot_data.progress import Progress, silent
+from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.publish import sha256_file
 from parrot_models.baselines import (
     bc_training,
@@ -23,6 +24,7 @@ from parrot_models.baselines.bc_model import BehaviorCloning
 from parrot_models.baselines.keypoints import load_keypoints
 from parrot_models.pretrain import METHODS, PretrainParams, pretrain
 from parrot_models.training import keypoint_training
+from tests.event_files import Told
 from tests.parrot_models.baselines.part_params import NONE, RECONSTRUCTION, part_params
 from tests.parrot_models.baselines.some_shards import write_demonstrations
 from tests.specs import TABLETOP_LIKE, some_observations
@@ -75,10 +77,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def train(
-    data: Path, out: Path, method: str, progress: Progress = silent, **changes: object
+    data: Path,
+    out: Path,
+    method: str,
+    progress: Progress = silent,
+    scalars: Scalars = unheard,
+    **changes: object,
 ) -> dict:
     keypoints = RECONSTRUCTION.model_copy(update=changes.pop("keypoints", {}))
-    return pretrain(params(**changes), keypoints, method, data, out, progress=progress)
+    return pretrain(
+        params(**changes), keypoints, method, data, out, progress=progress, scalars=scalars
+    )
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +133,23 @@ def test_a_killed_training_ends_in_the_same_bytes(
     assert files_of(out) == files_of(whole)
     assert set(files_of(whole)) == FILES | OF_METHOD_FILES[method]
     assert [path.name for path in out.parent.iterdir()] == [method]
+
+
+def test_what_is_told_is_what_the_curve_has_and_changes_nothing(
+    data: Path, whole: Path, tmp_path: Path, method: str
+) -> None:
+    told = Told()
+    train(data, tmp_path / method, method, scalars=told)
+    assert files_of(tmp_path / method) == files_of(whole)
+    *before, phase = told.values
+    assert before == ([] if method == "vae" else ["keypoints"])
+    with (whole / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in rows[0].keys() - {"step"}:
+        column = [(int(row["step"]), float(row[name])) for row in rows]
+        assert told.column(phase, name) == column
+    for phase in told.values:
+        assert told.column(phase, "loss")
 
 
 def test_the_config_says_what_the_model_was_made_from(whole: Path, data: Path, method: str) -> None:

@@ -17,13 +17,14 @@ from small_shards import write_made_up
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.progress import Progress, silent
+from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.publish import sha256_file
 from parrot_models import train_prior as stage
 from parrot_models.prior import training
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.training import keypoint_training, trained_folder
 from parrot_models.training.batches import TransitionBatches
+from tests.event_files import Told
 from tests.specs import (
     ONE_IMAGE,
     TABLETOP_LIKE,
@@ -106,9 +107,17 @@ def few_transitions() -> Iterator[None]:
         yield
 
 
-def train(data: Path, out: Path, progress: Progress = silent, **changes: object) -> dict:
+def train(
+    data: Path,
+    out: Path,
+    progress: Progress = silent,
+    scalars: Scalars = unheard,
+    **changes: object,
+) -> dict:
     keypoints = keypoints_of(**changes.pop("keypoints", {}))
-    return stage.train_prior(params(**changes), keypoints, data, out, progress=progress)
+    return stage.train_prior(
+        params(**changes), keypoints, data, out, progress=progress, scalars=scalars
+    )
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +177,36 @@ def test_the_curve_has_a_row_every_so_many_steps_and_a_last_one(whole: Path) -> 
     for row in rows:
         assert math.isfinite(float(row["train_log_prob_per_dim"]))
         assert math.isfinite(float(row["validation_log_prob_per_dim"]))
+
+
+def test_what_is_told_is_what_the_curve_has_and_changes_nothing(
+    data: Path, whole: Path, tmp_path: Path
+) -> None:
+    told = Told()
+    train(data, tmp_path / "prior", scalars=told)
+    assert files_of(tmp_path / "prior") == files_of(whole)
+    assert list(told.values) == ["keypoints", "flow"]
+    with (whole / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in ("train_log_prob_per_dim", "validation_log_prob_per_dim"):
+        column = [(int(row["step"]), float(row[name])) for row in rows]
+        assert told.column("flow", name) == column
+    for phase, steps in (("keypoints", [3, 5]), ("flow", [3, 6, 7])):
+        for name in ("loss", "learning_rate"):
+            assert [step for step, _ in told.column(phase, name)] == steps
+
+
+@pytest.mark.parametrize("kill", [FIRST_KEYPOINT_CALL + 3, FIRST_FLOW_CALL + 3])
+def test_a_killed_training_tells_every_step_once(data: Path, tmp_path: Path, kill: int) -> None:
+    whole, told = Told(), Told()
+    train(data, tmp_path / "whole", scalars=whole)
+    with pytest.raises(KilledError):
+        train(data, tmp_path / "prior", killed_at_call(kill), told)
+    train(data, tmp_path / "prior", scalars=told)
+    for phase, values in whole.values.items():
+        assert list(told.values[phase]) == list(values)
+    curve = "validation_log_prob_per_dim"
+    assert told.column("flow", curve) == whole.column("flow", curve)
 
 
 def test_the_metrics_are_what_the_data_give(whole: Path) -> None:
@@ -322,7 +361,10 @@ def test_held_out_episodes_are_never_learned_from(
 def test_every_flow_is_trained_judged_and_brought_back(
     data: Path, whole: Path, tmp_path: Path, flow: str
 ) -> None:
-    metrics = train(data, tmp_path / "prior", flow=flow)
+    told = Told()
+    metrics = train(data, tmp_path / "prior", scalars=told, flow=flow)
+    phases = ["keypoints", "flow", *(["one_step"] if flow == "matching" else [])]
+    assert list(told.values) == phases
     assert set(files_of(tmp_path / "prior")) == FILES
     more = {"distillation_error", "integration_error"} if flow == "matching" else set()
     expected = json.loads((whole / "metrics.json").read_text()).keys() | more

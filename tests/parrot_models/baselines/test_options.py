@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.progress import silent
+from parrot_data.progress import silent, unheard
 from parrot_models.baselines import options_training
 from parrot_models.baselines.episodes import EpisodeBatch, EpisodeBatches
 from parrot_models.baselines.options_model import (
@@ -287,7 +287,7 @@ def fitted(
     )  # fmt: skip
     torch.manual_seed(0)
     model = options_training.make_options(params, spec)
-    options_training.fit_options(params, model, batches, work, silent)
+    options_training.fit_options(params, model, batches, work, silent, unheard)
     return model.eval().requires_grad_(False)
 
 

@@ -14,7 +14,7 @@ from torch.distributions import Normal, kl_divergence
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.progress import silent
+from parrot_data.progress import silent, unheard
 from parrot_models.baselines import trajectories_training
 from parrot_models.baselines.episodes import TrajectoryBatch, TrajectoryBatches
 from parrot_models.baselines.params import TrajectoryParams
@@ -187,7 +187,7 @@ def test_a_few_trajectories_are_learned_by_heart(
     )  # fmt: skip
     torch.manual_seed(0)
     model = make_model(params, spec)
-    fit_model(params, model, batches, tmp_path, silent)
+    fit_model(params, model, batches, tmp_path, silent, unheard)
     some = TrajectoryBatches(batches, chunk_steps).sample(64, np.random.default_rng(0))
     found = error_metrics(model, [some])
     spread = model.action_scale.normalised(some.actions)[some.is_step].std(0)

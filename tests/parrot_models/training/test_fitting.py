@@ -14,12 +14,19 @@ from torch import Tensor, nn
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING, Interrupted
+from parrot_data.progress import Scalars, unheard
 from parrot_models.networks.checkpoint import load_checkpoint
 from parrot_models.training.fitting import Schedule, fit
 from parrot_models.training.history import curve_log
+from tests.event_files import Told
 
 SCHEDULE = Schedule(
-    steps=20, learning_rate=0.1, gradient_clip=1.0, weight_decay=0.0, checkpoint_every=4
+    steps=20,
+    learning_rate=0.1,
+    gradient_clip=1.0,
+    weight_decay=0.0,
+    checkpoint_every=4,
+    log_every=3,
 )
 
 
@@ -41,6 +48,7 @@ def line(
     kill_at: int | None = None,
     signal_at: int | None = None,
     signum: int = signal.SIGINT,
+    scalars: Scalars = unheard,
 ) -> nn.Linear:
     """Fit a line in the checkpoint's folder; a curve of its losses lies beside the checkpoint."""
     checkpoint.parent.mkdir(exist_ok=True)
@@ -64,7 +72,9 @@ def line(
         if step % 3 == 0:
             log(step + 1)
 
-    fit(module, list(module.parameters()), loss_at, SCHEDULE, checkpoint, after_step, curve)
+    fit(
+        module, list(module.parameters()), loss_at, SCHEDULE, checkpoint, after_step, curve, scalars
+    )
     return module
 
 
@@ -75,6 +85,40 @@ def test_a_killed_fit_resumes_to_the_same_weights(tmp_path: Path) -> None:
     resumed = line(tmp_path / "killed.checkpoint")
     assert torch.equal(resumed.weight, whole.weight)
     assert torch.equal(resumed.bias, whole.bias)
+
+
+def test_a_fit_tells_mean_losses_and_what_its_curve_has(tmp_path: Path) -> None:
+    told, losses = Told(), []
+    module = nn.Linear(1, 1)
+    log = curve_log(tmp_path / "history.csv", ["seen", "unseen"], lambda: [len(losses), 0.5])
+
+    def after_step(step: int, loss: float) -> None:
+        losses.append(loss)
+        if step + 1 in (6, 20):
+            log(step + 1)
+
+    fit(
+        module, list(module.parameters()), lambda step: module.weight.sum() * 0 + step, SCHEDULE,
+        tmp_path / "flow.checkpoint", after_step, tmp_path / "history.csv", told,
+    )  # fmt: skip
+    assert losses == list(range(20))
+    means = [(done, done - 2.0) for done in range(3, 19, 3)]
+    assert told.column("flow", "loss") == [*means, (20, 18.5)]
+    assert told.column("flow", "seen") == [(6, 6.0), (20, 20.0)]
+    assert told.column("flow", "unseen") == [(6, 0.5), (20, 0.5)]
+    assert told.column("flow", "learning_rate") == [
+        (done, SCHEDULE.learning_rate_at(done - 1)) for done in (*range(3, 19, 3), 20)
+    ]
+
+
+@pytest.mark.parametrize("kill_at", range(SCHEDULE.steps))
+def test_a_resumed_fit_tells_every_step_once(tmp_path: Path, kill_at: int) -> None:
+    whole, told = Told(), Told()
+    line(tmp_path / "whole" / "flow.checkpoint", scalars=whole)
+    with pytest.raises(KilledError):
+        line(tmp_path / "killed" / "flow.checkpoint", kill_at=kill_at, scalars=told)
+    line(tmp_path / "killed" / "flow.checkpoint", scalars=told)
+    assert told.column("flow", "learning_rate") == whole.column("flow", "learning_rate")
 
 
 def curve_of(checkpoint: Path) -> str:
@@ -177,7 +221,7 @@ def test_a_gradient_that_is_not_finite_reaches_neither_weights_nor_checkpoint(
 
 def test_weights_that_overflow_in_the_last_step_get_into_no_checkpoint(tmp_path: Path) -> None:
     module, checkpoint = nn.Linear(3, 1), tmp_path / "flow.checkpoint"
-    schedule = Schedule(1, 3e38, 1.0, 0.0, 1)
+    schedule = Schedule(1, 3e38, 1.0, 0.0, 1, 1)
     nn.init.constant_(module.weight, -3e38)
 
     def loss_at(_step: int) -> Tensor:
@@ -189,7 +233,7 @@ def test_weights_that_overflow_in_the_last_step_get_into_no_checkpoint(tmp_path:
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
-    schedule = Schedule(1000, 1.0, 1.0, 0.0, 100)
+    schedule = Schedule(1000, 1.0, 1.0, 0.0, 100, 100)
     rates = [schedule.learning_rate_at(step) for step in range(1000)]
     peak = rates.index(max(rates))
     assert rates[:peak] == sorted(rates[:peak])
