@@ -114,12 +114,12 @@ def _check_generated(generate: GenerateParams, filter_: FilterParams) -> None:
 
 def _check_tasks(sections: Together) -> None:
     """Names of tasks against the world's; of a user's own world they are known once it is made."""
-    from parrot_data.worlds.params import demonstrated_names, task_names
+    from parrot_data.worlds.params import demonstrated_names, family_names, task_names
 
     tasks, probe = task_names(sections.environment), sections.judge.probe
     if tasks is None:
         return
-    families = _families(sections.environment)
+    families = family_names(sections.environment) or ()
     named: list[tuple[str, Collection[str], Collection[str]]] = [
         ("finetune.tasks", sections.finetune.tasks, tasks),
         ("judge.families", sections.judge.families, families),
@@ -140,14 +140,6 @@ def _check_tasks(sections: Together) -> None:
                     f"{key} names {short(name)}, and {world} has only "
                     f"{', '.join(there) or 'none'}: correct it"
                 )
-
-
-def _families(environment: EnvironmentParams) -> Collection[str]:
-    """Of unseen scenes, of a world that is known from its params."""
-    from parrot_data.worlds.tabletop.params import TabletopParams
-    from parrot_data.worlds.tabletop.tasks import FAMILIES
-
-    return FAMILIES if isinstance(environment, TabletopParams) else ()
 
 
 def _check_judged(sections: Together) -> None:

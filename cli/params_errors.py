@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # What PyYAML reads as a string although its author meant a number: YAML 1.1 wants the point.
 EXPONENT_WITHOUT_POINT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
-WORLDS = ("tabletop", "gymnasium")
+WORLDS = ("tabletop", "gymnasium", "metaworld")
 EXPECTED = {
     "int_type": "an integer",
     "int_from_float": "an integer",

@@ -10,6 +10,7 @@ from typing import Any
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
+from parrot_data.worlds.metaworld.params import MetaworldParams
 from parrot_data.worlds.params import EnvironmentParams, GymnasiumParams, OwnWorldParams
 from parrot_data.worlds.world import Env, World, cause
 
@@ -29,6 +30,8 @@ def make_world(params: EnvironmentParams) -> World:
         from parrot_data.worlds.gymnasium_world import GymnasiumWorld  # noqa: PLC0415
 
         return GymnasiumWorld(params)
+    if isinstance(params, MetaworldParams):
+        return _metaworld(params)
     from parrot_data.worlds.tabletop.world import TabletopWorld  # noqa: PLC0415
 
     return TabletopWorld(params)
@@ -61,6 +64,17 @@ def code_of_world(params: EnvironmentParams, world: World) -> dict[str, Any]:
             if file is not None
         },
     }
+
+
+def _metaworld(params: MetaworldParams) -> World:
+    try:
+        from parrot_data.worlds.metaworld.world import MetaworldWorld  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError(
+            f"environment.name metaworld: its package cannot be imported ({cause(error)}): "
+            "install the extra of that name, pip install 'parrot-priors[metaworld]'"
+        ) from error
+    return MetaworldWorld(params)
 
 
 def _own_world(params: OwnWorldParams) -> World:

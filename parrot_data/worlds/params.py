@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from parrot_data.section import Section
+from parrot_data.worlds.metaworld import tasks as metaworld_tasks
+from parrot_data.worlds.metaworld.params import MetaworldParams
 from parrot_data.worlds.tabletop.params import TabletopParams
 from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS
 
@@ -68,12 +70,13 @@ class OwnWorldParams(Section):
 
 def _which(values: Any) -> str:
     name = values.get("name") if isinstance(values, dict) else getattr(values, "name", None)
-    return name if name in ("tabletop", "gymnasium") else OWN
+    return name if name in ("tabletop", "gymnasium", "metaworld") else OWN
 
 
 EnvironmentParams = Annotated[
     Annotated[TabletopParams, Tag("tabletop")]
     | Annotated[GymnasiumParams, Tag("gymnasium")]
+    | Annotated[MetaworldParams, Tag("metaworld")]
     | Annotated[OwnWorldParams, Tag(OWN)],
     Discriminator(_which),
 ]
@@ -83,6 +86,8 @@ def task_names(params: EnvironmentParams) -> tuple[str, ...] | None:
     """Tasks to fine-tune on, as far as params alone tell; None where only the world itself does."""
     if isinstance(params, TabletopParams):
         return tuple(TASKS)
+    if isinstance(params, MetaworldParams):
+        return metaworld_tasks.TASKS
     return tuple(params.tasks) if isinstance(params, GymnasiumParams) else None
 
 
@@ -90,4 +95,15 @@ def demonstrated_names(params: EnvironmentParams) -> tuple[str, ...] | None:
     """Tasks that the world demonstrates, none for gymnasium's; None where only it can tell."""
     if isinstance(params, TabletopParams):
         return (*FAMILIES, *TASKS)
+    if isinstance(params, MetaworldParams):
+        return metaworld_tasks.TASKS
+    return () if isinstance(params, GymnasiumParams) else None
+
+
+def family_names(params: EnvironmentParams) -> tuple[str, ...] | None:
+    """Families of unseen scenes, none for gymnasium's; None where only the world itself tells."""
+    if isinstance(params, TabletopParams):
+        return FAMILIES
+    if isinstance(params, MetaworldParams):
+        return metaworld_tasks.UNSEEN
     return () if isinstance(params, GymnasiumParams) else None

@@ -21,6 +21,7 @@ from parrot_data.episodes.spec import (
     ToolSpec,
     VectorSpec,
 )
+from parrot_data.worlds.noise import noisy_action
 from parrot_data.worlds.tabletop.camera import PROJECTION, VIEW
 from parrot_data.worlds.tabletop.env import (
     ACTION_DIM,
@@ -31,7 +32,6 @@ from parrot_data.worlds.tabletop.env import (
 from parrot_data.worlds.tabletop.objects import Split
 from parrot_data.worlds.tabletop.params import MAX_OBJECTS, TabletopParams
 from parrot_data.worlds.tabletop.random_task import draw_random_task
-from parrot_data.worlds.tabletop.scripts.noise import noisy_action
 from parrot_data.worlds.tabletop.scripts.script import make_script
 from parrot_data.worlds.tabletop.tasks import FAMILIES, TASKS, Family, named_task
 from parrot_data.worlds.world import Demonstrator, Env, known

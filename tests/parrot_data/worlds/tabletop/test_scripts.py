@@ -12,9 +12,9 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.rollout import record
 from parrot_data.streams import generator
 from parrot_data.worlds.demonstrations import Demonstrations
+from parrot_data.worlds.noise import ACTION_LIMIT, noisy_action
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.random_task import draw_random_task
-from parrot_data.worlds.tabletop.scripts.noise import ACTION_LIMIT, noisy_action
 from parrot_data.worlds.tabletop.tasks import FAMILIES, OPEN_M, TASKS, Task
 from parrot_data.worlds.tabletop.world import TabletopWorld
 

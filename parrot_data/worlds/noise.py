@@ -1,4 +1,4 @@
-"""Noise on the script's actions, without atoms."""
+"""Noise on a script's actions, without atoms."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def noisy_action(
     the density finite everywhere.
 
     Args:
-        action: (7,) as the script wants it.
+        action: (A,) as the script wants it, bounds -1 and 1.
         scale: standard deviation of the noise, the same in each dimension; 0 for none.
         rng: the episode's generator.
 
     Returns:
-        (7,) within [-0.98, 0.98].
+        (A,) within [-0.98, 0.98].
     """
     noise = rng.standard_normal(len(action)).tolist()
     noisy = [a + scale * n for a, n in zip(action.tolist(), noise, strict=True)]
