@@ -90,9 +90,9 @@ class MetaworldEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     def close(self) -> None:
         """Release what renders."""
         for renderer in self._renderers.values():
-            renderer.close()  # type: ignore[no-untyped-call]
+            renderer.close()
         self._renderers = {}
-        self._simulated.close()
+        self._simulated.close()  # type: ignore[no-untyped-call]
 
     @property
     def state(self) -> NDArray[np.float64]:
