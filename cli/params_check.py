@@ -214,7 +214,7 @@ def _needs(sections: Together) -> Iterator[tuple[str, int, int]]:
 
 def _image_bytes(environment: EnvironmentParams) -> int:
     """Of one image; 0 where the world's are known to its data alone."""
-    return 3 * int(getattr(environment, "image_size", 0)) ** 2
+    return 3 * int(getattr(environment, "image_size", 0) or 0) ** 2
 
 
 def together(sections: Mapping[str, BaseModel]) -> Together:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import parrot_data.worlds.metaworld.headless  # noqa: F401  # isort: skip
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium import spaces
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from numpy.typing import NDArray
 
+from parrot_data.worlds.metaworld.camera import Camera
 from parrot_data.worlds.metaworld.params import MetaworldParams
 
 STATE, IMAGE = "state", "image"
 STATE_DIM, ACTION_DIM = 39, 4
 VERSION = "-v3"  # of every task of the package
 SIMULATED_RATE_HZ = 80.0
-FILM_SIZE, FILM_CAMERA = 240, "corner2"  # of what `render` gives
+FILM_SIZE = 240  # pixels of a side of what `render` gives
 
 
 class MetaworldEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
@@ -51,12 +52,11 @@ class MetaworldEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         shown: dict[str, spaces.Space[Any]] = {
             STATE: spaces.Box(-np.inf, np.inf, (STATE_DIM,), np.float32)
         }
-        if params.image is not None:
-            side = params.image.size
+        if (side := params.image_size) is not None:
             shown[IMAGE] = spaces.Box(0, 255, (side, side, 3), np.uint8)
         self.observation_space: spaces.Space[Any] = spaces.Dict(shown)
         self.action_space = spaces.Box(-1.0, 1.0, (ACTION_DIM,), np.float32)
-        self._renderers: dict[int, mujoco.Renderer] = {}
+        self._cameras: dict[int, Camera] = {}  # by size
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -84,14 +84,14 @@ class MetaworldEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return self._shown(state), float(is_success), is_success, is_over and not is_success, info
 
     def render(self) -> NDArray[np.uint8]:
-        """What a camera at the corner of the table sees, uint8 (H, W, 3)."""
-        return self._seen(FILM_CAMERA, FILM_SIZE)
+        """The scene as the images show it, larger: uint8 (H, W, 3)."""
+        return self._seen(FILM_SIZE)
 
     def close(self) -> None:
         """Release what renders."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers = {}
+        for camera in self._cameras.values():
+            camera.close()
+        self._cameras = {}
         self._simulated.close()  # type: ignore[no-untyped-call]
 
     @property
@@ -102,12 +102,10 @@ class MetaworldEnv(gymnasium.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     def _shown(self, state: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
         self._state = state
         shown: dict[str, NDArray[Any]] = {STATE: state.astype(np.float32)}
-        image = self._params.image
-        return shown if image is None else {**shown, IMAGE: self._seen(image.camera, image.size)}
+        size = self._params.image_size
+        return shown if size is None else {**shown, IMAGE: self._seen(size)}
 
-    def _seen(self, camera: str, size: int) -> NDArray[np.uint8]:
-        if size not in self._renderers:
-            self._renderers[size] = mujoco.Renderer(self._simulated.model, size, size)
-        renderer = self._renderers[size]
-        renderer.update_scene(self._simulated.data, camera=camera)
-        return np.asarray(renderer.render(), np.uint8).copy()
+    def _seen(self, size: int) -> NDArray[np.uint8]:
+        if size not in self._cameras:
+            self._cameras[size] = Camera(self._simulated.model, size)
+        return self._cameras[size].image(self._simulated.data)

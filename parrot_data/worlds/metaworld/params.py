@@ -11,18 +11,6 @@ from parrot_data.section import NotNegative, Section
 MAX_SIMULATED_STEPS = 500  # an episode: the package refuses more
 
 
-class ViewParams(Section):
-    """Part `environment.image`: what the image of an observation shows.
-
-    Attributes:
-        camera: one of Meta-World's.
-        size: side of the square image, in pixels.
-    """
-
-    camera: Literal["corner", "corner2", "corner3", "topview", "behindGripper", "gripperPOV"]
-    size: int = Field(ge=16, le=256)
-
-
 class ScriptParams(Section):
     """Part `environment.demonstrations`: how the scripts demonstrate.
 
@@ -38,14 +26,15 @@ class MetaworldParams(Section):
 
     Attributes:
         name: "metaworld".
-        image: what observations show beside the state vector; null for the vector alone.
+        image_size: side of the square RGB image that observations show beside the state vector, in
+            pixels; null for the vector alone. To render takes EGL or OSMesa, no screen.
         action_repeat: steps of 1/80 s that the simulator takes an action.
         episode_steps: actions an episode, after which it is truncated.
         demonstrations: how its scripts demonstrate.
     """
 
     name: Literal["metaworld"]
-    image: ViewParams | None
+    image_size: int | None = Field(ge=16, le=256)
     action_repeat: int = Field(ge=1, le=20)
     episode_steps: int = Field(ge=1, le=MAX_SIMULATED_STEPS)
     demonstrations: ScriptParams

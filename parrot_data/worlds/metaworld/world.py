@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import parrot_data.worlds.metaworld.headless  # noqa: F401  # isort: skip
 import gymnasium
 import numpy as np
 from metaworld.policies import ENV_POLICY_MAP
@@ -98,8 +99,8 @@ class MetaworldDemonstrator:
 def spec_of(params: MetaworldParams) -> EpisodeSpec:
     """What Meta-World's episodes hold."""
     observations: dict[str, ObservationSpec] = {STATE: VectorSpec(dim=STATE_DIM)}
-    if params.image is not None:
-        observations[IMAGE] = ImageSpec(height=params.image.size, width=params.image.size)
+    if params.image_size is not None:
+        observations[IMAGE] = ImageSpec(height=params.image_size, width=params.image_size)
     return EpisodeSpec(
         observations=observations,
         action=ActionSpec(dim=ACTION_DIM, low=[-1.0] * ACTION_DIM, high=[1.0] * ACTION_DIM),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import json
+import os
 
+import parrot_data.worlds.metaworld.headless  # noqa: F401  # isort: skip
 import numpy as np
 import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS, ML45_V3
@@ -26,7 +29,7 @@ from parrot_data.worlds.params import (
 
 VALUES = {
     "name": "metaworld",
-    "image": None,
+    "image_size": None,
     "action_repeat": 3,
     "episode_steps": 50,
     "demonstrations": {"action_noise": 0.1},
@@ -113,6 +116,31 @@ def test_actions_beyond_their_bounds_are_clipped(action: list[float]) -> None:
     env.reset(seed=0)
     assert np.array_equal(seen, env.step(np.array([1.0, 0, 0, 0], np.float32))[0]["state"])
     env.close()
+
+
+@pytest.fixture
+def renders() -> None:
+    """Skip where a machine has no EGL to render without a screen."""
+    if ctypes.util.find_library("EGL") is None and os.environ["MUJOCO_GL"] == "egl":
+        pytest.skip("there is no EGL: apt-get install libegl1")
+
+
+@pytest.mark.usefixtures("renders")
+def test_images_and_rendering_change_nothing_else() -> None:
+    plain, seen = make_world(params()), make_world(params(image_size=32))
+    states = []
+    for world, mode in ((plain, None), (seen, "rgb_array")):
+        env = world.make_env("door-lock", mode)
+        env.reset(seed=1)
+        for _ in range(3):
+            observation = env.step(np.array([0.5, 0, 0.2, 0], np.float32))[0]
+            if mode:
+                assert env.render().std() > 10
+        states.append(observation["state"])
+        env.close()
+    assert np.array_equal(*states)
+    assert observation["image"].shape == (32, 32, 3)
+    assert observation["image"].std() > 10
 
 
 def test_longer_episodes_than_the_package_has_are_refused() -> None:
