@@ -87,6 +87,12 @@ study-audit: install ## what an audit says of eight unseen tasks, beside what ag
 		parrot report --audited audited --data ../../data/shards --kept ../../data/kept \
 		--prior ../../models/prior --judged ../../judged --out ../../results/audit
 
+metaworld: studies/metaworld/.dvcignore
+metaworld: install ## another simulator: a prior of 45 tasks of Meta-World, agents on five unseen ones
+	@$(ACTIVATE) && dvc repro studies/metaworld/dvc.yaml && cd studies/metaworld && \
+		parrot matrix | $(FINETUNE) && parrot report --audited audited \
+			--data data/training/shards --kept data/training/kept --out ../../results/metaworld
+
 study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore
 study-mismatch: $(PAPER_LITE) studies/mismatch/.dvcignore
 study-exploration: $(PAPER_LITE) studies/exploration/.dvcignore

@@ -62,8 +62,21 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "generate": {"num_episodes": 12, "tasks": {TASK: 100.0}},
         "finetune": {"tasks": [TASK], "env_steps": 75},
     },
+    "studies/metaworld": {
+        "generate": {"num_episodes": 8, "tasks": {"door-close": 1.0, "drawer-close": 1.0}},
+        "train_prior": {"steps": 6},
+        "pretrain": {"bc": {"steps": 6}},
+        "judge": {"families": ["door-unlock"], "num_episodes": 1, "num_demonstrations": 1},
+        "finetune": {
+            "tasks": ["door-unlock"],
+            "methods": ["parrot", "bc_sac"],
+            "seeds": ["0"],
+            "env_steps": 120,
+        },
+    },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
+UNSEEN = "{extends: params.yaml, generate: {num_episodes: 6, tasks: {door-unlock: 1}}}"
 STUDIES = [name for name in TINY if name.startswith("studies/")]
 FILES_OF_A_PAGE = {"index.html", "figures", "summary.json", "table.txt"}
 
@@ -90,11 +103,13 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
     for name, changes in TINY.items():
         path = folder / name / "params.yaml"
         change(path, yaml.safe_load(path.read_text()), changes)
+    (folder / "studies/metaworld/unseen.yaml").write_text(UNSEEN)
     studies = Studies(folder)
     studies.make("paper-lite")
     for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit"):
         studies.make(f"study-{kind}")
     studies.make("comparison")
+    studies.make("metaworld")
     return studies
 
 
@@ -150,6 +165,16 @@ def test_the_comparison_runs_methods_from_parts_of_their_own(studies: Studies) -
     ]
 
 
+def test_metaworld_holds_its_audit_against_what_agents_learned(studies: Studies) -> None:
+    summary = studies.result("metaworld")
+    assert [(r["task"], r["method"], r["env_steps"] >= 120) for r in summary["runs"]] == [
+        ("door-unlock", "bc_sac", True),
+        ("door-unlock", "parrot", True),
+    ]
+    (row,) = summary["audited"]["tasks"]
+    assert row["task"] == "door-unlock"
+
+
 def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> None:
     episodes = load_manifest(studies.folder / "studies/own_task/data/episodes", "episodes")
     entries = list(episodes.entries(studies.folder / "studies/own_task/data/episodes"))
@@ -199,7 +224,8 @@ def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
     made = studies.call("git", "ls-files", "--others", "--exclude-standard").stdout.split()
     for root in ("profiles", "studies"):
         names = {Path(path).name for path in made if path.startswith(f"{root}/")}
-        assert names == {"dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"}
+        own = {"unseen.yaml"} if root == "studies" else set()
+        assert names == {"dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore"} | own
     assert not [path for path in made if path.startswith("results/") and path.endswith(".html")]
 
 
