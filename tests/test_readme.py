@@ -52,7 +52,7 @@ def test_data_and_prior_are_read_as_readme_says(made: Pipeline, block: str) -> N
 
 
 def test_an_environment_of_gymnasium_is_named_as_readme_says(tmp_path: Path) -> None:
-    block, _ = blocks("Your own environment", "yaml")
+    block, _, _ = blocks("Your own environment", "yaml")
     values = yaml.safe_load(block)
     defaults = yaml.safe_load((ROOT / "params.yaml").read_text())
     named: dict = {
@@ -66,9 +66,21 @@ def test_an_environment_of_gymnasium_is_named_as_readme_says(tmp_path: Path) -> 
     assert world.max_steps == 200
 
 
+def test_metaworld_is_named_as_readme_says(tmp_path: Path) -> None:
+    _, block, _ = blocks("Your own environment", "yaml")
+    (tmp_path / "params.yaml").write_text(
+        (ROOT / "studies/metaworld/params.yaml").read_text().replace("../..", str(ROOT))
+    )
+    written = tmp_path / "written.yaml"
+    written.write_text(f"extends: params.yaml\n{block}")
+    environment = Sections(written).environment()
+    assert environment == Sections(tmp_path / "params.yaml").environment()
+    assert "box-close" in make_world(environment).tasks
+
+
 def test_a_world_of_ones_own_goes_through_every_command(ran: Pipeline, tmp_path: Path) -> None:
     (code,) = blocks("Your own environment", "python")
-    _, params = blocks("Your own environment", "yaml")
+    _, _, params = blocks("Your own environment", "yaml")
     (commands,) = blocks("Your own environment", "sh")
     (tmp_path / "my_robot.py").write_text(code)
     (tmp_path / "params.yaml").write_text((ran.folder / "params.yaml").read_text())
