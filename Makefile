@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task comparison prune test check bench bench-learning torture clean
+	study-exploration study-own-task study-panda comparison prune test check bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -78,6 +78,12 @@ comparison: install ## every method on a pick and a place task, two seeds, on th
 study-own-task: studies/own_task/.dvcignore
 study-own-task: install ## bc_sac on a task whose own demonstrations it was cloned from
 	@$(ACTIVATE) && dvc repro studies/own_task/dvc.yaml && cat results/own_task/*/*/metrics.json
+
+study-panda: studies/panda/.dvcignore
+study-panda: install ## another robot: panda-gym's pick-and-place, parrot and sac, three seeds
+	@$(ACTIVATE) && dvc repro studies/panda/dvc.yaml && cd studies/panda && \
+		parrot matrix | $(FINETUNE) && parrot report --out ../../results/panda
+	@echo && cat results/panda/table.txt
 
 study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore
 study-mismatch: $(PAPER_LITE) studies/mismatch/.dvcignore

@@ -58,6 +58,11 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "pretrain": {"bc": {"steps": 6}},
         "finetune": {"env_steps": 75},
     },
+    "studies/panda": {
+        "generate": {"num_episodes": 3},
+        "train_prior": {"steps": 6},
+        "finetune": {"seeds": ["0"], "env_steps": 100},
+    },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
 STUDIES = [name for name in TINY if name.startswith("studies/")]
@@ -82,13 +87,13 @@ class Studies(Pipeline):
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
     """Everything done once: the profile first, for the studies read its episodes."""
     folder = tmp_path_factory.mktemp("studies") / "checkout"
-    check_out(folder, ("Makefile", "profiles", "studies"))
+    check_out(folder, ("Makefile", "examples", "profiles", "studies"))
     for name, changes in TINY.items():
         path = folder / name / "params.yaml"
         change(path, yaml.safe_load(path.read_text()), changes)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration", "own-task"):
+    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "panda"):
         studies.make(f"study-{kind}")
     studies.make("comparison")
     return studies
@@ -154,6 +159,18 @@ def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> No
     assert all(entry.facts["objects"] == objects for entry in entries)
     metrics = studies.folder / "results/own_task/pick-cup/0/metrics.json"
     assert json.loads(metrics.read_text())["method"] == "bc_sac"
+
+
+def test_panda_learns_what_a_script_recorded_on_a_robot_of_others(studies: Studies) -> None:
+    runs = studies.result("panda")["runs"]
+    assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
+        ("pick-and-place", "parrot", 0, 100),
+        ("pick-and-place", "sac", 0, 100),
+    ]
+    shards = studies.folder / "studies/panda/data/shards"
+    spec = load_manifest(shards, "shards").spec
+    assert spec.vectors == {"achieved_goal": 3, "desired_goal": 3, "observation": 19}
+    assert (spec.action.low, spec.action.high) == ([-1.0] * 4, [1.0] * 4)
 
 
 @pytest.mark.parametrize("name", ["dataset_size", "mismatch", "exploration"])
