@@ -27,14 +27,9 @@ class Buttons(gymnasium.Env):
     def step(self, action):
         self.off = self.off - 0.06 * np.clip(action, -1, 1)
         pressed = np.linalg.norm(self.off, axis=1) < 0.1
-        success, seen = bool(pressed[: self.num_wanted].any()), np.float32(self.off.ravel())
-        return (
-            {"buttons": seen},
-            float(success),
-            bool(pressed.any()),
-            False,
-            {"is_success": success},
-        )
+        success, is_over = bool(pressed[: self.num_wanted].any()), bool(pressed.any())
+        seen = {"buttons": np.float32(self.off.ravel())}
+        return seen, float(success), is_over, False, {"is_success": success}
 
 
 class World:
@@ -51,10 +46,12 @@ class World:
         return self
 
     def begin(self, env, rng):
+        button = rng.integers(3)
+
         def select_action(seen):
-            button[:] = rng.integers(3, size=1) if rng.random() < 0.2 else button  # another one
-            off = seen["buttons"].reshape(3, 2)[button[0]]
+            nonlocal button
+            button = rng.integers(3) if rng.random() < 0.2 else button  # it changes its mind
+            off = seen["buttons"].reshape(3, 2)[button]
             return np.float32(0.7 * off / np.linalg.norm(off) + rng.normal(0, 0.3, 2)).clip(-1, 1)
 
-        button = rng.integers(3, size=1)
         return select_action
