@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task study-audit comparison metaworld prune test check films bench \
-	bench-learning torture clean
+	study-exploration study-own-task study-audit study-panda comparison metaworld prune test check \
+	films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -92,6 +92,12 @@ metaworld: install ## another simulator: a prior of 45 tasks of Meta-World, agen
 	@$(ACTIVATE) && dvc repro studies/metaworld/dvc.yaml && cd studies/metaworld && \
 		parrot matrix | $(FINETUNE) && parrot report --audited audited \
 			--data data/training/shards --kept data/training/kept --out ../../results/metaworld
+
+study-panda: studies/panda/.dvcignore
+study-panda: install ## another robot: panda-gym's pick-and-place, parrot and sac, three seeds
+	@$(ACTIVATE) && dvc repro studies/panda/dvc.yaml && cd studies/panda && \
+		parrot matrix | $(FINETUNE) && parrot report --out ../../results/panda
+	@echo && cat results/panda/table.txt
 
 study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore
 study-mismatch: $(PAPER_LITE) studies/mismatch/.dvcignore

@@ -55,6 +55,12 @@ def import_(
             help="Which are successes: last-reward>=R, key=NAME, length<N or all.",
         ),
     ] = "all",
+    bounds: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--bounds", metavar="LOW HIGH", help="Of each number of an action, for npz, if any."
+        ),
+    ] = None,
 ) -> None:
     """Make episodes of what others recorded; say what of it cannot be kept."""
     from parrot_data import import_ as stage
@@ -63,7 +69,7 @@ def import_(
     known: dict[str, Any] = {name: name for name in stage.FORMATS}
     if format_ not in known:
         raise UserError(f"--format {format_!a} is none of {', '.join(known)}: name one of them")
-    params = stage.ImportParams(format=known[format_], task=task, success=success)
+    params = stage.ImportParams(format=known[format_], task=task, success=success, bounds=bounds)
     with show_progress("import") as progress:
         summary = stage.import_episodes(params, source, out, progress=progress)
     print_summary(f"imported into {out}", summary)

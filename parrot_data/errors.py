@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import traceback
+from pathlib import Path
 
 _REMEDIES = {
     errno.ENOSPC: "make room on that disk",
@@ -43,3 +45,11 @@ def told(error: OSError, where: str | os.PathLike[str] = "") -> UserError:
     return UserError(
         f"{place}{': ' if place else ''}{cause}; {remedy}, then give the same command again."
     )
+
+
+def cause(error: Exception) -> str:
+    """What an exception of somebody else's code says, and where it was raised, in a few words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = str(error).splitlines()
+    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{said}, {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else said

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError, told
@@ -41,6 +44,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 # No values of params.yaml: they change no episode, only how many lie in a file, and its size.
 EPISODES_PER_FILE, ZSTD_LEVEL = 100, 3
 MAX_TASK = 100  # letters of its name
+_Bound = Annotated[float, Field(allow_inf_nan=True)]  # what bounds nothing is told in a sentence
 
 
 class ImportParams(Section):
@@ -50,11 +54,14 @@ class ImportParams(Section):
         format: of the source.
         task: name of what was done; None for the source's own.
         success: the rule by which an episode is a success; see `success_rule`.
+        bounds: least and greatest number of every dimension of the action, for a format that does
+            not say them; None where there are none.
     """
 
     format: Format
     task: str | None
     success: str
+    bounds: tuple[_Bound, _Bound] | None
 
 
 def import_episodes(
@@ -79,11 +86,12 @@ def import_episodes(
             episode does not fit; or `open_work` refuses `out`.
     """
     rule = success_rule(params.success)
+    _check_bounds(params)
     files = _files_of(params.format, source)
     plain = {"import": {**params.model_dump(), "source_sha256": _sha256_of(files)}}
     fingerprint = {"params": plain, "code": code_of(__name__)}
     with open_work(out, OUTPUT, fingerprint, [source]) as work:
-        with _opened(params.format, source, rule) as recording:
+        with _opened(params, source, rule) as recording:
             task = _task_of(params.task, recording)
             fit = Fit(recording, task, rule)
             blocks = blocks_of(recording.num_episodes, EPISODES_PER_FILE)
@@ -134,14 +142,28 @@ def _sha256_of(files: Sequence[Path]) -> str:
         raise told(error) from error
 
 
-def _opened(format_: Format, source: Path, rule: SuccessRule) -> AbstractContextManager[Recording]:
-    match format_:
+def _check_bounds(params: ImportParams) -> None:
+    if params.bounds is None:
+        return
+    low, high = params.bounds
+    if params.format != "npz":
+        raise UserError(
+            f"--bounds are for npz, {params.format} says those of its actions: leave them out."
+        )
+    if not -math.inf < low < high < math.inf:
+        raise UserError(f"--bounds {low:g} {high:g} bound nothing: give a lower and an upper one.")
+
+
+def _opened(
+    params: ImportParams, source: Path, rule: SuccessRule
+) -> AbstractContextManager[Recording]:
+    match params.format:
         case "robomimic":
             return robomimic.open_recording(source, rule.key)
         case "minari":
             return minari_format.open_recording(source, rule.key)
         case "npz":
-            return npz.open_recording(source, rule.key)
+            return npz.open_recording(source, rule.key, params.bounds)
 
 
 def _task_of(task: str | None, recording: Recording) -> str:

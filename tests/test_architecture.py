@@ -53,7 +53,7 @@ def files_imported_by(module: str) -> set[Path]:
 
 
 def module_of(stage: str) -> str:
-    name = {"train_flow": "train_prior"}.get(stage, stage)
+    name = {"train_flow": "train_prior", "import": "import_"}.get(stage, stage)
     return next(
         f"{package}.{name}" for package in PACKAGES if (ROOT / package / f"{name}.py").exists()
     )

@@ -45,7 +45,9 @@ def made(ran: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return ran.copy(tmp_path_factory.mktemp("readme") / "checkout")
 
 
-@pytest.mark.parametrize("block", blocks("Read the data", "python"))
+@pytest.mark.parametrize(
+    "block", [*blocks("Read the data", "python"), *blocks("Another RL library", "python")]
+)
 def test_data_and_prior_are_read_as_readme_says(made: Pipeline, block: str) -> None:
     done = made.call(sys.executable, "-W", "ignore", "-c", block)
     assert done.returncode == 0, done.stderr

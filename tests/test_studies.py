@@ -74,6 +74,11 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
             "env_steps": 120,
         },
     },
+    "studies/panda": {
+        "generate": {"num_episodes": 3},
+        "train_prior": {"steps": 6},
+        "finetune": {"seeds": ["0"], "env_steps": 100},
+    },
     "studies/exploration": {"pretrain": {"bc": {"steps": 6}}, "explore": {"num_episodes": 1}},
 }
 UNSEEN = "{extends: params.yaml, generate: {num_episodes: 6, tasks: {door-unlock: 1}}}"
@@ -99,14 +104,14 @@ class Studies(Pipeline):
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
     """Everything done once: the profile first, for the studies read its episodes."""
     folder = tmp_path_factory.mktemp("studies") / "checkout"
-    check_out(folder, ("Makefile", "profiles", "studies"))
+    check_out(folder, ("Makefile", "examples", "profiles", "studies"))
     for name, changes in TINY.items():
         path = folder / name / "params.yaml"
         change(path, yaml.safe_load(path.read_text()), changes)
     (folder / "studies/metaworld/unseen.yaml").write_text(UNSEEN)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit"):
+    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit", "panda"):
         studies.make(f"study-{kind}")
     studies.make("comparison")
     studies.make("metaworld")
@@ -195,6 +200,18 @@ def test_the_audit_stands_beside_what_agents_then_learned(studies: Studies) -> N
     assert task["success_rate"] == summary["runs"][0]["success_rate"]
     table = (studies.folder / "results/audit/table.txt").read_text()
     assert "What the audit said, and what happened" in table
+
+
+def test_panda_learns_what_a_script_recorded_on_a_robot_of_others(studies: Studies) -> None:
+    runs = studies.result("panda")["runs"]
+    assert [(r["task"], r["method"], r["seed"], r["env_steps"]) for r in runs] == [
+        ("pick-and-place", "parrot", 0, 100),
+        ("pick-and-place", "sac", 0, 100),
+    ]
+    shards = studies.folder / "studies/panda/data/shards"
+    spec = load_manifest(shards, "shards").spec
+    assert spec.vectors == {"achieved_goal": 3, "desired_goal": 3, "observation": 19}
+    assert (spec.action.low, spec.action.high) == ([-1.0] * 4, [1.0] * 4)
 
 
 @pytest.mark.parametrize("name", ["dataset_size", "mismatch", "exploration"])

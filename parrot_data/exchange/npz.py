@@ -55,12 +55,15 @@ def files_of(source: Path) -> list[Path]:
 
 
 @contextmanager
-def open_recording(source: Path, key: str) -> Iterator[Recording]:
+def open_recording(
+    source: Path, key: str, bounds: tuple[float, float] | None
+) -> Iterator[Recording]:
     """Open a file of numpy's.
 
     Args:
         source: the file.
         key: of the success rule, "" for none: an array of a flag a step or an episode.
+        bounds: of every dimension of the action, which the file cannot say; None without.
 
     Raises:
         UserError: it is no such file, damaged, or holds pickled objects.
@@ -79,6 +82,7 @@ def open_recording(source: Path, key: str) -> Iterator[Recording]:
             task=source.stem,
             num_episodes=len(ends) - 1,
             trajectories=_trajectories(streams, ends, key),
+            bounds=None if bounds is None else _of_each(bounds, members["actions"]),
             notes=_notes(members, num_rows - max(marked), key),
         )
 
@@ -145,6 +149,12 @@ def _trajectories(streams: _Streams, ends: Sequence[int], key: str) -> Iterator[
                 flag=flag,
             )
         yield trajectory
+
+
+def _of_each(bounds: tuple[float, float], actions: _Member) -> tuple[list[float], list[float]]:
+    """The same bounds for each dimension of the action."""
+    (low, high), width = bounds, int(np.prod(actions.shape[1:], dtype=object))
+    return [low] * width, [high] * width
 
 
 def _flags_of(streams: _Streams, key: str, num_episodes: int) -> NDArray[Any] | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.errors import UserError
+from parrot_data.errors import UserError, cause
 from parrot_data.worlds.metaworld.params import MetaworldParams
 from parrot_data.worlds.params import EnvironmentParams, GymnasiumParams, OwnWorldParams
-from parrot_data.worlds.world import Env, World, cause
+from parrot_data.worlds.world import Env, World
 
 CALLED = ("make_env", "unseen", "demonstrator")  # members of a `World` that are methods
 NAMED = ("tasks", "families")  # and those that are lists of names

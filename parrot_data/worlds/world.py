@@ -6,9 +6,7 @@ through these interfaces alone. `rollout` says what an environment's info may ho
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import gymnasium
@@ -103,11 +101,3 @@ def known(name: str, names: Sequence[str], what: str) -> str:
         choice = f"choose one of {', '.join(names)}" if names else "this world has none"
         raise UserError(f"no {what} is called {name!r}; {choice}")
     return name
-
-
-def cause(error: Exception) -> str:
-    """What an exception of somebody else's code says, and where it was raised, in a few words."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = str(error).splitlines()
-    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return f"{said}, {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else said

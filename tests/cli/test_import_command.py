@@ -63,10 +63,17 @@ def test_a_mistake_is_one_sentence(changes: dict[str, str], said: str, source: P
     assert said in sentence
 
 
+def test_bounds_are_two_numbers(source: Path) -> None:
+    arguments = ("import", source, "--format", "npz", "--out", source.with_name("out"))
+    assert parrot(*arguments, "--bounds", "-9", "9").exit_code == 0
+    assert parrot(*arguments, "--bounds", "1", "-1").exit_code == 1
+    assert parrot(*arguments, "--bounds", "1").exit_code == 2
+
+
 def test_options_are_those_others_script_against() -> None:
     """It reads no params: what decides is the source and how it is to be taken."""
     shown = parrot("import", "--help").output
-    for option in ("SOURCE", "--format", "--out", "--task", "--success"):
+    for option in ("SOURCE", "--format", "--out", "--task", "--success", "--bounds"):
         assert option in shown
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small_priors import small_prior
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
 from parrot_models.baselines.options_model import OptionArchitecture, OptionModel
 from parrot_models.baselines.trajectories_model import TrajectoryArchitecture, TrajectoryVAE
 from parrot_models.baselines.vae_model import BetaVAE, VAEArchitecture
+from tests.parrot_models.small_priors import small_prior
 from tests.specs import encoder_for
 
 KINDS = ("prior", "bc", "trajectories", "options", "vae")

@@ -43,8 +43,13 @@ def recorded(count: int = 3, seed: int = 0) -> list[Recorded]:
     return found
 
 
-def params(format_: str, success: str = "all", task: str | None = "reach") -> ImportParams:
-    return ImportParams(format=format_, task=task, success=success)
+def params(
+    format_: str,
+    success: str = "all",
+    task: str | None = "reach",
+    bounds: tuple[float, float] | None = None,
+) -> ImportParams:
+    return ImportParams(format=format_, task=task, success=success, bounds=bounds)
 
 
 def write(format_: str, episodes: list[Recorded], folder: Path) -> Path:

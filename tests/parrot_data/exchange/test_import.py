@@ -296,6 +296,28 @@ def test_what_a_format_tells_stands_in_the_spec(tmp_path: Path) -> None:
     }
 
 
+def test_bounds_that_no_npz_can_say_are_told(tmp_path: Path) -> None:
+    source, out = write_npz(recorded(), tmp_path), tmp_path / "out"
+    import_episodes(params("npz", bounds=(-1.0, 2.0)), source, out)
+    action = load_manifest(out, "episodes").spec.action
+    assert (action.low, action.high) == ([-1.0, -1.0], [2.0, 2.0])
+    with pytest.raises(UserError, match="beyond their bounds"):
+        import_episodes(params("npz", bounds=(-0.1, 0.1)), source, out)
+
+
+@pytest.mark.parametrize("bounds", [(1.0, -1.0), (0.0, 0.0), (np.nan, 1.0), (-np.inf, np.inf)])
+def test_bounds_that_bound_nothing_are_refused(bounds: tuple, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="bound nothing"):
+        import_episodes(params("npz", bounds=bounds), write_npz(recorded(), tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("format_", ["robomimic", "minari"])
+def test_a_format_that_says_its_bounds_is_not_told_others(format_: str, tmp_path: Path) -> None:
+    source = write(format_, recorded(), tmp_path / "source")
+    with pytest.raises(UserError, match=f"{format_} says those of its actions"):
+        import_episodes(params(format_, bounds=(-2.0, 2.0)), source, tmp_path / "out")
+
+
 def test_what_cannot_be_kept_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write("robomimic", recorded(), tmp_path / "s")
     import_episodes(params("robomimic"), source, tmp_path / "out")

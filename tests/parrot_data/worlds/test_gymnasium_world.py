@@ -78,6 +78,12 @@ def broken(render_mode=None):
     raise OSError("the licence server\ndoes not answer")
 
 
+def drawn(render_mode="rgb_array"):
+    assert render_mode == "rgb_array"
+    return Odd(BOX, BOX, render_mode=render_mode)
+
+
+gymnasium.register("toy/Drawn-v0", entry_point=drawn)
 gymnasium.register("toy/Odd-v0", entry_point=Odd)
 gymnasium.register("toy/Broken-v0", entry_point=broken)
 BOX = spaces.Box(-1, 1, (2,))
@@ -112,6 +118,11 @@ def test_spaces_of_many_kinds_are_described(space, images, vectors) -> None:
     for shown in (env.reset(seed=0)[0], env.step(np.full(2, 5.0))[0]):
         world.spec.check_observation(shown, "a step")
         assert env.observation_space.contains(shown)
+
+
+def test_one_that_knows_no_rendering_of_none_is_made_and_filmed() -> None:
+    world = make_world(params(tasks={"a": {"id": "toy/Drawn-v0", "kwargs": {}}}, max_steps=4))
+    assert world.make_env("a").render_mode == world.make_env("a", "rgb_array").render_mode
 
 
 def test_a_limit_in_params_goes_before_the_registered_one() -> None:
