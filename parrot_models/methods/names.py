@@ -17,6 +17,8 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
         "parrot": "prior",
         "parrot_executed": "prior",
         "parrot_demo": "prior",
+        "parrot_kl": "prior",
+        "parrot_edit": "prior",
         "parrot_spline": "spline",
         "flow_matching": "matching",
         "sac": "prior",
