@@ -1,9 +1,11 @@
 """Reach: the share of actions that agents over a prior's latents can produce.
 
-A demonstrated or uniformly drawn action is inverted, z = f^-1(a; s). An agent in a box of z produces
-it if z lies there; one without a box if f gives the action back, that is wherever the inverse is one
-in floating point; one that edits f(z; s) if it does so from the z of its box that is next to the
-action's own: a lower bound, since another z may need less of an edit.
+A demonstrated or uniformly drawn action is inverted, z = f^-1(a; s). An agent in a box of z
+produces it if z lies there; one without a box if f gives the action back, that is wherever the
+inverse is one in floating point; one that edits f(z; s) if it can from the z of its box that is
+next to the action's own: a lower bound, since another z may need less of an edit.
+
+A matched flow is inverted finely and acts in one jump: of it, all of this is approximate.
 """
 
 from __future__ import annotations
