@@ -124,8 +124,8 @@ def measures(
     Returns:
         `log_prob_per_dim`, the mean over steps; `restored_error`, the largest of a step; `latents`,
         `mean` and `std` by dimension; `within`, see `shares_within`, a row a bound, and of uniform
-        actions `uniform_all`; `restored`, the shares of `demonstrated` and of `uniform` actions that
-        f gives back, which is what an agent without a bound can produce; `least_likely`, the steps
+        actions `uniform_all`; `restored`, the shares of `demonstrated` and `uniform` actions that f
+        gives back, which is what an agent without a bound can produce; `least_likely`, the steps
         with the least likelihood, the least first.
     """
     return {

@@ -78,12 +78,13 @@ def reach(
     Returns:
         A share for each of `limits`: `demonstrated`, of the actions of the episodes; `uniform`.
     """
+    low, high = box
     found: dict[str, list[NDArray[np.bool_]]] = {"demonstrated": [], "uniform": []}
     for episode in episodes:
         observed = {k: _here(v[:-1], prior.device) for k, v in episode.observations.items()}
         with torch.inference_mode():
             context = prior.context(observed)
-        drawn = rng.uniform(*box, episode.actions.shape).astype(np.float32)
+        drawn = rng.uniform(low, high, episode.actions.shape).astype(np.float32)
         for name, actions in (("demonstrated", episode.actions), ("uniform", drawn)):
             found[name].append(is_reached(prior, _here(actions, prior.device), context, limits))
     return {k: np.concatenate(of_k, 1).mean(1).tolist() for k, of_k in found.items()}

@@ -149,7 +149,8 @@ def test_what_keeps_a_reach_from_being_told_is_said(tmp_path: Path) -> None:
     nothing = PARAMS.model_copy(update={"reach": None})
     assert judged("prior", tmp_path, nothing)["not_judged"] == {"reach": "judge.reach is null"}
     hopeless = {**TOY, "kwargs": {**TOY["kwargs"], "max_steps": 1}}
-    metrics = judged("prior", tmp_path, world=hopeless, out="hopeless")
+    without_probe = PARAMS.model_copy(update={"probe": None})
+    metrics = judged("prior", tmp_path, without_probe, hopeless, "hopeless")
     assert metrics["not_judged"]["reach, far"] == "no demonstration succeeded"
 
 
