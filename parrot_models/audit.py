@@ -21,6 +21,7 @@ from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import sha256_file, write_json
 from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
+from parrot_data.streams import generator
 from parrot_data.worlds.make import code_of_world, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import World
@@ -151,7 +152,8 @@ def _audited(params: AuditParams, inputs: _Inputs, work: Path, progress: Progres
     entries = list(manifest.entries(inputs.data))
     tasks = _tasks_of(params, inputs, acting, entries)
     transitions = load_transitions(inputs.data, work / CACHE, progress)
-    inverted = invert(acting, transitions, progress)
+    rng = generator(params.seed, "audit: uniform actions")
+    inverted = invert(acting, transitions, rng, progress)
     check_finite(inverted, entries, inputs.data)
     of = (inverted, entries, params.latent_bounds, params.num_worst)
     metrics = {

@@ -17,6 +17,7 @@ from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import write_json
 from parrot_data.stores.seal import SEAL, seal
 from parrot_data.stores.sources import code_of
+from parrot_data.streams import generator
 from parrot_data.worlds.make import code_of_world, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import World
@@ -26,7 +27,14 @@ from parrot_models.judging.params import JudgeParams
 from parrot_models.judging.pieces import PIECES, measured
 from parrot_models.judging.policies import Policy, uniform
 from parrot_models.judging.probe import check_probe, draw_scenes, probe_errors
-from parrot_models.judging.rollouts import families_of, mean_over, rates, reproduction
+from parrot_models.judging.reach import Limits, limits_of, reach, reach_rows
+from parrot_models.judging.rollouts import (
+    demonstrations,
+    families_of,
+    mean_over,
+    rates,
+    reproduction,
+)
 from parrot_models.networks.device import CPU
 from parrot_models.networks.stored import CONFIG
 
@@ -38,6 +46,7 @@ OUTPUT = output_of(
     scratch=(PIECES,),
 )  # fmt: skip
 ROLLOUTS, REPRODUCTION, PROBE = "rollouts", "reproduction", "probe_error"
+REACH = "reach"
 NO_FAMILIES = "the world has no unseen scenes"
 
 
@@ -80,7 +89,8 @@ def judge(
 
     Returns:
         The metrics: `kind`, of the model; `rollouts`, by policy, and `reproduction`, means over the
-        families with each family's own under `families`; `probe_error`, by features, a mean over
+        families with each family's own under `families`; `reach`, of a prior, see `reach_rows`, a
+        row for each agent that `judge.reach` asks of; `probe_error`, by features, a mean over
         tasks; `not_judged`, by name, why something that such a model can do was not measured.
 
     Raises:
@@ -118,7 +128,7 @@ def _measured(
     found = dict(zip(plan.cells, measured(labels, work, progress), strict=True))
     return {
         "kind": judged.kind,
-        **_metrics(found),
+        **_metrics(found, limits_of(params.reach) if params.reach else []),
         "not_judged": {**plan.not_judged, **_not_repeated(found, judged.reproduction)},
     }
 
@@ -128,6 +138,7 @@ def _plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
     plans = [
         _rollouts_plan(params, judged, world, families),
         _reproduction_plan(params, judged, world, families),
+        _reach_plan(params, judged, world, families),
         _probe_plan(params, judged, world),
     ]
     return _Plan(
@@ -176,6 +187,30 @@ def _reproduction_plan(
     return _Plan(cells, {})
 
 
+def _reach_plan(
+    params: JudgeParams, judged: JudgedModel, world: World, families: list[str]
+) -> _Plan:
+    prior, asked = judged.prior, params.reach
+    if prior is None:
+        return _Plan({}, {})
+    if asked is None:
+        return _Plan({}, {REACH: "judge.reach is null"})
+    demonstrator = world.demonstrator()
+    if demonstrator is None:
+        return _Plan({}, {REACH: "the world demonstrates nothing"})
+    if not families:
+        return _Plan({}, {REACH: NO_FAMILIES})
+
+    def measure(family: str) -> dict[str, list[float]]:
+        of_scenes = (demonstrator, params.seed, params.num_demonstrations)
+        with closing(world.unseen(family)) as env:
+            episodes = demonstrations(world, env, *of_scenes)
+        rng = generator(params.seed, "judge: uniform actions to reach")
+        return reach(prior, episodes, judged.box, limits_of(asked), rng) if episodes else {}
+
+    return _Plan({_Cell(REACH, "", family): partial(measure, family) for family in families}, {})
+
+
 def _probe_plan(params: JudgeParams, judged: JudgedModel, world: World) -> _Plan:
     probe = params.probe
     if probe is None:
@@ -197,18 +232,18 @@ def _rates(params: JudgeParams, world: World, family: str, policy: Policy) -> di
         return rates(world, env, policy, params.seed, params.num_episodes)
 
 
-def _not_repeated(found: Mapping[_Cell, Mapping[str, float]], rate: str) -> dict[str, str]:
-    """Families in which there was nothing to reproduce."""
+def _not_repeated(found: Mapping[_Cell, Mapping[str, Any]], rate: str) -> dict[str, str]:
+    """Families in which there was nothing to reproduce, or to reach."""
     return {
-        f"{REPRODUCTION}, {cell.place}": "no demonstration succeeded"
+        f"{cell.of}, {cell.place}": "no demonstration succeeded"
         for cell, value in found.items()
-        if cell.of == REPRODUCTION and rate not in value
+        if (cell.of == REPRODUCTION and rate not in value) or (cell.of == REACH and not value)
     }
 
 
-def _metrics(values: Mapping[_Cell, Mapping[str, float]]) -> dict[str, Any]:
+def _metrics(values: Mapping[_Cell, Mapping[str, Any]], limits: list[Limits]) -> dict[str, Any]:
     """What was measured, nested: see `judge`."""
-    found: dict[tuple[str, str], dict[str, Mapping[str, float]]] = {}
+    found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for cell, value in values.items():
         found.setdefault((cell.of, cell.policy), {})[cell.place] = value
     metrics: dict[str, Any] = {}
@@ -217,6 +252,9 @@ def _metrics(values: Mapping[_Cell, Mapping[str, float]]) -> dict[str, Any]:
         metrics[ROLLOUTS] = acted
     if (REPRODUCTION, "") in found:
         metrics[REPRODUCTION] = mean_over(found[REPRODUCTION, ""])
+    reached = {family: shares for family, shares in found.get((REACH, ""), {}).items() if shares}
+    if reached:
+        metrics[REACH] = reach_rows(limits, reached)
     if (PROBE, "") in found:
         probed = list(found[PROBE, ""].values())
         metrics[PROBE] = {k: float(np.mean([errors[k] for errors in probed])) for k in probed[0]}

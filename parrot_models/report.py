@@ -28,6 +28,7 @@ from parrot_models.report_page.learning import Run, RunKey, read_columns
 from parrot_models.report_page.page import Page, render
 from parrot_models.report_page.params import ReportParams
 from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
+from parrot_models.report_page.reach import with_reach
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
 
@@ -102,14 +103,16 @@ def report(
     """
     inputs = [data, kept, prior, *parts.values(), judged, runs, *([audited] if audited else [])]
     with open_work(out, OUTPUT, {"stage": "report"}, inputs) as work:
-        results = read_runs(runs, [RunKey(*key) for key in wanted])
         bootstrap = Bootstrap(params.bootstrap_draws, params.bootstrap_seed)
-        judgement = read_judgement(judged, prior)
+        found = read_runs(runs, [RunKey(*key) for key in wanted])
+        judgement, of_parts = read_judgement(judged, prior), read_parts(parts, judged)
+        by_part = {"prior": judgement, **{part.name: part.judgement for part in of_parts}}
+        results = with_reach(found, by_part)
         read = _Read(
             manifest=load_manifest(data, "shards"),
             metrics=_prior_metrics(prior),
             judgement=judgement,
-            trained=with_prior(prior, judgement, read_parts(parts, judged)),
+            trained=with_prior(prior, judgement, of_parts),
             runs=results,
             bootstrap=bootstrap,
             found=aggregate(results, bootstrap),

@@ -97,12 +97,15 @@ def _draw_rows(
 def _draw_shares(panel: Axes, inverted: Inverted, bounds: Sequence[float]) -> None:
     """Share of actions within a bound of |z| in all dimensions at once, against the bound."""
     places = np.linspace(0.0, 1.25 * max(bounds), NUM_PLACES)
-    largest = np.sort(np.abs(inverted.latents).max(1))
-    shares = np.searchsorted(largest, places, side="right") / len(largest)
+    shares, of_uniform = (
+        np.searchsorted(np.sort(np.abs(z).max(1)), places, side="right") / len(z)
+        for z in (inverted.latents, inverted.uniform_latents)
+    )
     normal = [math.erf(place / math.sqrt(2.0)) ** inverted.latents.shape[1] for place in places]
     for bound in bounds:
         panel.axvline(bound, color=OF_NORMAL, linewidth=1, linestyle=":")
     panel.plot(places, shares, color=COLOURS[0], linewidth=2, label="demonstrated actions")
+    panel.plot(places, of_uniform, color=COLOURS[1], linewidth=2, label="uniform actions")
     panel.plot(places, normal, color=OF_NORMAL, linewidth=2, label="z ~ N(0, I)")
     panel.set(xlabel="bound of |z|", ylabel="share within, all dimensions", ylim=(-0.03, 1.03))
     panel.legend(loc="lower right")

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress
 from parrot_data.stores.entries import EpisodeEntry
+from parrot_models.judging.reach import RESTORED_WITHIN
+from parrot_models.networks.device import to_device
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.training.transitions import Batch, Transitions
 
@@ -32,6 +35,8 @@ class Inverted:
         restored_error: float64 (N,), the largest |f(z; s) - a| in a dimension, normalised.
         episodes: (N,), the place of each step's episode.
         steps: (N,), counted from 0 within the episode.
+        uniform_latents, uniform_error: the same as latents and restored_error of as many actions,
+            drawn uniformly from the action box in the place of the demonstrated ones.
     """
 
     latents: NDArray[np.float64]
@@ -39,26 +44,33 @@ class Inverted:
     restored_error: NDArray[np.float64]
     episodes: NDArray[np.int64]
     steps: NDArray[np.int64]
+    uniform_latents: NDArray[np.float64]
+    uniform_error: NDArray[np.float64]
 
     def taken(self, rows: NDArray[np.bool_]) -> Inverted:
         """The steps that are marked in `rows` (N,), alone."""
         return Inverted(**{name: values[rows] for name, values in vars(self).items()})
 
 
-def invert(prior: BehavioralPrior, transitions: Transitions, progress: Progress) -> Inverted:
+def invert(
+    prior: BehavioralPrior, transitions: Transitions, rng: np.random.Generator, progress: Progress
+) -> Inverted:
     """Invert f at every action of a dataset, each in the light of what was observed there.
 
     Args:
         prior: frozen.
         transitions: of data that have its spec; all of them are taken.
+        rng: of the uniform actions.
         progress: called after each batch.
     """
-    found = list(_batches(prior, transitions, progress))
-    latents, log_probs, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    found = list(_batches(prior, transitions, rng, progress))
+    latents, log_probs, errors, *of_uniform = (
+        np.concatenate(parts) for parts in zip(*found, strict=True)
+    )
     episodes = transitions.episodes.astype(np.int64)
     first_rows = np.searchsorted(episodes, episodes)
     steps = np.arange(len(episodes)) - first_rows
-    return Inverted(latents, log_probs, errors, episodes, steps)
+    return Inverted(latents, log_probs, errors, episodes, steps, *of_uniform)
 
 
 def check_spec(prior: Path, ours: BehavioralPrior, data: Path, theirs: EpisodeSpec) -> None:
@@ -111,8 +123,10 @@ def measures(
 
     Returns:
         `log_prob_per_dim`, the mean over steps; `restored_error`, the largest of a step; `latents`,
-        `mean` and `std` by dimension; `within`, see `shares_within`, a row a bound; `least_likely`,
-        the steps with the least likelihood, the least first.
+        `mean` and `std` by dimension; `within`, see `shares_within`, a row a bound, and of uniform
+        actions `uniform_all`; `restored`, the shares of `demonstrated` and `uniform` actions that f
+        gives back, which is what an agent without a bound can produce; `least_likely`, the steps
+        with the least likelihood, the least first.
     """
     return {
         "num_episodes": len(np.unique(inverted.episodes)),
@@ -123,7 +137,17 @@ def measures(
             "mean": inverted.latents.mean(0).tolist(),
             "std": inverted.latents.std(0).tolist(),
         },
-        "within": [shares_within(inverted.latents, bound) for bound in bounds],
+        "within": [
+            {
+                **shares_within(inverted.latents, bound),
+                "uniform_all": shares_within(inverted.uniform_latents, bound)["all"],
+            }
+            for bound in bounds
+        ],
+        "restored": {
+            "demonstrated": float((inverted.restored_error <= RESTORED_WITHIN).mean()),
+            "uniform": float((inverted.uniform_error <= RESTORED_WITHIN).mean()),
+        },
         "least_likely": least_likely(inverted, entries, num_worst),
     }
 
@@ -189,27 +213,36 @@ def _index(inverted: Inverted, entries: Sequence[EpisodeEntry], row: int) -> int
 
 
 def _batches(
-    prior: BehavioralPrior, transitions: Transitions, progress: Progress
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
+    prior: BehavioralPrior, transitions: Transitions, rng: np.random.Generator, progress: Progress
+) -> Iterator[tuple[NDArray[np.float64], ...]]:
+    low, high = prior.action_scale.box_arrays()
     num_steps = len(transitions.actions)
     for start in range(0, num_steps, BATCH):
         rows = np.arange(start, min(start + BATCH, num_steps))
-        yield _inverted(prior, transitions.gather(rows))
+        uniform = rng.uniform(low, high, (len(rows), len(low))).astype(np.float32)
+        yield _inverted(prior, transitions.gather(rows), torch.from_numpy(uniform))
         progress(int(rows[-1]) + 1, num_steps, "inverting f at the demonstrated actions")
 
 
 @torch.inference_mode()
 def _inverted(
-    prior: BehavioralPrior, batch: Batch
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Latents (B, A), log-likelihoods a dimension (B,) and errors of what is restored (B,)."""
+    prior: BehavioralPrior, batch: Batch, uniform: Tensor
+) -> tuple[NDArray[np.float64], ...]:
+    """Rows of `Inverted`: latents, log-likelihoods a dimension, errors; then of uniform actions."""
     batch = batch.to(prior.device)
     context = prior.context(batch.observations)
-    actions = prior.action_scale.normalised(batch.actions)
-    z, log_det = prior.flow.inverse(actions, context)
+    z, log_det, error = _of_actions(prior, batch.actions, context)
     # The density by its definition, of the inverse that is there already
     normal = -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2.0 * math.pi)
-    error = (prior.flow.decode(z, context) - actions).abs().amax(1)
-    found = (z, (normal + log_det) / z.shape[1], error)
-    latents, log_probs, errors = (values.double().cpu().numpy() for values in found)
-    return latents, log_probs, errors
+    of_uniform = _of_actions(prior, to_device(uniform, prior.device), context)
+    found = (z, (normal + log_det) / z.shape[1], error, of_uniform[0], of_uniform[2])
+    return tuple(values.double().cpu().numpy() for values in found)
+
+
+def _of_actions(
+    prior: BehavioralPrior, actions: Tensor, context: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents (B, A) of the robot's actions, log_dets (B,) and errors of what is restored (B,)."""
+    normalised = prior.action_scale.normalised(actions)
+    z, log_det = prior.flow.inverse(normalised, context)
+    return z, log_det, (prior.flow.decode(z, context) - normalised).abs().amax(1)

@@ -29,7 +29,8 @@ class AuditParams(Section):
         num_worst: steps that are named, those that the prior finds least likely.
         tasks: of the world, to act in with `--judge`; empty for those of the demonstrations.
         num_episodes: rollouts of each policy in each task.
-        seed: of scenes and policies; the same scenes for every policy.
+        seed: of scenes and policies, the same scenes for every policy; and of the uniform actions
+            that are counted within the bounds beside the demonstrated ones.
     """
 
     latent_bounds: Bounds

@@ -66,8 +66,14 @@ def _latents(metrics: Mapping[str, Any]) -> str:
         ("N(0, 1)", "0.00", "1.00", *(f"{row['normal_by_dimension']:.2f}" for row in within)),
         ("all at once", "", "", *(f"{row['all']:.2f}" for row in within)),
         ("N(0, I)", "", "", *(f"{row['normal_all']:.2f}" for row in within)),
+        ("uniform actions", "", "", *(f"{row['uniform_all']:.2f}" for row in within)),
     ]
-    return as_text(header, rows, 1)
+    restored = metrics["restored"]
+    said = (
+        f"Without a bound an agent can produce {restored['demonstrated']:.0%} of them, and "
+        f"{restored['uniform']:.0%} of uniform actions."
+    )
+    return f"{as_text(header, rows, 1)}\n\n{said}"
 
 
 def _bound(within: Mapping[str, Any]) -> str:

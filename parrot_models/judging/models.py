@@ -43,6 +43,7 @@ class JudgedModel:
         policies: that act by it alone, by name; empty where it does not act.
         encoders: features that agents see, or parts of these, by name.
         repeat: the policy that repeats a demonstration; None where it encodes none.
+        prior: whose actions agents over its latents can produce; None where it is none.
         reproduction: name of the rate of demonstrations that succeed again.
     """
 
@@ -52,6 +53,7 @@ class JudgedModel:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     encoders: Mapping[str, Encode] = field(default_factory=dict)
     repeat: Callable[[Episode], SelectAction] | None = None
+    prior: BehavioralPrior | None = None
     reproduction: str = ""
 
 
@@ -127,6 +129,7 @@ def _prior(folder: Path, device: torch.device) -> JudgedModel:
             "keypoints": encoded(lambda seen: keypoints_of(prior.keypoints, seen), device),
             "flow_features": encoded(prior.own_features, device),
         },
+        prior=prior,
     )
 
 

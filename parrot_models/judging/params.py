@@ -47,6 +47,18 @@ class ProbeParams(Section):
     max_random_steps: int = Field(ge=0, le=10**6)
 
 
+class ReachParams(Section):
+    """Part `judge.reach`: agents of which limits are asked which actions they can produce.
+
+    Attributes:
+        latent_bounds: half-widths of the box of z; agents without a box are asked in any case.
+        edit_scales: largest edits, see `finetune.agent.edit_scale`, beside none.
+    """
+
+    latent_bounds: list[Positive] = Field(min_length=1, max_length=64)
+    edit_scales: list[Positive] = Field(max_length=64)
+
+
 class JudgeParams(Section):
     """Section `judge` of params.yaml.
 
@@ -55,7 +67,9 @@ class JudgeParams(Section):
         families: of the world's unseen scenes; empty for all that it has.
         seed: of scenes and policies; the same scenes for every policy and every model.
         num_episodes: rollouts of each policy in each family.
-        num_demonstrations: successful ones in each family, that a model has to reproduce.
+        num_demonstrations: successful ones in each family, that a model has to reproduce, and
+            whose actions an agent over a prior should be able to produce.
+        reach: which agents over a prior are asked that; null for none.
         probe: what is probed for; null for nothing.
     """
 
@@ -64,6 +78,7 @@ class JudgeParams(Section):
     seed: Seed
     num_episodes: Count
     num_demonstrations: Count
+    reach: ReachParams | None
     probe: ProbeParams | None
 
 

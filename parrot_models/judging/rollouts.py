@@ -163,6 +163,20 @@ def reproduction(
     return {rate: float(np.mean(reproduced)), **found} if reproduced else found
 
 
+def demonstrations(
+    world: World, env: Env, demonstrator: Demonstrator, seed: int, num_demonstrations: int
+) -> list[Episode]:
+    """The successful demonstrations that `reproduction` would repeat, for its arguments."""
+    found: list[Episode] = []
+    for index in range(MAX_TRIES * num_demonstrations):
+        demonstration = _demonstration(world, env, demonstrator, seed, index)
+        if demonstration.success:
+            found.append(demonstration)
+        if len(found) == num_demonstrations:
+            break
+    return found
+
+
 def _demonstration(
     world: World, env: Env, demonstrator: Demonstrator, seed: int, index: int
 ) -> Episode:

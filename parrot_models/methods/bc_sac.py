@@ -124,10 +124,10 @@ class ClonedActor(Actor):
             return super().squash(unsquashed)
         return self.centre + self.half_width / BOX_STDS * unsquashed
 
-    def squash_log_det(self, unsquashed: Tensor) -> Tensor:
+    def log_reference(self, unsquashed: Tensor) -> Tensor:
         """See `Actor`."""
         if self._is_bounded:
-            return super().squash_log_det(unsquashed)
+            return super().log_reference(unsquashed)
         return unsquashed.new_full(unsquashed.shape[:-1], -self.action_dim * math.log(BOX_STDS))
 
     @torch.no_grad()

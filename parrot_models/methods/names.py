@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
 
 # What stage `pretrain` makes, and what `train_prior.flow` makes beside the prior's own.
 PARTS = ("bc", "vae", "trajectories", "options")
@@ -17,6 +18,8 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
         "parrot": "prior",
         "parrot_executed": "prior",
         "parrot_demo": "prior",
+        "parrot_kl": "prior",
+        "parrot_edit": "prior",
         "parrot_spline": "spline",
         "flow_matching": "matching",
         "sac": "prior",
@@ -25,5 +28,25 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
         "vae_features": "vae",
         "traj_rl": "trajectories",
         "hirl": "options",
+    }
+)
+
+# Which actions of the robot an agent can produce: all, as its own are these; those of a box of z,
+# as they are or edited; or those of any z. Agents that decide on several steps at once choose no
+# single actions, and have no entry.
+Reach = Literal["actions", "box", "edited box", "latents"]
+REACH_OF_METHOD: Mapping[str, Reach] = MappingProxyType(
+    {
+        "parrot": "box",
+        "parrot_executed": "box",
+        "parrot_demo": "box",
+        "parrot_kl": "latents",
+        "parrot_edit": "edited box",
+        "parrot_spline": "box",
+        "flow_matching": "box",
+        "sac": "actions",
+        "prior_explore": "actions",
+        "bc_sac": "actions",
+        "vae_features": "actions",
     }
 )

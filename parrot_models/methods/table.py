@@ -34,6 +34,12 @@ from parrot_models.methods.traj_rl import TRAJECTORIES, SeenTrajectories, Trajec
 from parrot_models.methods.vae_features import VAE
 from parrot_models.networks.chance import torch_generator, torch_seed
 from parrot_models.networks.image_encoder import make_image_encoder
+from parrot_models.rl.full_control import (
+    EditedLatentView,
+    EditingActor,
+    ReferredActor,
+    UnboundedLatentView,
+)
 from parrot_models.rl.networks import Actor, Critic, Trunk
 from parrot_models.rl.params import AgentParams
 from parrot_models.rl.replay import DemoReplay, ReplayBuffer
@@ -52,6 +58,8 @@ from parrot_models.rl.views import (
 NUM_CRITICS = 2  # for the clipped double Q of SAC
 
 T = TypeVar("T", bound=Trained)
+# Of what was pre-trained, params, the width of its input, the corners of the box, and chance
+MakeActor = Callable[[T, AgentParams, int, Tensor, Tensor, torch.Generator], Actor]
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Method(Generic[T]):
     part: Part[T]
     make_view: Callable[[Dict, T, AgentParams], DirectView]
     initial_std: Callable[[AgentParams], float]
-    make_actor: Callable[[T, AgentParams, int, Tensor, Tensor], Actor] | None = None
+    make_actor: MakeActor[T] | None = None
     executed: Callable[[T], Executed] | None = None
     explores_with_prior: bool = False
     keeps_demonstrations: bool = False
@@ -99,6 +107,14 @@ def _latent_and_context(plain: Dict, prior: Prior, params: AgentParams) -> Direc
     return LatentView(plain, prior, params.latent_bound, params.observe, with_context=True)
 
 
+def _unbounded_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return UnboundedLatentView(plain, prior, params.reference_std, params.observe)
+
+
+def _edited_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return EditedLatentView(plain, prior, params.latent_bound, params.observe, params.edit_scale)
+
+
 def _guided(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
     return GuidedView(plain, prior, params.latent_bound, params.observe)
 
@@ -119,6 +135,27 @@ def _options(plain: Dict, model: SeenOptions, params: AgentParams) -> DirectView
     return OptionView(plain, model, params.latent_bound, params.observe, params.decision_steps)
 
 
+def _cloned_actor(
+    clone: Clone, params: AgentParams, width: int, low: Tensor, high: Tensor, _: torch.Generator
+) -> Actor:
+    return ClonedActor(clone, params, width, low, high)
+
+
+def _referred_actor(
+    _prior: Prior, params: AgentParams, width: int, low: Tensor, _high: Tensor,
+    generator: torch.Generator,
+) -> Actor:  # fmt: skip
+    return ReferredActor(width, len(low), params.reference_std, params.hidden, generator)
+
+
+def _editing_actor(
+    prior: Prior, params: AgentParams, width: int, low: Tensor, high: Tensor,
+    generator: torch.Generator,
+) -> Actor:  # fmt: skip
+    std = _as_the_prior(params)
+    return EditingActor(width, low, high, params.hidden, std, prior.latent_dim, generator)
+
+
 def _decoded(prior: Prior) -> Executed:
     def executed(z: Tensor, observations: Mapping[str, Tensor]) -> Tensor:
         return prior.decode(z, observations[CONTEXT])
@@ -134,6 +171,10 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         "parrot_executed": Method(PRIOR, _latent_and_context, _as_the_prior, executed=_decoded),
         # The same; half of each batch is drawn from prior-driven episodes that are kept.
         "parrot_demo": Method(PRIOR, _latent, _as_the_prior, keeps_demonstrations=True),
+        # The same over z without a box, held near the prior by the divergence from it.
+        "parrot_kl": Method(PRIOR, _unbounded_latent, _unit, make_actor=_referred_actor),
+        # The same in the box, with an edit of the action on top of f(z; s).
+        "parrot_edit": Method(PRIOR, _edited_latent, _as_the_prior, make_actor=_editing_actor),
         # The same over other flows.
         "parrot_spline": Method(SPLINE, _latent, _as_the_prior),
         "flow_matching": Method(MATCHING, _latent, _as_the_prior),
@@ -143,7 +184,7 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         # ones, since single steps of it would lead nowhere.
         "prior_explore": Method(PRIOR, _guided, _unit, explores_with_prior=True),
         # SAC from a cloned actor and its encoder, critics from scratch; the clone warms up.
-        "bc_sac": Method(CLONE, _cloned, _unit, make_actor=ClonedActor),
+        "bc_sac": Method(CLONE, _cloned, _unit, make_actor=_cloned_actor),
         # SAC on the features of a VAE.
         "vae_features": Method(VAE, _features, _unit),
         # SAC over the latent of whole trajectories, or of chunks of them.
@@ -187,7 +228,7 @@ def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T
     actor = (
         Actor(width, low, high, params.hidden, method.initial_std(params), generator)
         if method.make_actor is None
-        else method.make_actor(part, params, width, low, high)
+        else method.make_actor(part, params, width, low, high, generator)
     )
     return SAC(
         Networks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +68,8 @@ class Run:
         outcomes: of the final agent, shares of the episodes in which else happened what the
             environment tells of, by name.
         video: GIF of the final agent, None if there is none.
+        reach: shares of `demonstrated` and of `uniform` actions that the agent can produce; empty
+            where that is not known.
     """
 
     key: RunKey
@@ -81,6 +83,7 @@ class Run:
     env_steps: int
     outcomes: Mapping[str, float]
     video: Path | None
+    reach: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_curve(path: Path) -> Curve:

@@ -20,27 +20,34 @@ RATES = {
 }
 STEPS = ("steps to 50 %", "steps to 80 %", "env steps")
 COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
+REACH = {"demonstrated": "reach demos", "uniform": "reach uniform"}
 NONE = "-"
 
 
 def header_of(runs: Sequence[Run]) -> tuple[str, ...]:
     """Of `result_rows`."""
-    return ("task", "method", "seed", *RATES.values(), *_outcome_words(runs), *STEPS)
+    return ("task", "method", "seed", *RATES.values(), *_told_words(runs), *STEPS)
 
 
 def header_of_seeds(runs: Sequence[Run]) -> tuple[str, ...]:
     """Of `seed_rows`."""
-    rest = ("of each seed", *_outcome_words(runs), *STEPS)
+    rest = ("of each seed", *_told_words(runs), *STEPS)
     return ("task", "method", "seeds", *RATES.values(), *rest)
 
 
-def _outcome_words(runs: Sequence[Run]) -> list[str]:
-    return [name.replace("_", " ") for name in outcomes_of(runs)]
+def _told_words(runs: Sequence[Run]) -> list[str]:
+    words = [name.replace("_", " ") for name in outcomes_of(runs)]
+    return [*words, *(REACH[name] for name in reach_of(runs))]
 
 
 def outcomes_of(runs: Sequence[Run]) -> list[str]:
     """Names of all that environments told of the runs' evaluation episodes."""
     return sorted({name for run in runs for name in run.outcomes})
+
+
+def reach_of(runs: Sequence[Run]) -> list[str]:
+    """Which of `REACH` are known of any run."""
+    return [name for name in REACH if any(name in run.reach for run in runs)]
 
 
 def grouped(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -69,6 +76,7 @@ def run_entry(run: Run) -> dict[str, object]:
         "steps_to_50": run.steps_to_50,
         "steps_to_80": run.steps_to_80,
         "env_steps": run.env_steps,
+        **({"reach": dict(run.reach)} if run.reach else {}),
     }
 
 
@@ -84,24 +92,24 @@ def final_success(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]
 def result_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """Rows of the results table under `header_of`: each run, then the mean of several seeds."""
     rows: list[tuple[str, ...]] = []
-    outcomes = outcomes_of(runs)
+    outcomes, reach = outcomes_of(runs), reach_of(runs)
     for (task, method), group in grouped(runs).items():
         shown = [(run.key.seed, [run]) for run in group]
         shown += [("mean", group)] if len(group) > 1 else []
         for seed, several in shown:
-            told = (*_rates(several), *_outcomes(several, outcomes), *_counts(several))
-            rows.append((task, method, seed, *told))
+            told = (*_outcomes(several, outcomes), *_reach(several, reach))
+            rows.append((task, method, seed, *_rates(several), *told, *_counts(several)))
     return rows
 
 
 def seed_rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
     """Rows under `header_of_seeds`: means of each method on each task, and success a seed."""
     rows = []
-    outcomes = outcomes_of(runs)
+    outcomes, reach = outcomes_of(runs), reach_of(runs)
     for (task, method), group in grouped(runs).items():
         each = " ".join(f"{run.success_rate:.2f}" for run in group)
-        told = (*_rates(group), each, *_outcomes(group, outcomes), *_counts(group))
-        rows.append((task, method, str(len(group)), *told))
+        told = (*_outcomes(group, outcomes), *_reach(group, reach), *_counts(group))
+        rows.append((task, method, str(len(group)), *_rates(group), each, *told))
     return rows
 
 
@@ -120,6 +128,10 @@ def _rates(runs: Sequence[Run]) -> list[str]:
 
 def _outcomes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     return [_share([run.outcomes.get(name) for run in runs]) for name in names]
+
+
+def _reach(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    return [_share([run.reach.get(name) for run in runs]) for name in names]
 
 
 def _share(values: Sequence[float | None]) -> str:

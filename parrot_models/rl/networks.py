@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parrot_models.networks.gaussian import bounded_log_std
+from parrot_models.rl.params import AgentParams
 
 LOG_STD_RANGE = (-5.0, 1.0)  # of the actor's Gaussian under its tanh
 STD_FLOOR = 1e-3  # an input that never moved in the warm-up is not blown up
@@ -135,14 +136,15 @@ class Actor(nn.Module):
 
         The generator is on the actor's device.
 
-        The density is that of the action scaled to [-1, 1], as is usual for SAC, so that a target
-        entropy means the same in every box.
+        The density is against the actor's reference, see `log_reference`. Here it is that of the
+        action scaled to [-1, 1], as is usual for SAC, so that a target entropy means the same in
+        every box.
         """
         mean, log_std = self(encoded)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         unsquashed = mean + log_std.exp() * noise
         log_prob = (-0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
-        return self.squash(unsquashed), log_prob - self.squash_log_det(unsquashed)
+        return self.squash(unsquashed), log_prob - self.log_reference(unsquashed)
 
     def standardize_inputs(self, mean: Tensor, std: Tensor) -> None:
         """The trunk standardises by these from now on; nothing learned yet depends on it."""
@@ -159,9 +161,18 @@ class Actor(nn.Module):
         """The action (B, A) of what the Gaussian drew."""
         return self.centre + self.half_width * torch.tanh(unsquashed)
 
-    def squash_log_det(self, unsquashed: Tensor) -> Tensor:
-        """log|det d action / d unsquashed|, (B,), of the action scaled to [-1, 1]."""
+    def log_reference(self, unsquashed: Tensor) -> Tensor:
+        """Log-density of the reference measure, (B,), in what the Gaussian draws.
+
+        The expected log_prob against it, the divergence from it, is what the temperature holds at
+        its target. Here it is the volume of the action scaled to [-1, 1], log|det d action /
+        d unsquashed|, and minus that divergence is SAC's entropy.
+        """
         return tanh_log_det(unsquashed)
+
+    def target_entropy(self, params: AgentParams) -> float:
+        """What minus that divergence is held at, in nats."""
+        return params.target_entropy_per_dim * self.action_dim
 
 
 class EnsembleLinear(nn.Module):

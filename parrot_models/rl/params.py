@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from parrot_data.section import Count, NotNegative, Positive, Section, Width, Widths
+from parrot_data.section import Count, NotNegative, Positive, Section, Share, Width, Widths
 from parrot_models.networks.choices import Precision
 
 Observe = Literal["features", "image"]
@@ -21,7 +21,13 @@ class AgentParams(Section):
             features in any case.
         encoder: kind of those encoders; read where `observe` is "image".
         encoder_dim: width of the output of each.
-        latent_bound: half-width of the box of z.
+        latent_bound: half-width of the box of z; parrot_kl has none.
+        reference_std: of the Gaussian N(0, reference_std^2 I) over z that the actor of parrot_kl
+            starts as and is held near; its warm-up is drawn from it too.
+        target_kl_per_dim: nats a dimension of z that this actor is from it, once the temperature
+            is tuned.
+        edit_scale: the largest edit of parrot_edit to an action, in half-widths of the action box;
+            of bounded actions that is in normalised ones, in [-1, 1].
         decision_steps: most robot steps that a decision of traj_rl or hirl lasts; a trajectory may
             be shorter, an option end by itself.
         hidden: widths of the hidden layers of actor and critics.
@@ -39,6 +45,9 @@ class AgentParams(Section):
     encoder: Literal["fast", "paper"]
     encoder_dim: Width
     latent_bound: Positive
+    reference_std: Positive
+    target_kl_per_dim: Positive
+    edit_scale: Share
     decision_steps: Count
     hidden: Widths
     learning_rate: Positive

@@ -151,7 +151,7 @@ class SAC(Agent):
 
     Args:
         networks: with their first weights.
-        params: learning rates, target entropy, noise, precision.
+        params: learning rates, target entropy or divergence, noise, precision.
         executed: what the critics judge; batches hold it already, the actor's actions pass
             through it.
         generator, device: see `Agent`.
@@ -169,7 +169,7 @@ class SAC(Agent):
         super().__init__(networks, params.initial_temperature, generator, device)
         self.executed = executed
         self.params = params
-        self.target_entropy = params.target_entropy_per_dim * self.actor.action_dim
+        self.target_entropy = self.actor.target_entropy(params)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self._judging = [*self.trunk.parameters(), *self.critic.parameters()]
         self._acting = [p for p in self.actor.parameters() if p.requires_grad]

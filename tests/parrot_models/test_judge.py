@@ -15,7 +15,7 @@ from parrot_data.progress import Progress, silent
 from parrot_data.worlds.make import make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_models.judge import JudgeParams, judge
-from parrot_models.judging.params import ProbeParams
+from parrot_models.judging.params import ProbeParams, ReachParams
 
 TOY = {"name": "tests.toy_world:make_world", "kwargs": {"images": {"above": [16, 20]}}}
 GYMNASIUM = {
@@ -36,8 +36,9 @@ PROBE = ProbeParams(
     max_random_steps=3,
 )  # fmt: skip
 PARAMS = JudgeParams(
-    models=["prior"], families=[], seed=0, num_episodes=2, num_demonstrations=2, probe=PROBE
-)
+    models=["prior"], families=[], seed=0, num_episodes=2, num_demonstrations=2, probe=PROBE,
+    reach=ReachParams(latent_bounds=[1.0, 2.0], edit_scales=[0.5]),
+)  # fmt: skip
 FILES = {"metrics.json", "config.json", "README.md", "SHA256SUMS"}
 RATES = {"success_rate", "near_rate"}
 
@@ -89,6 +90,7 @@ def test_a_model_of_any_kind_is_judged_by_what_it_can_do(kind: str, tmp_path: Pa
         assert metrics["reproduction"]["num_demonstrations"] == 2
     else:
         assert "reproduction" not in metrics
+    assert ("reach" in metrics) == (kind == "prior")
     assert files_of(tmp_path / "judged").keys() == FILES
     assert json.loads((tmp_path / "judged" / "metrics.json").read_text()) == metrics
     assert f"# Judged: {kind}" in (tmp_path / "judged" / "README.md").read_text()
@@ -130,6 +132,26 @@ def test_a_prior_of_the_tabletop_is_judged_by_what_happens_to_objects(tmp_path: 
 def test_unbounded_actions_are_drawn_from_the_data_s_range(tmp_path: Path) -> None:
     world = {"name": TOY["name"], "kwargs": {"is_bounded": False, "action_dim": 3}}
     assert judged("bc", tmp_path, world=world)["rollouts"].keys() == {"sampled", "random"}
+
+
+def test_of_a_prior_it_is_told_which_actions_agents_reach(tmp_path: Path) -> None:
+    rows = judged("prior", tmp_path)["reach"]
+    limits = [(row["latent_bound"], row["edit_scale"]) for row in rows]
+    assert limits == [(1.0, 0.0), (1.0, 0.5), (2.0, 0.0), (2.0, 0.5), (None, 0.0)]
+    for name in ("demonstrated", "uniform"):
+        assert rows[-1][name] == 1.0, "f is invertible"
+        assert 0.0 <= rows[0][name] <= rows[2][name] <= 1.0
+    told = (tmp_path / "judged" / "README.md").read_text()
+    assert f"any z: uniform | {rows[-1]['uniform']:.4g} |" in told
+
+
+def test_what_keeps_a_reach_from_being_told_is_said(tmp_path: Path) -> None:
+    nothing = PARAMS.model_copy(update={"reach": None})
+    assert judged("prior", tmp_path, nothing)["not_judged"] == {"reach": "judge.reach is null"}
+    hopeless = {**TOY, "kwargs": {**TOY["kwargs"], "max_steps": 1}}
+    without_probe = PARAMS.model_copy(update={"probe": None})
+    metrics = judged("prior", tmp_path, without_probe, hopeless, "hopeless")
+    assert metrics["not_judged"]["reach, far"] == "no demonstration succeeded"
 
 
 @pytest.mark.parametrize("call", [0, 5])

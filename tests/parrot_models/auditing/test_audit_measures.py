@@ -38,6 +38,10 @@ LENGTHS = (40, 1, 259)  # more steps than one batch has
 EXACT = ("affine", "spline")
 
 
+def chance() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
 def entries(lengths: tuple[int, ...] = LENGTHS) -> list[EpisodeEntry]:
     return [
         EpisodeEntry(10 * place, f"task {place}", True, "", False, steps, {}, "0" * 64)
@@ -68,7 +72,9 @@ def inverted(latents: np.ndarray, log_probs: np.ndarray | None = None) -> Invert
     num = len(latents)
     zeros = np.zeros(num, np.int64)
     log_probs = np.zeros(num) if log_probs is None else log_probs
-    return Inverted(latents, log_probs, np.zeros(num), zeros, np.arange(num))
+    return Inverted(
+        latents, log_probs, np.zeros(num), zeros, np.arange(num), 2.0 * latents, np.ones(num)
+    )
 
 
 def of_episodes(latents: np.ndarray, lengths: Sequence[int]) -> Inverted:
@@ -76,7 +82,8 @@ def of_episodes(latents: np.ndarray, lengths: Sequence[int]) -> Inverted:
     episodes = np.repeat(np.arange(len(lengths)), lengths)
     steps = np.concatenate([np.arange(length) for length in lengths])
     largest = np.abs(latents).max(1)
-    return Inverted(latents, -largest, np.zeros(len(latents)), episodes, steps)
+    nothing = np.zeros(len(latents))
+    return Inverted(latents, -largest, nothing, episodes, steps, 2.0 * latents, nothing)
 
 
 def measured(found: Inverted, of: list[EpisodeEntry]) -> dict[str, Any]:
@@ -89,7 +96,7 @@ def measured(found: Inverted, of: list[EpisodeEntry]) -> dict[str, Any]:
 @pytest.mark.parametrize("flow", EXACT)
 def test_latents_within_a_bound_are_found_within(name: str, flow: str) -> None:
     prior, z = small_prior(SPECS[name], flow), drawn(SPECS[name])
-    found = invert(prior, made_by(prior, SPECS[name], z), silent)
+    found = invert(prior, made_by(prior, SPECS[name], z), chance(), silent)
     np.testing.assert_allclose(found.latents, z, atol=1e-3)
     assert found.restored_error.max() < 1e-3
     shares = shares_within(found.latents, BOUND)
@@ -99,11 +106,29 @@ def test_latents_within_a_bound_are_found_within(name: str, flow: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_uniform_actions_are_inverted_where_the_demonstrated_ones_were(name: str) -> None:
+    prior, spec = small_prior(SPECS[name], "affine"), SPECS[name]
+    transitions = made_by(prior, spec, drawn(spec))
+    found = invert(prior, transitions, chance(), silent)
+    seen = {key: torch.from_numpy(value) for key, value in transitions.observations.items()}
+    z = torch.from_numpy(found.uniform_latents).float()
+    low, high = prior.action_scale.box_arrays()
+    with torch.inference_mode():
+        actions = prior.decode(z, prior.context(seen)).numpy()
+    places = (actions - low) / (high - low)
+    assert places.min() > -1e-3
+    assert places.max() < 1 + 1e-3
+    np.testing.assert_allclose(places.mean(0), 0.5, atol=0.1)
+    np.testing.assert_allclose(places.std(0), 12**-0.5, atol=0.05)
+    assert found.uniform_error.max() < 1e-3
+
+
+@pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flow", FLOWS)
 def test_likelihood_is_the_priors_own(name: str, flow: str) -> None:
     prior = small_prior(SPECS[name], flow)
     transitions = made_by(prior, SPECS[name], drawn(SPECS[name]))
-    found = invert(prior, transitions, silent)
+    found = invert(prior, transitions, chance(), silent)
     seen = {key: torch.from_numpy(value) for key, value in transitions.observations.items()}
     actions = torch.from_numpy(transitions.actions)
     with torch.inference_mode():
@@ -114,7 +139,7 @@ def test_likelihood_is_the_priors_own(name: str, flow: str) -> None:
 def test_a_matched_flow_says_how_far_its_one_step_is_from_its_inverse() -> None:
     spec = SPECS["vectors alone"]
     prior = small_prior(spec, "matching")
-    found = invert(prior, made_by(prior, spec, drawn(spec)), silent)
+    found = invert(prior, made_by(prior, spec, drawn(spec)), chance(), silent)
     assert found.restored_error.max() > 1e-3
 
 
@@ -140,7 +165,7 @@ def test_the_worst_step_is_the_one_that_was_planted(flow: str) -> None:
     prior, z = small_prior(spec, flow), drawn(spec)
     row = LENGTHS[0] + LENGTHS[1] + 7
     z[row, 2] = -9.0
-    found = invert(prior, made_by(prior, spec, z), silent)
+    found = invert(prior, made_by(prior, spec, z), chance(), silent)
     (worst,) = least_likely(found, entries(), 1)
     assert (worst["episode"], worst["task"], worst["step"]) == (20, "task 2", 7)
     assert worst["dimension"] == 2
@@ -160,6 +185,8 @@ def test_moments_are_by_dimension() -> None:
     assert found["latents"] == {"mean": [2.0, -2.0], "std": [1.0, 0.0]}
     assert [row["latent_bound"] for row in found["within"]] == [1.0, 2.0]
     assert [row["all"] for row in found["within"]] == [0.0, 0.5]
+    assert [row["uniform_all"] for row in found["within"]] == [0.0, 0.0]
+    assert found["restored"] == {"demonstrated": 1.0, "uniform": 0.0}
 
 
 def test_measures_of_a_task_are_those_of_its_demonstrations_alone() -> None:

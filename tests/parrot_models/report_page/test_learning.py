@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from parrot_data.errors import UserError
+from parrot_models.report_page.judged import Judgement
 from parrot_models.report_page.learning import (
     Curve,
     Run,
@@ -18,12 +21,16 @@ from parrot_models.report_page.learning import (
     wilson_interval,
 )
 from parrot_models.report_page.method_figures import lines_of
+from parrot_models.report_page.reach import with_reach
 from parrot_models.report_page.tables import (
     as_text,
     curves_csv,
     final_success,
+    header_of,
+    header_of_seeds,
     result_rows,
     results_as_text,
+    run_entry,
     seed_rows,
 )
 
@@ -100,6 +107,46 @@ def test_table_has_a_row_a_run_and_a_mean_of_several() -> None:
         ("pick-1", "b", "0", "0.00", "-", "0.00", "-", "-", "100"),
     ]
     assert final_success(runs)["pick-1"]["a"]["success_rate"] == pytest.approx(0.75)
+
+
+def test_what_is_known_of_the_reach_has_columns_of_its_own() -> None:
+    known, unknown = run("a", "0", [0.1, 0.6]), run("b", "0", [0.1, 0.6])
+    assert "reach" not in results_as_text([known, unknown])
+    known = dataclasses.replace(known, reach={"demonstrated": 0.094, "uniform": 0.0})
+    assert [row[6:8] for row in result_rows([known, unknown])] == [("0.09", "0.00"), ("-", "-")]
+    assert header_of([known, unknown])[6:8] == ("reach demos", "reach uniform")
+    assert header_of_seeds([known, unknown])[7:9] == ("reach demos", "reach uniform")
+    assert [row[7:9] for row in seed_rows([known, unknown])] == [("0.09", "0.00"), ("-", "-")]
+    assert "reach" not in run_entry(unknown)
+
+
+def test_the_reach_of_a_run_is_that_of_its_limits_and_its_own_part(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"agent": {"latent_bound": 2.0, "edit_scale": 0.2}}')
+
+    def judged(scale: float) -> Judgement:
+        limits = [(1.0, 0.0), (2.0, 0.0), (2.0, 0.2), (None, 0.0)]
+        rows = [
+            {"latent_bound": b, "edit_scale": e, "demonstrated": n * scale, "uniform": n * 0.0625}
+            for n, (b, e) in enumerate(limits)
+        ]
+        return Judgement(metrics={"reach": rows})
+
+    def reaches(judgements: Mapping[str, Judgement]) -> dict[str, Mapping[str, float]]:
+        names = ("parrot", "parrot_edit", "parrot_kl", "parrot_spline", "flow_matching", "sac")
+        runs = [
+            dataclasses.replace(run(name, "0", [0.0]), folder=tmp_path)
+            for name in (*names, "hirl", "traj_rl")
+        ]
+        return {found.key.method: found.reach for found in with_reach(runs, judgements)}
+
+    found = reaches({"prior": judged(0.125), "spline": judged(0.25)})
+    assert found["parrot"] == {"demonstrated": 0.125, "uniform": 0.0625}
+    assert found["parrot_edit"] == {"demonstrated": 0.25, "uniform": 0.125}
+    assert found["parrot_kl"] == {"demonstrated": 0.375, "uniform": 0.1875}
+    assert found["parrot_spline"]["demonstrated"] == 0.25
+    assert found["sac"] == {"demonstrated": 1.0, "uniform": 1.0}
+    assert found["flow_matching"] == found["hirl"] == found["traj_rl"] == {}
+    assert not any(reaches({"prior": Judgement()}).values())
 
 
 def test_several_seeds_share_a_row() -> None:
