@@ -3,9 +3,9 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro study paper-lite paper study-dataset-size study-mismatch \
-	study-exploration study-own-task study-audit study-panda comparison metaworld prune test check \
-	films bench bench-learning torture clean
+.PHONY: help install repro study paper-lite paper images-alone study-dataset-size \
+	study-mismatch study-exploration study-own-task study-audit study-panda comparison metaworld \
+	prune test check films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -64,9 +64,11 @@ PAPER_LITE := profiles/paper_lite/.dvcignore
 
 paper-lite: $(PAPER_LITE)
 paper: profiles/paper/.dvcignore
+images-alone: profiles/images_alone/.dvcignore
 paper-lite: install ## eight tasks, parrot and sac, one seed: an hour and a half on two cores
 paper: install ## the paper's setting: days on two cores, resumable at any point
-paper-lite paper:
+images-alone: install ## a prior and agents that see one image and nothing else: hours on two cores
+paper-lite paper images-alone:
 	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
 		parrot report --out ../../results/$(subst -,_,$@)
 

@@ -167,7 +167,13 @@ def _check_encoders(sections: Together) -> None:
         if part.encoder.kind == "foveal" and not world.proprioception:
             raise UserError(
                 f"{key}.encoder.kind is foveal, which needs environment.proprioception, and that "
-                "is false: set it to true, or the encoder's kind to fast or paper"
+                "is false: set it to true, or the encoder's kind to foveal_predicted, fast or paper"
+            )
+        if part.encoder.kind == "foveal_predicted" and world.proprioception:
+            raise UserError(
+                f"{key}.encoder.kind is foveal_predicted, which guesses what "
+                "environment.proprioception tells, and that is true: set it to false, or the "
+                "encoder's kind to foveal"
             )
 
 
@@ -197,6 +203,9 @@ def _needs(sections: Together) -> Iterator[tuple[str, int, int]]:
     if keypoints.kind != "none":
         batches["keypoints"] = keypoints.batch_size
     batches |= {f"pretrain.{part}": getattr(pretrain, part).batch_size for part in finetune.parts}
+    for key, trained in _parts_with_encoders(sections):
+        if trained.encoder.kind == "foveal_predicted":
+            batches[f"{key}.encoder.pose"] = trained.encoder.pose.batch_size
     for name, size in batches.items():
         yield f"{name}.batch_size", size, 4 * image * size
     # Layers, with their gradients and the two moments of Adam

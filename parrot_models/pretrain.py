@@ -13,12 +13,12 @@ from parrot_data.stores.outputs.layout import output_of
 from parrot_models.baselines.bc_training import BEHAVIOR_CLONING
 from parrot_models.baselines.options_training import OPTIONS
 from parrot_models.baselines.params import ContextParams, PretrainParams
-from parrot_models.baselines.pretraining import Pretraining, with_keypoints
+from parrot_models.baselines.pretraining import Pretraining, with_keypoints, with_pose
 from parrot_models.baselines.trajectories_training import TRAJECTORIES
 from parrot_models.baselines.vae_training import BETA_VAE
 from parrot_models.networks.stored import CONFIG
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.card_page import card_page, keypoints_fact, sees_fact
+from parrot_models.training.card_page import card_page, keypoints_fact, pose_facts, sees_fact
 from parrot_models.training.params import KeypointParams, TrainingParams
 from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
@@ -77,7 +77,7 @@ def pretrain(
     made_from: dict[str, Any] = {"pretrain": of_method.model_dump()}
     if isinstance(of_method, ContextParams):
         made_from["keypoints"] = keypoints.model_dump()
-        pretraining = with_keypoints(pretraining, keypoints, method)
+        pretraining = with_keypoints(with_pose(pretraining, method), keypoints, method)
 
     def make(spec: EpisodeSpec) -> Any:
         model = pretraining.make(of_method, spec)
@@ -119,6 +119,7 @@ def _model_card(
         f"Training: {params.steps} steps of {params.batch_size}, seed {params.seed}",
     ]
     facts += [keypoints_fact(made_from["keypoints"])] if "keypoints" in made_from else []
+    facts += pose_facts(made_from["pretrain"])
     note = (
         "All metrics are of held-out episodes, and where they are of actions, of normalised ones.\n"
         "How the model does in a world, `parrot judge` tells."

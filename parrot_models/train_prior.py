@@ -22,6 +22,7 @@ from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
 from parrot_models.training.keypoint_training import fit_keypoints
 from parrot_models.training.params import KeypointParams
+from parrot_models.training.pose_training import fit_pose, pose_metrics
 from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
 __all__ = ["KeypointParams", "TrainPriorParams", "train_prior"]
@@ -43,6 +44,8 @@ def train_prior(
     scalars: Scalars = unheard,
 ) -> dict[str, Any]:
     """Train keypoints, then the flow, then measure both on held-out data; all under `out`.
+
+    Before the flow comes the pose head, where the encoder has one.
 
     Written: prior.safetensors, config.json, history.csv (the likelihood curve), metrics.json,
     README.md (the model card) and the seal. An interrupted run resumes from `<out>.partial`.
@@ -74,13 +77,19 @@ def train_prior(
             keypoints, params, prior.keypoints, augmentation, batches, work, progress, device,
             scalars,
         )  # fmt: skip
+        fit_pose(
+            params.encoder, params, prior, augmentation, batches, work, progress, device, scalars
+        )
         prior.to(device)
         fit_flow(params, prior, augmentation, batches, work, progress, scalars)
 
     return write_trained(
         make=make,
         fit=fit,
-        measure=lambda prior, batches, _work: measure(prior, batches, params.seed, progress),
+        measure=lambda prior, batches, _work: {
+            **measure(prior, batches, params.seed, progress),
+            **pose_metrics(prior.pose, batches),
+        },
         card=model_card,
         data=data,
         out=out,

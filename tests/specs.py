@@ -7,6 +7,7 @@ import torch
 
 from parrot_data.episodes.spec import (
     ActionSpec,
+    ArraySpec,
     CameraSpec,
     EpisodeSpec,
     ImageSpec,
@@ -61,6 +62,17 @@ TABLETOP_LIKE = spec_of(
     images={"image": (48, 48)}, vectors={"proprioception": 8}, action_dim=7, has_tool=True,
     has_mirror=True,
 )  # fmt: skip
+# Images alone are seen; the data know where the tool is, and what a mirror does to that.
+HIDDEN_TOOL = "pose"
+IMAGES_ALONE = EpisodeSpec(
+    observations={"image": ImageSpec(height=24, width=24)},
+    action=ActionSpec(dim=3, low=[-1.0] * 3, high=[1.0] * 3),
+    control_rate_hz=None,
+    cameras={"image": ABOVE},
+    tool=ToolSpec(vector=HIDDEN_TOOL, position=[1, 2, 3], surface_height_m=0.0),
+    mirror=MirrorSpec(action=[-1.0, 1.0, 1.0], vectors={HIDDEN_TOOL: [1.0, -1.0, 1.0, 1.0]}),
+    privileged={HIDDEN_TOOL: ArraySpec(dtype="float32", shape=[4])},
+)
 VECTORS_ALONE = spec_of(vectors={"state": 5, "goal": 3})
 ONE_IMAGE = spec_of(images={"camera": (64, 64)}, action_dim=1)
 TWO_IMAGES = spec_of(

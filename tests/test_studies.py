@@ -246,7 +246,9 @@ def test_git_gets_locks_and_small_files_alone(studies: Studies) -> None:
     assert not [path for path in made if path.startswith("results/") and path.endswith(".html")]
 
 
-@pytest.mark.parametrize("name", ["profiles/paper_lite", "profiles/paper", *STUDIES])
+@pytest.mark.parametrize(
+    "name", ["profiles/paper_lite", "profiles/paper", "profiles/images_alone", *STUDIES]
+)
 def test_profiles_and_studies_change_only_what_the_default_has(name: str) -> None:
     path = ROOT / name / "params.yaml"
     changed = yaml.safe_load(path.read_text())

@@ -112,10 +112,10 @@ class CameraSpec(_Described):
 
 
 class ToolSpec(_Described):
-    """Where an observation tells the tool's position, and where what it handles lies.
+    """What tells the tool's position, and where what it handles lies.
 
     Attributes:
-        vector: name of the observation.
+        vector: name of the observation; where none tells it, of the privileged array that does.
         position: which three of its numbers are x, y and z in m.
         surface_height_m: z of what the tool works on: where the middle of an object would be.
     """
@@ -130,7 +130,8 @@ class MirrorSpec(_Described):
 
     Attributes:
         action: a sign (1 or -1) a dimension.
-        vectors: the same of each vector observation, by name.
+        vectors: the same of each vector observation, by name, and of the privileged array that
+            tells the tool's position where no observation does.
     """
 
     action: list[float]
@@ -163,7 +164,7 @@ class EpisodeSpec(_Described):
         action: the action.
         control_rate_hz: actions a second; None where unknown.
         cameras: of images, by name; those whose camera is known.
-        tool: where the tool's position is told; None where unknown.
+        tool: where the tool's position is told, see `tool_is_told`; None where unknown.
         mirror: the symmetry about the image's vertical middle; None where there is none.
         privileged: arrays that no policy may see, by name.
     """
@@ -189,7 +190,7 @@ class EpisodeSpec(_Described):
             if name not in self.images:
                 raise ValueError(f"cameras names {name!r}, which is no image")
         if self.tool is not None:
-            dim = self.vectors.get(self.tool.vector, 0)
+            dim = {**self._hidden_tool(), **self.vectors}.get(self.tool.vector, 0)
             if not all(0 <= index < dim for index in self.tool.position):
                 raise ValueError(f"tool names numbers that {self.tool.vector!r} does not have")
         if self.mirror is not None:
@@ -198,12 +199,29 @@ class EpisodeSpec(_Described):
 
     def _check_mirror(self, mirror: MirrorSpec) -> None:
         signs = {"action": mirror.action, **mirror.vectors}
-        dims = {"action": self.action.dim, **self.vectors}
+        dims = {"action": self.action.dim, **self.vectors, **self._hidden_tool()}
         if signs.keys() != dims.keys():
-            raise ValueError("mirror needs signs for the action and for every vector")
+            raise ValueError(
+                "mirror needs signs for the action, for every vector, and for the privileged array "
+                "that tells the tool's position, where no observation does"
+            )
         for name, values in signs.items():
             if len(values) != dims[name] or any(abs(value) != 1.0 for value in values):
                 raise ValueError(f"mirror needs a sign, 1 or -1, for each number of {name!r}")
+
+    def _hidden_tool(self) -> dict[str, int]:
+        """Width, by name, of the privileged array that alone tells the tool's position, if any."""
+        if self.tool is None or self.tool_is_told:
+            return {}
+        array = self.privileged.get(self.tool.vector)
+        if array is None or len(array.shape) != 1 or not array.dtype.startswith("float"):
+            return {}
+        return {self.tool.vector: array.shape[0]}
+
+    @property
+    def tool_is_told(self) -> bool:
+        """Whether an observation tells the tool's position: a policy may then act on it."""
+        return self.tool is not None and self.tool.vector in self.vectors
 
     @property
     def images(self) -> dict[str, ImageSpec]:
@@ -244,7 +262,8 @@ class EpisodeSpec(_Described):
 def difference(ours: EpisodeSpec, theirs: EpisodeSpec) -> str:
     """The first field in which two specs disagree about what a policy sees and does, "" if none.
 
-    Privileged arrays, cameras and rates may differ: a policy acts without them.
+    Privileged arrays, cameras and rates may differ, and so may where the tool's position is told: a
+    policy acts without them.
     """
     for name in sorted(ours.observations.keys() | theirs.observations.keys()):
         mine, other = ours.observations.get(name), theirs.observations.get(name)

@@ -18,6 +18,7 @@ from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
 from parrot_models.training.keypoint_training import fit_keypoints
 from parrot_models.training.params import KeypointParams, TrainingParams, keypoint_architecture
+from parrot_models.training.pose_training import fit_pose, pose_metrics
 from parrot_models.training.trained_folder import Trainable
 
 Params = TypeVar("Params", bound=TrainingParams)
@@ -40,6 +41,35 @@ class Pretraining(Generic[Params, Model]):
     fit: Callable[[Params, Model, TransitionBatches, Path, Progress, Scalars], None]
     measure: Callable[[Params, Model, TransitionBatches, Path, Progress], dict[str, Any]]
     card: str
+
+
+def with_pose(pretraining: Pretraining[Any, Any], method: str) -> Pretraining[Any, Any]:
+    """The same method, whose model learns first where images show the tool, if it has to.
+
+    Args:
+        pretraining: of a model that makes a context; its params are `ContextParams`.
+        method: its name.
+    """
+
+    def fit(
+        params: ContextParams,
+        model: Any,
+        batches: TransitionBatches,
+        work: Path,
+        tell: Progress,
+        scalars: Scalars,
+    ) -> None:
+        augmentation = augmentation_of(params.augment, batches.spec, f"pretrain.{method}")
+        fit_pose(params.encoder, params, model, augmentation, batches, work, tell, scalars=scalars)
+        pretraining.fit(params, model, batches, work, tell, scalars)
+
+    def measure(
+        params: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
+    ) -> dict[str, Any]:
+        metrics = pretraining.measure(params, model, batches, work, tell)
+        return {**metrics, **pose_metrics(model.pose, batches)}
+
+    return replace(pretraining, fit=fit, measure=measure)
 
 
 def with_keypoints(

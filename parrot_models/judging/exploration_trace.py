@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.episodes.rollout import Rollout, episode_seed
-from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.episodes.spec import EpisodeSpec, ToolSpec
 from parrot_data.errors import UserError
 from parrot_data.streams import generator
 from parrot_data.worlds.world import Env, World
@@ -18,9 +18,6 @@ from parrot_models.judging.policies import Box, Policy
 from parrot_models.judging.rollouts import outcomes, rolled_out
 
 OBJECTS = "object_positions"  # privileged, (N, 3) m, NaN or zeros for objects that are not there
-POSE = (
-    "proprioception"  # privileged where no observation tells the tool: x, y and z in m come first
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,7 @@ def check_traceable(spec: EpisodeSpec) -> None:
     lacking = []
     if objects is None or len(objects.shape) != 2 or objects.shape[1] != 3:
         lacking.append(f"a privileged array {OBJECTS} of shape (N, 3)")
-    if spec.tool is None and POSE not in spec.privileged:
+    if spec.tool is None:
         lacking.append("the tool's position (tool)")
     if lacking:
         raise UserError(
@@ -76,6 +73,8 @@ def trace_episode(world: World, env: Env, policy: Policy, box: Box, seed: int, i
         seed: of scene and policy.
         index: of the episode.
     """
+    assert world.spec.tool is not None
+    tool = world.spec.tool
     tell_risks = getattr(env.unwrapped, "risks", dict)
     told: list[dict[str, bool]] = []
     rng = generator(seed, "explore: policy", index)
@@ -88,7 +87,7 @@ def trace_episode(world: World, env: Env, policy: Policy, box: Box, seed: int, i
     actions = np.stack(rollout.actions).astype(np.float64).clip(low, high)
     positions = np.stack([info["privileged"][OBJECTS] for info in rollout.infos])
     return Trace(
-        tools=np.stack([_tool(rollout, world.spec, step) for step in range(len(rollout.infos))]),
+        tools=np.stack([_tool(rollout, tool, step) for step in range(len(rollout.infos))]),
         objects=positions[:, _are_there(positions)].astype(np.float64),
         actions=(2 * actions - high - low) / (high - low),
         outcomes=outcomes(rollout),
@@ -100,11 +99,8 @@ def _are_there(positions: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(positions).all((0, 2)) & (positions != 0).any((0, 2)))
 
 
-def _tool(rollout: Rollout, spec: EpisodeSpec, step: int) -> NDArray[np.float64]:
-    told: Mapping[str, Any]
-    if spec.tool is None:
-        told, name, places = rollout.infos[step]["privileged"], POSE, [0, 1, 2]
-    else:
-        told, name = rollout.observations[step], spec.tool.vector
-        places = spec.tool.position
-    return np.asarray(told[name], np.float64)[places]
+def _tool(rollout: Rollout, tool: ToolSpec, step: int) -> NDArray[np.float64]:
+    told: Mapping[str, Any] = rollout.observations[step]
+    if tool.vector not in told:
+        told = rollout.infos[step]["privileged"]
+    return np.asarray(told[tool.vector], np.float64)[tool.position]

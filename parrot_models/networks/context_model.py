@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.section import Section, Width
 from parrot_models.networks.action_scale import ActionScale
-from parrot_models.networks.encoders import make_encoders
+from parrot_models.networks.encoders import make_encoders, make_pose_head
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.mlp import mlp
 from parrot_models.networks.observations import Observations, VectorScale, num_rows
@@ -32,7 +32,11 @@ class ContextArchitecture(Section):
 
 
 class ContextModel(nn.Module):
-    """Encoders and a trunk, which make of an observation the context that a model acts on."""
+    """Encoders and a trunk, which make of an observation the context that a model acts on.
+
+    Attributes:
+        pose: predicts where the tool is, for foveal encoders that nothing tells; else None.
+    """
 
     def __init__(self, architecture: ContextArchitecture, section: str) -> None:
         """Build them with freshly drawn weights.
@@ -49,8 +53,10 @@ class ContextModel(nn.Module):
         encoders = make_encoders(architecture.encoder, spec, section)
         # Prefixed, since a module's own attributes are no names for its children.
         self.encoders = nn.ModuleDict({f"of_{name}": each for name, each in encoders.items()})
+        self.pose = make_pose_head(architecture.encoder, spec)
         self.vectors = VectorScale(spec.vectors)
         self.action_scale = ActionScale(spec.action)
+        self._is_foveal = any(isinstance(each, FovealEncoder) for each in encoders.values())
         self.own_dim = sum(encoder.feature_dim for encoder in encoders.values())
         width = self.own_dim + self.vectors.output_dim
         self.trunk = mlp(width, [TRUNK_WIDTH], architecture.context_dim, layer_norm=True)
@@ -88,7 +94,8 @@ class ContextModel(nn.Module):
 
     def own_features(self, observations: Observations) -> Tensor:
         """Its encoders' features side by side, (B, own_dim); of width 0 without images."""
-        features = [self._encoded(name, observations) for name in self.spec.images]
+        told = (self.tool_position(observations),) if self._is_foveal else ()
+        features = [self.encoder_of(k)(observations[k], *told) for k in self.spec.images]
         if features:
             return torch.cat(features, -1)
         return torch.empty(num_rows(observations), 0, device=self.device)
@@ -99,11 +106,16 @@ class ContextModel(nn.Module):
         return context.float()
 
     def tool_position(self, observations: Observations) -> Tensor:
-        """Where the tool is, (B, 3) m.
+        """Where the tool is, (B, 3) m: as observations tell it, or predicted of their images.
+
+        A prediction has no gradient: what looks there learns nothing of it, nor it of that.
 
         Raises:
             ValueError: the spec does not say where that is told.
         """
+        if self.pose is not None:
+            with torch.no_grad():
+                return self.pose(observations)  # type: ignore[no-any-return]
         tool = self.spec.tool
         if tool is None:
             raise ValueError("the spec does not say where the tool's position is told")
@@ -111,9 +123,3 @@ class ContextModel(nn.Module):
         if tool.position == list(range(first, last + 1)):  # a view, where it can be one
             return observations[tool.vector][:, first : last + 1]
         return observations[tool.vector][:, tool.position]
-
-    def _encoded(self, name: str, observations: Observations) -> Tensor:
-        encoder, images = self.encoder_of(name), observations[name]
-        if isinstance(encoder, FovealEncoder):
-            return encoder(images, self.tool_position(observations))  # type: ignore[no-any-return]
-        return encoder(images)  # type: ignore[no-any-return]

@@ -6,7 +6,13 @@ from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_models.networks.foveal_encoder import FovealEncoder
 from parrot_models.networks.image_encoder import ImageEncoder, make_image_encoder
-from parrot_models.networks.params import EncoderParams, FovealParams, VectorParams
+from parrot_models.networks.params import (
+    EncoderParams,
+    FovealParams,
+    PredictedFovealParams,
+    VectorParams,
+)
+from parrot_models.networks.pose_head import PoseHead
 
 FOVEAL_CHANNELS = 16
 
@@ -36,7 +42,7 @@ def make_encoders(
             f"{section}.encoder {params.kind} needs images, and the data have vectors alone: set "
             f"{section}.encoder to {{kind: vector}}"
         )
-    if isinstance(params, FovealParams):
+    if isinstance(params, FovealParams | PredictedFovealParams):
         return {name: _foveal(params, spec, name, section) for name in spec.images}
     return {
         name: make_image_encoder(params.kind, image, params.feature_dim)
@@ -44,19 +50,44 @@ def make_encoders(
     }
 
 
-def _foveal(params: FovealParams, spec: EpisodeSpec, name: str, section: str) -> FovealEncoder:
+def make_pose_head(params: EncoderParams, spec: EpisodeSpec) -> PoseHead | None:
+    """What predicts where the tool is, with freshly drawn weights; None where nothing asks for it.
+
+    Args:
+        params: of encoders that `make_encoders` made.
+        spec: of the observations.
+    """
+    if not isinstance(params, PredictedFovealParams):
+        return None
+    return PoseHead(spec.images, params.pose.width)
+
+
+def _foveal(
+    params: FovealParams | PredictedFovealParams, spec: EpisodeSpec, name: str, section: str
+) -> FovealEncoder:
     lacking = [] if spec.tool else ["where the tool's position is told (tool)"]
     lacking += [] if name in spec.cameras else [f"the camera of the image {name} (cameras)"]
     if spec.tool is None or lacking:
         raise UserError(
-            f"{section}.encoder foveal looks where the tool is, and the data's spec does not say "
-            f"{' nor '.join(lacking)}: set {section}.encoder to fast or paper"
+            f"{section}.encoder {params.kind} looks where the tool is, and the data's spec does "
+            f"not say {' nor '.join(lacking)}: set {section}.encoder to fast or paper"
+        )
+    if params.kind == "foveal" and not spec.tool_is_told:
+        raise UserError(
+            f"{section}.encoder foveal has to be told where the tool is, and of the data only the "
+            f"privileged {spec.tool.vector} tells it: set {section}.encoder to foveal_predicted, "
+            "fast or paper"
+        )
+    if params.kind == "foveal_predicted" and spec.tool_is_told:
+        raise UserError(
+            f"{section}.encoder foveal_predicted guesses where the tool is, and the observation "
+            f"{spec.tool.vector} tells it: set {section}.encoder to foveal"
         )
     map_features = params.feature_dim - params.window_dim
     if map_features % 3 or map_features <= 0:
         raise UserError(
             f"{section}.encoder.feature_dim must be window_dim and a multiple of 3 for the encoder "
-            f"foveal, not {params.feature_dim} with a window_dim of {params.window_dim}"
+            f"{params.kind}, not {params.feature_dim} with a window_dim of {params.window_dim}"
         )
     return FovealEncoder(
         spec.images[name], spec.cameras[name], spec.tool.surface_height_m, map_features // 3,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from parrot_data.section import Section, Width
+from parrot_data.section import BatchSize, Count, Positive, Section, Width
 
 
 class FovealParams(Section):
@@ -21,6 +21,35 @@ class FovealParams(Section):
     kind: Literal["foveal"]
     feature_dim: Width
     window_dim: int = Field(ge=0, le=65536)
+
+
+class PoseParams(Section):
+    """How the tool's position is learned from images, see `PoseHead`.
+
+    Attributes:
+        width: see `PoseHead`.
+        steps, batch_size, learning_rate: how it is trained, before the model that looks there.
+    """
+
+    width: Width
+    steps: Count
+    batch_size: BatchSize
+    learning_rate: Positive
+
+
+class PredictedFovealParams(Section):
+    """A foveal encoder that looks where the images show the tool: for data that do not tell it.
+
+    Attributes:
+        kind: "foveal_predicted".
+        feature_dim, window_dim: as of `FovealParams`.
+        pose: how the tool's position is learned.
+    """
+
+    kind: Literal["foveal_predicted"]
+    feature_dim: Width
+    window_dim: int = Field(ge=0, le=65536)
+    pose: PoseParams
 
 
 class ConvolutionalParams(Section):
@@ -46,7 +75,8 @@ class VectorParams(Section):
 
 
 EncoderParams = Annotated[
-    FovealParams | ConvolutionalParams | VectorParams, Field(discriminator="kind")
+    FovealParams | PredictedFovealParams | ConvolutionalParams | VectorParams,
+    Field(discriminator="kind"),
 ]
 
 

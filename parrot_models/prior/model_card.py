@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_models.training.card_page import card_page, keypoints_fact, sees_fact
+from parrot_models.training.card_page import card_page, keypoints_fact, pose_facts, sees_fact
 
 NAMES = {
     "affine": "A conditional RealNVP",
@@ -46,6 +46,7 @@ action a, s an observation. Trained by {trained} on the data's episodes{beside}.
         f"Flow: {_flow(flow, params['flows'][flow])}, encoder `{params['encoder']['kind']}`, "
         f"{params['steps']} steps of {params['batch_size']} transitions",
         keypoints_fact(keypoints),
+        *pose_facts(params),
     ]
     scale = SCALES[spec.action.low is not None]
     note = f"""\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.manifest import MANIFEST, load_manifest
-from parrot_models.training.transitions import Batch, load_transitions
+from parrot_models.training.transitions import Batch, load_privileged, load_transitions
 
 
 class TransitionBatches:
@@ -47,6 +48,7 @@ class TransitionBatches:
                 "and one to hold out: generate more episodes."
             )
         held_out = held_out_episodes(hashes, held_out_fraction)
+        self._folder = data
         self.spec, self.statistics = manifest.spec, manifest.statistics
         self.transitions = load_transitions(data, cache, progress)
         is_held_out = np.isin(self.transitions.episodes, held_out)
@@ -55,13 +57,13 @@ class TransitionBatches:
 
     def sample(self, batch_size: int, generator: np.random.Generator) -> Batch:
         """Draw training transitions uniformly, with replacement."""
-        return self.transitions.gather(self._drawn(batch_size, generator))
+        return self.transitions.gather(self.draw_rows(batch_size, generator))
 
     def sample_images(
         self, batch_size: int, generator: np.random.Generator
     ) -> dict[str, torch.Tensor]:
         """The images of training transitions alone, by name, drawn as `sample` draws."""
-        rows = self._drawn(batch_size, generator)
+        rows = self.draw_rows(batch_size, generator)
         return self.transitions.gather_observations(rows, self.spec.images)
 
     def held_out(self, batch_size: int) -> Iterator[Batch]:
@@ -69,7 +71,12 @@ class TransitionBatches:
         for start in range(0, len(self.held_out_rows), batch_size):
             yield self.transitions.gather(self.held_out_rows[start : start + batch_size])
 
-    def _drawn(self, batch_size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    def privileged(self, name: str) -> NDArray[Any]:
+        """A privileged array of all transitions, (N, ...); see `load_privileged`."""
+        return load_privileged(self._folder, name)
+
+    def draw_rows(self, batch_size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Rows of training transitions, drawn uniformly, with replacement."""
         return self.train_rows[generator.integers(len(self.train_rows), size=batch_size)]
 
 

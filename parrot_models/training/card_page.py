@@ -55,6 +55,18 @@ def keypoints_fact(params: Mapping[str, Any]) -> str:
     )
 
 
+def pose_facts(params: Mapping[str, Any]) -> list[str]:
+    """How a model knows where the tool is, of a dump of its params; nothing where it is told."""
+    encoder = params.get("encoder", {})
+    if encoder.get("kind") != "foveal_predicted":
+        return []
+    pose = encoder["pose"]
+    return [
+        "The tool's position: predicted from images, learned from what the data know in "
+        f"{pose['steps']} steps of {pose['batch_size']} transitions"
+    ]
+
+
 def sees_fact(spec: EpisodeSpec) -> str:
     """What a model observes and does, in one line."""
     observed = [

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.episode import PRIVILEGED, Episode
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
@@ -107,6 +107,20 @@ def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Tr
         actions=arrays["actions"],
         episodes=arrays["episodes"],
     )
+
+
+def load_privileged(data: Path, name: str) -> NDArray[Any]:
+    """A privileged array of a dataset's N transitions, in the order of `Transitions`: (N, ...).
+
+    It is read from the shards anew, and lies in no cache: only what asks for it has it.
+
+    Raises:
+        UserError: a shard or the manifest is missing, truncated or altered.
+    """
+    episodes, array = _open(data, load_manifest(data, "shards")), f"{PRIVILEGED}.{name}"
+    ranges = [episodes.rows_at(array, position) for position in range(len(episodes))]
+    # The last row of an episode has no action, and is left out.
+    return np.concatenate([episodes.read_rows(array, start, stop - 1) for start, stop in ranges])
 
 
 def _taken(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:

@@ -22,6 +22,10 @@ GYMNASIUM = (
     "{name: gymnasium, tasks: {reach: {id: Reach-v0, kwargs: {}}}, success: {info: won}, "
     "max_steps: null}"
 )
+PREDICTED_PRIOR = (
+    "train_prior.encoder={kind: foveal_predicted, feature_dim: 176, window_dim: 128, "
+    "pose: {width: 32, steps: 5000, batch_size: 128, learning_rate: 1.0e-3}}"
+)
 FAST_PRIOR = "train_prior.encoder={kind: fast, feature_dim: 64}"
 
 
@@ -81,7 +85,8 @@ def test_generating_needs_no_torch() -> None:
         (["judge.probe.tasks=[pick]"], "judge.probe.tasks names 'pick'"),
         (["judge.models=[prior, bc]"], "judge.models names 'bc', which nothing trains"),
         ([f"environment={GYMNASIUM}"], "finetune.tasks names 'pick-sculpture', and the world gymn"),
-        (["environment.proprioception=false"], "train_prior.encoder.kind is foveal"),
+        (["environment.proprioception=false"], "train_prior.encoder.kind is foveal, which needs"),
+        ([PREDICTED_PRIOR], "train_prior.encoder.kind is foveal_predicted, which guesses what"),
         (["train_prior.encoder={kind: vector}"], "train_prior.encoder.kind is vector"),
         (
             [
@@ -107,6 +112,7 @@ def test_sections_have_to_agree(overrides: list[str], sentence: str) -> None:
     "overrides",
     [
         ["pretrain.trajectories.chunk_steps=7"],
+        ["environment.proprioception=false", PREDICTED_PRIOR],
         [
             "environment.proprioception=false",
             FAST_PRIOR,
@@ -162,8 +168,8 @@ def test_what_memory_cannot_hold_is_known_at_once(override: str, available: int,
         ("environment={image_size: 48}", "environment.name is missing"),
         (
             "train_prior.encoder={kind: fovael}",
-            "train_prior.encoder.kind is 'fovael', which is none of foveal, fast, paper, vector "
-            "(did you mean foveal?); correct it",
+            "train_prior.encoder.kind is 'fovael', which is none of foveal, "
+            "foveal_predicted, fast, paper, vector (did you mean foveal?); correct it",
         ),
         ("train_prior.encoder={feature_dim: 6}", "train_prior.encoder.kind is missing; add it"),
         ("train_prior.encoder=fast", "train_prior.encoder should be a mapping"),

@@ -130,15 +130,14 @@ def spec_of(params: TabletopParams) -> EpisodeSpec:
         observations[PROPRIOCEPTION] = VectorSpec(dim=PROPRIOCEPTION_DIM)
     else:
         privileged[PROPRIOCEPTION] = ArraySpec(dtype="float32", shape=[PROPRIOCEPTION_DIM])
-    signs = {PROPRIOCEPTION: MIRRORED_PROPRIOCEPTION} if params.proprioception else {}
     return EpisodeSpec(
         observations=observations,
         action=ActionSpec(dim=ACTION_DIM, low=[-1.0] * ACTION_DIM, high=[1.0] * ACTION_DIM),
         control_rate_hz=CONTROL_RATE_HZ,
         cameras={IMAGE: CameraSpec(view=list(VIEW), projection=list(PROJECTION))},
-        tool=ToolSpec(vector=PROPRIOCEPTION, position=[0, 1, 2], surface_height_m=OBJECT_HEIGHT_M)
-        if params.proprioception
-        else None,
-        mirror=MirrorSpec(action=MIRRORED_ACTION, vectors=signs),
+        tool=ToolSpec(vector=PROPRIOCEPTION, position=[0, 1, 2], surface_height_m=OBJECT_HEIGHT_M),
+        mirror=MirrorSpec(
+            action=MIRRORED_ACTION, vectors={PROPRIOCEPTION: MIRRORED_PROPRIOCEPTION}
+        ),
         privileged=privileged,
     )

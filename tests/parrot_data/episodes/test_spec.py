@@ -8,7 +8,16 @@ from pydantic import ValidationError
 
 from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
-from tests.specs import ONE_IMAGE, SPECS, TABLETOP_LIKE, TWO_IMAGES, VECTORS_ALONE, spec_of
+from tests.specs import (
+    HIDDEN_TOOL,
+    IMAGES_ALONE,
+    ONE_IMAGE,
+    SPECS,
+    TABLETOP_LIKE,
+    TWO_IMAGES,
+    VECTORS_ALONE,
+    spec_of,
+)
 
 
 def changed(spec: EpisodeSpec, **values: object) -> dict[str, object]:
@@ -28,6 +37,12 @@ def changed(spec: EpisodeSpec, **values: object) -> dict[str, object]:
         (changed(ONE_IMAGE, action={"dim": 1, "low": [float("nan")], "high": [1.0]}), "finite"),
         (changed(TABLETOP_LIKE, tool={**TABLETOP_LIKE.tool.model_dump(), "position": [0, 1, 8]}),
          "does not have"),
+        (changed(IMAGES_ALONE, privileged={}), "does not have"),
+        (changed(IMAGES_ALONE, privileged={HIDDEN_TOOL: {"dtype": "float32", "shape": [2, 4]}}),
+         "does not have"),
+        (changed(IMAGES_ALONE, privileged={HIDDEN_TOOL: {"dtype": "bool", "shape": [4]}}),
+         "does not have"),
+        (changed(IMAGES_ALONE, mirror={"action": [1.0] * 3, "vectors": {}}), "the tool's position"),
         (changed(VECTORS_ALONE, cameras=TABLETOP_LIKE.model_dump()["cameras"]), "no image"),
         (changed(VECTORS_ALONE, mirror={"action": [1.0] * 4, "vectors": {}}), "every vector"),
         (changed(ONE_IMAGE, mirror={"action": [0.5], "vectors": {}}), "1 or -1"),
@@ -41,6 +56,15 @@ def test_what_contradicts_itself_is_refused(values, sentence) -> None:
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_every_spec_comes_back_from_json(spec: EpisodeSpec) -> None:
     assert EpisodeSpec.model_validate(spec.model_dump()) == spec
+
+
+def test_a_tool_is_told_by_an_observation_and_hidden_in_a_privileged_array() -> None:
+    assert TABLETOP_LIKE.tool_is_told
+    assert not IMAGES_ALONE.tool_is_told
+    assert not ONE_IMAGE.tool_is_told
+    assert EpisodeSpec.model_validate_json(IMAGES_ALONE.model_dump_json()) == IMAGES_ALONE
+    unknown = changed(IMAGES_ALONE, tool=None, mirror=None, privileged={})
+    assert difference(IMAGES_ALONE, EpisodeSpec.model_validate(unknown)) == ""
 
 
 def test_an_observation_that_is_not_as_described_is_named() -> None:
