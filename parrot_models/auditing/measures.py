@@ -17,9 +17,9 @@ from parrot_data.episodes.spec import EpisodeSpec, difference
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress
 from parrot_data.stores.entries import EpisodeEntry
-from parrot_models.judging.reach import RESTORED_WITHIN
 from parrot_models.networks.device import to_device
 from parrot_models.prior.behavioral_prior import BehavioralPrior
+from parrot_models.prior.measures import RESTORED_WITHIN
 from parrot_models.training.transitions import Batch, Transitions
 
 BATCH = 256

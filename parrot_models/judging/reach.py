@@ -24,8 +24,7 @@ from parrot_models.judging.params import ReachParams
 from parrot_models.judging.policies import Box
 from parrot_models.networks.device import to_device
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-
-RESTORED_WITHIN = 1e-3  # of a normalised action, in each dimension
+from parrot_models.prior.measures import RESTORED_WITHIN
 
 
 class Limits(NamedTuple):

@@ -18,6 +18,9 @@ from parrot_models.training.transitions import Batch
 EVALUATION_BATCH = 1024
 FARTHEST = 4.0  # latents that an agent may use lie no further out, in any dimension
 LARGEST_LATENT_ERROR = 1e-2  # beyond it two latents of an agent may mean the same action
+RESTORED_WITHIN = (
+    1e-3  # of a normalised action, in each dimension: f gave back what it was inverted at
+)
 NUM_DISTILLED = 4  # batches that the errors of a matched flow are measured on
 
 
