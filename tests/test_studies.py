@@ -66,7 +66,7 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "generate": {"num_episodes": 8, "tasks": {"door-close": 1.0, "drawer-close": 1.0}},
         "train_prior": {"steps": 6},
         "pretrain": {"bc": {"steps": 6}},
-        "judge": {"families": ["door-unlock"], "num_episodes": 1, "num_demonstrations": 1},
+        "judge": {"families": ["door-unlock"], "num_episodes": 1},
         "finetune": {
             "tasks": ["door-unlock"],
             "methods": ["parrot", "bc_sac"],
