@@ -43,7 +43,7 @@ def _rows(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
     for name, value in sorted(metrics.items()):
         if isinstance(value, Mapping):
             rows += _rows(value, f"{prefix}{name}: ")
-        elif name == "reach":
+        elif isinstance(value, list):  # of reach, a row for each of the limits
             rows += [row for reached in value for row in _reach_rows(reached)]
         else:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -82,7 +82,7 @@ class UnboundedLatentView(LatentView):
         self._reference_std = reference_std
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Z ~ N(0, reference_std^2 I)."""
+        """Draw z ~ N(0, reference_std^2 I)."""
         return super().sample_warmup_actions(rng) * np.float32(self._reference_std)
 
 
@@ -117,11 +117,11 @@ class EditedLatentView(LatentView):
         return (decoded + self._largest * edits).clip(low, high).astype(np.float32)
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Z as the prior has it, without an edit."""
+        """Draw z as the prior has it, without an edit."""
         return self._unedited(super().sample_warmup_actions(rng))
 
     def warmup_mode(self) -> NDArray[np.float32]:
-        """Z = 0, without an edit."""
+        """The mode, z = 0, without an edit."""
         return self._unedited(super().warmup_mode())
 
     def _unedited(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
