@@ -88,7 +88,7 @@ def test_a_head_of_several_images_of_any_size_standardises_positions() -> None:
         for weight in head.place[-1].parameters():
             weight.zero_()
     assert torch.equal(head(seen), head.mean.expand(6, 3))
-    assert float(head.loss(seen, positions)) == pytest.approx(2 / 3)
+    assert float(head.loss(seen, positions).detach()) == pytest.approx(2 / 3)
 
 
 def test_a_prior_comes_back_from_its_folder(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_episodes_are_as_the_spec_says(proprioception: bool) -> None:
     world = make_world(params)
     assert EpisodeSpec.model_validate_json(world.spec.model_dump_json()) == world.spec
     assert ("proprioception" in world.spec.privileged) != proprioception
-    assert (world.spec.tool is not None) == proprioception
+    assert world.spec.tool_is_told == proprioception
     demonstrations = Demonstrations(world, dict.fromkeys([*FAMILIES, "pick-cup"], 1.0), 0)
     episode = demonstrations.episode(0)  # checked against the spec there
     demonstrations.close()
