@@ -96,7 +96,7 @@ def do_train(setting: Setting, num_episodes: int) -> float:
     params, num_steps = setting.values.train_prior, setting.scale.steps_of_growth
     batches, prior = decoded(setting, num_episodes), prior_in_training(setting.values)
     num_rows, number = len(batches.transitions.actions), count()
-    augment = augmentation_of(params.augment, batches.spec, "train_prior")
+    augment = augmentation_of(params.augment, batches.spec, "train_prior", params.observation_noise)
     for start in range(0, num_rows, params.batch_size):
         stop = min(start + params.batch_size, num_rows)
         batches.transitions.gather(np.arange(start, stop))

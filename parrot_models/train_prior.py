@@ -72,7 +72,9 @@ def train_prior(
         return BehavioralPrior(prior_architecture(params, keypoints, spec))
 
     def fit(prior: BehavioralPrior, batches: TransitionBatches, work: Path) -> None:
-        augmentation = augmentation_of(params.augment, batches.spec, "train_prior")
+        augmentation = augmentation_of(
+            params.augment, batches.spec, "train_prior", params.observation_noise
+        )
         fit_keypoints(
             keypoints, params, prior.keypoints, augmentation, batches, work, progress, device,
             scalars,

@@ -49,8 +49,9 @@ def fit_policy(
     policy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, generator(params.seed, "bc: first batch"))
     policy.init_from_data(some.observations, some.actions)
-    augmentation = augmentation_of(params.augment, batches.spec, "pretrain.bc")
-    augmentation = augmentation.with_backdrops(some.observations)
+    augmentation = augmentation_of(
+        params.augment, batches.spec, "pretrain.bc", params.observation_noise
+    ).informed_by(some.observations)
     logged = batches.sample(NUM_LOGGED, generator(params.seed, "bc: logged"))
     curve = work / "history.csv"
     log = likelihood_log(policy, logged, batches, params.batch_size, params.precision, curve)

@@ -131,7 +131,7 @@ def augment_episodes(
 ) -> EpisodeBatch:
     """Augment episodes as their transitions would be; half of the episodes are mirrored."""
     mirrored = augmentation.mirrored({**batch.vectors, **batch.images})
-    seen = augmentation.colored(mirrored, rng)
+    seen = augmentation.noisy(augmentation.colored(mirrored, rng), rng)
     return replace(
         batch,
         vectors={name: seen[name] for name in batch.vectors},

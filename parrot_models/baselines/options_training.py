@@ -167,8 +167,9 @@ def fit_options(
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, generator(params.seed, "options: first batch"))
     model.init_from_data(some.observations, some.actions)
-    augmentation = augmentation_of(params.augment, batches.spec, "pretrain.options")
-    augmentation = augmentation.with_backdrops(some.observations)
+    augmentation = augmentation_of(
+        params.augment, batches.spec, "pretrain.options", params.observation_noise
+    ).informed_by(some.observations)
     rng = generator(params.seed, "options: logged")
     logged = episodes.sample(NUM_LOGGED, params.images_per_episode, rng)
 

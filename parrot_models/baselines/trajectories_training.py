@@ -165,8 +165,9 @@ def fit_model(
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = trajectories.sample(NUM_INIT, generator(params.seed, "trajectories: first batch"))
     model.init_from_data(some.observations, some.actions[some.is_step])
-    augmentation = augmentation_of(params.augment, batches.spec, "pretrain.trajectories")
-    augmentation = augmentation.with_backdrops(some.observations)
+    augmentation = augmentation_of(
+        params.augment, batches.spec, "pretrain.trajectories", params.observation_noise
+    ).informed_by(some.observations)
     logged = trajectories.sample(NUM_LOGGED, generator(params.seed, "trajectories: logged"))
 
     def measured() -> list[float]:

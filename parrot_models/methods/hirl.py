@@ -18,7 +18,7 @@ from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import Keypoints
 from parrot_models.rl.params import Observe
 from parrot_models.rl.replay import Observation
-from parrot_models.rl.views import DecisionView, Latents
+from parrot_models.rl.views import BoxedLatentView, Latents
 
 
 class Options(Latents, Protocol):
@@ -31,7 +31,7 @@ class Options(Latents, Protocol):
         """Probability (B,) that option z ends here."""
 
 
-class OptionView(DecisionView):
+class OptionView(BoxedLatentView):
     """A decision is an option, carried out closed loop until it ends (Sutton et al., 1999).
 
     An option ends at the median of its length: where the chance that it has not ended yet,
@@ -40,7 +40,7 @@ class OptionView(DecisionView):
 
     Args:
         model: the options.
-        plain, latent_bound, observe, most_steps: see `DecisionView`.
+        plain, latent_bound, observe, most_steps: see `BoxedLatentView`.
     """
 
     def __init__(
@@ -53,21 +53,22 @@ class OptionView(DecisionView):
     ) -> None:
         super().__init__(plain, model, latent_bound, observe, most_steps)
         self._model = model
+        self.fewest_steps = 1  # an option may end by itself
 
     def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """See `DecisionView`."""
+        """See `BoxedLatentView`."""
         seen = super().begin(observations)
         self._chance_to_go_on = np.ones(self.num_robots)
         return seen
 
-    def _decide(self, _z: Tensor, is_due: NDArray[np.bool_]) -> None:
+    def _decide(self, _held: NDArray[np.float32], is_due: NDArray[np.bool_]) -> None:
         self._chance_to_go_on[is_due] = 1.0
 
-    def _act(self, z: Tensor) -> Tensor:
-        return self._model.act(z, self._encoding.context)
+    def _act(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._model.act(self._on_device(held), self._encoding.context).cpu().numpy()
 
-    def _ends(self, z: Tensor) -> NDArray[np.bool_]:
-        ends = self._model.ends(z, self._encoding.context)
+    def _ends(self, held: NDArray[np.float32]) -> NDArray[np.bool_]:
+        ends = self._model.ends(self._on_device(held), self._encoding.context)
         self._chance_to_go_on = self._chance_to_go_on * (1.0 - ends.double().cpu().numpy())
         ended: NDArray[np.bool_] = self._chance_to_go_on < 0.5
         return ended

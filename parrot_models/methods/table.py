@@ -96,35 +96,38 @@ def _as_the_prior(params: AgentParams) -> float:
 
 
 def _direct(plain: Dict, part: Pretrained, params: AgentParams) -> DirectView:
-    return DirectView(plain, part, params.observe)
+    return DirectView(plain, part, params.observe, params.hold_steps)
 
 
 def _latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return LatentView(plain, prior, params.latent_bound, params.observe)
+    return LatentView(plain, prior, params.latent_bound, params.observe, params.hold_steps)
 
 
 def _latent_and_context(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return LatentView(plain, prior, params.latent_bound, params.observe, with_context=True)
+    bound, observe, hold_steps = params.latent_bound, params.observe, params.hold_steps
+    return LatentView(plain, prior, bound, observe, hold_steps, with_context=True)
 
 
 def _unbounded_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return UnboundedLatentView(plain, prior, params.reference_std, params.observe)
+    std, observe, hold_steps = params.reference_std, params.observe, params.hold_steps
+    return UnboundedLatentView(plain, prior, std, observe, hold_steps)
 
 
 def _edited_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return EditedLatentView(plain, prior, params.latent_bound, params.observe, params.edit_scale)
+    bound, observe, hold_steps = params.latent_bound, params.observe, params.hold_steps
+    return EditedLatentView(plain, prior, bound, observe, params.edit_scale, hold_steps)
 
 
 def _guided(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return GuidedView(plain, prior, params.latent_bound, params.observe)
+    return GuidedView(plain, prior, params.latent_bound, params.observe, params.hold_steps)
 
 
-def _features(plain: Dict, part: Pretrained, _params: AgentParams) -> DirectView:
-    return DirectView(plain, part, "features")
+def _features(plain: Dict, part: Pretrained, params: AgentParams) -> DirectView:
+    return DirectView(plain, part, "features", params.hold_steps)
 
 
-def _cloned(plain: Dict, clone: Clone, _params: AgentParams) -> DirectView:
-    return GuidedView(plain, clone, math.inf, "features")
+def _cloned(plain: Dict, clone: Clone, params: AgentParams) -> DirectView:
+    return GuidedView(plain, clone, math.inf, "features", params.hold_steps)
 
 
 def _trajectories(plain: Dict, model: SeenTrajectories, params: AgentParams) -> DirectView:

@@ -17,7 +17,7 @@ from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import Keypoints
 from parrot_models.rl.params import Observe
-from parrot_models.rl.views import DecisionView, Latents
+from parrot_models.rl.views import BoxedLatentView, Latents
 
 
 class Trajectories(Latents, Protocol):
@@ -29,7 +29,7 @@ class Trajectories(Latents, Protocol):
         """Actions (B, num_steps, A) of z (B, latent_dim) and the first context (B, C)."""
 
 
-class TrajectoryView(DecisionView):
+class TrajectoryView(BoxedLatentView):
     """A decision is a trajectory, executed open loop (Ghadirzadeh et al., 2017, section III).
 
     With trajectories as long as an episode it is one decision an episode, a contextual bandit. Of
@@ -37,7 +37,7 @@ class TrajectoryView(DecisionView):
 
     Args:
         model: decodes z, given the observation that the decision is taken on.
-        plain, latent_bound, observe, most_steps: see `DecisionView`.
+        plain, latent_bound, observe, most_steps: see `BoxedLatentView`.
     """
 
     def __init__(
@@ -48,21 +48,20 @@ class TrajectoryView(DecisionView):
         observe: Observe,
         most_steps: int,
     ) -> None:
-        fewest_steps = min(most_steps, model.num_steps)
-        super().__init__(plain, model, latent_bound, observe, fewest_steps)
-        self._decode, self.fewest_steps = model.decode, fewest_steps
+        super().__init__(plain, model, latent_bound, observe, min(most_steps, model.num_steps))
+        self._decode = model.decode
 
-    def _decide(self, z: Tensor, is_due: NDArray[np.bool_]) -> None:
-        new = self._decode(z, self._encoding.context)
+    def _decide(self, held: NDArray[np.float32], is_due: NDArray[np.bool_]) -> None:
+        new = self._decode(self._on_device(held), self._encoding.context)
         if is_due.all():
             self._plans = new
         else:
             here = torch.from_numpy(is_due).to(new.device)
             self._plans = torch.where(here[:, None, None], new, self._plans)
 
-    def _act(self, _z: Tensor) -> Tensor:
+    def _act(self, _held: NDArray[np.float32]) -> NDArray[np.float32]:
         step = torch.from_numpy(self._num_steps).to(self._plans.device)
-        return self._plans[torch.arange(len(step), device=step.device), step]
+        return self._plans[torch.arange(len(step), device=step.device), step].cpu().numpy()
 
 
 class SeenTrajectories(ContextSeen):

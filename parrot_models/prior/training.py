@@ -44,7 +44,7 @@ def fit_flow(
         prior.keypoints.requires_grad_(False)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = batches.sample(NUM_INIT, generator(params.seed, "flow: first batch"))
-    painting = augmentation.with_backdrops(some.observations)
+    painting = augmentation.informed_by(some.observations)
     some = some.to(prior.device)
     with torch.no_grad():
         prior.init_from_data(some.observations, some.actions)

@@ -73,12 +73,19 @@ class UnboundedLatentView(LatentView):
     """z without a box; the warm-up draws it from N(0, reference_std^2 I).
 
     Args:
-        plain, prior, observe: see `LatentView`.
+        plain, prior, observe, most_steps: see `LatentView`.
         reference_std: see `ReferredActor`.
     """
 
-    def __init__(self, plain: Dict, prior: Prior, reference_std: float, observe: Observe) -> None:
-        super().__init__(plain, prior, math.inf, observe)
+    def __init__(
+        self,
+        plain: Dict,
+        prior: Prior,
+        reference_std: float,
+        observe: Observe,
+        most_steps: int = 1,
+    ) -> None:
+        super().__init__(plain, prior, math.inf, observe, most_steps)
         self._reference_std = reference_std
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -95,24 +102,30 @@ class EditedLatentView(LatentView):
     action box. An edit does not lead out of that box; f(z; s) may, and is the robot's to clip.
 
     Args:
-        plain, prior, latent_bound, observe: see `LatentView`.
+        plain, prior, latent_bound, observe, most_steps: see `LatentView`.
         edit_scale: the largest edit; with 0 the robot executes f(z; s).
     """
 
     def __init__(
-        self, plain: Dict, prior: Prior, latent_bound: float, observe: Observe, edit_scale: float
+        self,
+        plain: Dict,
+        prior: Prior,
+        latent_bound: float,
+        observe: Observe,
+        edit_scale: float,
+        most_steps: int = 1,
     ) -> None:
-        super().__init__(plain, prior, latent_bound, observe)
+        super().__init__(plain, prior, latent_bound, observe, most_steps)
         self._low, self._high = prior.action_box()
         self._largest = 0.5 * edit_scale * (self._high - self._low)
         bounds = np.full(self._latent_dim, latent_bound), np.ones(len(self._low))
         high = np.concatenate(bounds).astype(np.float32)
         self.action_space = Box(-high, high, dtype=np.float32)
 
-    def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _act(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
         """f(z; s) + edit_scale * e, of each (z, e)."""
-        z, edits = np.split(actions, [self._latent_dim], axis=-1)
-        decoded = super().executed(z)
+        z, edits = np.split(held, [self._latent_dim], axis=-1)
+        decoded = super()._act(z)
         low, high = np.minimum(self._low, decoded), np.maximum(self._high, decoded)
         return (decoded + self._largest * edits).clip(low, high).astype(np.float32)
 

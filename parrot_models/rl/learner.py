@@ -140,11 +140,13 @@ class Learner:
         """
         num_envs = self.envs.num_envs
         seen = self._begin()
+        actions = np.zeros((num_envs, *(self.view.action_space.shape or ())), np.float32)
         is_guided = self.schedule.draw_guided(self.num_episodes, num_envs, self._rng)
         is_live = np.ones(num_envs, bool)
         episode_returns, ends = np.zeros(num_envs), np.zeros(num_envs, int)
         while is_live.any():
-            actions = self._act(seen, is_guided)
+            if self.view.is_due.any():
+                actions = self._act(seen, is_guided)
             executed = self.view.executed(actions)
             self.envs.start_step(executed)
             if num_envs > 1:

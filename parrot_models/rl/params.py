@@ -28,6 +28,8 @@ class AgentParams(Section):
             is tuned.
         edit_scale: the largest edit of parrot_edit to an action, in half-widths of the action box;
             of bounded actions that is in normalised ones, in [-1, 1].
+        hold_steps: robot steps that an agent's action is held: a z is decoded anew in each of
+            them, a robot's own action repeated. traj_rl and hirl have decision_steps in its place.
         decision_steps: most robot steps that a decision of traj_rl or hirl lasts; a trajectory may
             be shorter, an option end by itself.
         hidden: widths of the hidden layers of actor and critics.
@@ -48,6 +50,7 @@ class AgentParams(Section):
     reference_std: Positive
     target_kl_per_dim: Positive
     edit_scale: Share
+    hold_steps: Count
     decision_steps: Count
     hidden: Widths
     learning_rate: Positive

@@ -2,6 +2,10 @@
 
 A view stands between an agent and robots, as many as there are: what it sees of each, and what it
 tells each of them to do, for a step or for several. Most methods differ in it alone.
+
+What an agent says is a decision. It holds until another is due, each robot's at its own times, and
+what the agent says in between is not looked at: ordinary SAC learns on the semi-MDP of decisions,
+since the replay buffer makes one transition of each.
 """
 
 from __future__ import annotations
@@ -90,39 +94,52 @@ class DirectView:
         pretrained: frozen; its encoder makes the features.
         observe: "features" replaces all images by the frozen encoder's features, float32 (F,),
             which are left out where F is 0; "image" leaves the observation as it is.
+        most_steps: robot steps after which a decision ends in any case.
         with_context: adds the context, float32 (C,), for critics on executed actions.
 
     Attributes:
         observation_space, action_space: the agent's, for one robot.
-        fewest_steps: robot steps that a decision of the agent lasts at least.
+        fewest_steps: robot steps that a decision lasts at least, where the episode does.
     """
 
-    fewest_steps = 1
-
     def __init__(
-        self, plain: Dict, pretrained: Pretrained, observe: Observe, *, with_context: bool = False
+        self,
+        plain: Dict,
+        pretrained: Pretrained,
+        observe: Observe,
+        most_steps: int = 1,
+        *,
+        with_context: bool = False,
     ) -> None:
         self._observe, self._with_context = observe, with_context
         self._device, self._encode = pretrained.device, pretrained.encode
         self._images = [key for key, space in plain.items() if is_image(space)]
+        self._most_steps = self.fewest_steps = most_steps
         self.observation_space = seen_space(plain, pretrained, observe, with_context=with_context)
         self.action_space = Box(*pretrained.action_box(), dtype=np.float32)
 
     def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """What the agent sees of the observations that episodes begin with, per key (N, ...)."""
-        return self.see(observations)
+        """What the agent sees of the observations that episodes begin with, per key (N, ...).
+
+        For every robot a decision is due.
+        """
+        seen = self._look(observations)
+        self._is_due = np.ones(self.num_robots, bool)
+        self._num_steps = np.zeros(self.num_robots, np.int64)  # that each decision has lasted
+        self._held = np.zeros((self.num_robots, *_shape(self.action_space)), np.float32)
+        return seen
 
     @torch.inference_mode()
     def see(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """What it sees of those that a step led to, per key (N, ...): each is encoded once."""
-        tensors = {k: to_device(torch.from_numpy(v), self._device) for k, v in observations.items()}
-        self._encoding = self._encode(tensors)
-        seen = dict(observations)
-        if self._observe == "features":
-            for key in self._images:
-                del seen[key]
-        added = _added(self._encoding, self._observe, with_context=self._with_context)
-        return {**seen, **{key: values.cpu().numpy() for key, values in added.items()}}
+        """What it sees of those that a step led to, per key (N, ...): each is encoded once.
+
+        Decisions may end with that step.
+        """
+        seen = self._look(observations)
+        self._num_steps += 1
+        self._is_due = self._ends(self._held) | (self._num_steps >= self._most_steps)
+        self._num_steps[self._is_due] = 0
+        return seen
 
     @property
     def num_robots(self) -> int:
@@ -132,14 +149,18 @@ class DirectView:
     @property
     def is_due(self) -> NDArray[np.bool_]:
         """For which robots a decision is due, bool (N,): of others the last one still holds."""
-        return np.ones(self.num_robots, bool)
+        return self._is_due
 
+    @torch.inference_mode()
     def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the robots do, (N, A), on the agent's actions (N, D) in what it last saw.
 
         Actions for robots for which no decision is due are not looked at.
         """
-        return actions
+        self._held = np.where(self._is_due[:, None], actions, self._held).astype(np.float32)
+        if self._is_due.any():
+            self._decide(self._held, self._is_due)
+        return self._act(self._held)
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Actions (N, D) before any learning: uniform in the box."""
@@ -150,18 +171,50 @@ class DirectView:
         """Those of z = 0, where the actions of the warm-up are those of a latent z; else None."""
         return None
 
+    @torch.inference_mode()
+    def _look(self, observations: Observation) -> dict[str, NDArray[Any]]:
+        tensors = {k: to_device(torch.from_numpy(v), self._device) for k, v in observations.items()}
+        self._encoding = self._encode(tensors)
+        seen = dict(observations)
+        if self._observe == "features":
+            for key in self._images:
+                del seen[key]
+        added = _added(self._encoding, self._observe, with_context=self._with_context)
+        return {**seen, **{key: values.cpu().numpy() for key, values in added.items()}}
+
+    def _on_device(self, values: NDArray[np.float32]) -> Tensor:
+        return to_device(torch.from_numpy(values), self._device)
+
+    def _decide(self, held: NDArray[np.float32], is_due: NDArray[np.bool_]) -> None:
+        """Take up those of the decisions held, (N, D), that are new."""
+
+    def _act(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next step, (N, A), of decisions (N, D), in what was last seen."""
+        return held
+
+    def _ends(self, held: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which decisions (N, D) end by themselves in what was last seen, bool (N,)."""
+        return np.zeros(len(held), bool)
+
 
 class GuidedView(DirectView):
     """The agent's actions are the robot's, but before any learning something pre-trained acts.
 
     Args:
-        plain, observe: see `DirectView`.
+        plain, observe, most_steps: see `DirectView`.
         prior: f(z; s), whose z ~ N(0, I) are the actions of the warm-up.
         latent_bound: z is clipped to it in every dimension, as in the box of `LatentView`.
     """
 
-    def __init__(self, plain: Dict, prior: Prior, latent_bound: float, observe: Observe) -> None:
-        super().__init__(plain, prior, observe)
+    def __init__(
+        self,
+        plain: Dict,
+        prior: Prior,
+        latent_bound: float,
+        observe: Observe,
+        most_steps: int = 1,
+    ) -> None:
+        super().__init__(plain, prior, observe, most_steps)
         self._prior, self._latent_bound = prior, latent_bound
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -182,7 +235,7 @@ class BoxedLatentView(DirectView):
     """The agent's action is z in [-latent_bound, latent_bound]^d; what it does is a subclass's.
 
     Args:
-        plain, observe, with_context: see `DirectView`.
+        plain, observe, most_steps, with_context: see `DirectView`.
         latents: whose z it is.
         latent_bound: half-width of the box of z; 1 covers 68 % of N(0, I) a dimension, 2 95 %.
             Actions of a large |z| are the prior's failures: a smaller box explores better.
@@ -194,10 +247,11 @@ class BoxedLatentView(DirectView):
         latents: Latents,
         latent_bound: float,
         observe: Observe,
+        most_steps: int = 1,
         *,
         with_context: bool = False,
     ) -> None:
-        super().__init__(plain, latents, observe, with_context=with_context)
+        super().__init__(plain, latents, observe, most_steps, with_context=with_context)
         self._latent_bound, self._latent_dim = latent_bound, latents.latent_dim
         self.action_space = Box(-latent_bound, latent_bound, (latents.latent_dim,), np.float32)
 
@@ -213,11 +267,12 @@ class BoxedLatentView(DirectView):
 class LatentView(BoxedLatentView):
     """The robots in the prior's latent space (PARROT, section 4): ordinary SAC learns on top of it.
 
-    The action is z; f(z; s) is executed, where s is the observation last seen.
+    The action is z; f(z; s) is executed, where s is the observation last seen. While a z is held,
+    the prior goes on looking: f of the same z in each new s.
 
     Args:
         prior: f.
-        plain, latent_bound, observe, with_context: see `BoxedLatentView`.
+        plain, latent_bound, observe, most_steps, with_context: see `BoxedLatentView`.
     """
 
     def __init__(
@@ -226,79 +281,16 @@ class LatentView(BoxedLatentView):
         prior: Prior,
         latent_bound: float,
         observe: Observe,
+        most_steps: int = 1,
         *,
         with_context: bool = False,
     ) -> None:
-        super().__init__(plain, prior, latent_bound, observe, with_context=with_context)
+        super().__init__(plain, prior, latent_bound, observe, most_steps, with_context=with_context)
         self._decode = prior.decode
 
-    @torch.inference_mode()
-    def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _act(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
         """f(z; s) of each z."""
-        z = to_device(torch.from_numpy(np.asarray(actions, np.float32)), self._device)
-        return self._decode(z, self._encoding.context).cpu().numpy()
-
-
-class DecisionView(BoxedLatentView):
-    """A decision z holds until another is due: ordinary SAC learns on the semi-MDP of decisions.
-
-    Each robot decides at its own times. What the agent says in between is not looked at; the replay
-    buffer makes one transition of a decision, so that nothing else knows of this.
-
-    Args:
-        plain, latents, latent_bound, observe: see `BoxedLatentView`.
-        most_steps: robot steps after which a decision ends in any case.
-    """
-
-    def __init__(
-        self, plain: Dict, latents: Latents, latent_bound: float, observe: Observe, most_steps: int
-    ) -> None:
-        super().__init__(plain, latents, latent_bound, observe)
-        self._most_steps = most_steps
-
-    def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """See `DirectView`; for every robot a decision is due."""
-        seen = super().see(observations)
-        self._is_due = np.ones(self.num_robots, bool)
-        self._num_steps = np.zeros(self.num_robots, np.int64)  # that each decision has lasted
-        self._z = np.zeros((self.num_robots, self._latent_dim), np.float32)
-        return seen
-
-    @torch.inference_mode()
-    def see(self, observations: Observation) -> dict[str, NDArray[Any]]:
-        """See `DirectView`; decisions may end with the step that led here."""
-        seen = super().see(observations)
-        self._num_steps += 1
-        self._is_due = self._ends(self._held()) | (self._num_steps >= self._most_steps)
-        self._num_steps[self._is_due] = 0
-        return seen
-
-    @property
-    def is_due(self) -> NDArray[np.bool_]:
-        """For which robots a decision is due, bool (N,)."""
-        return self._is_due
-
-    @torch.inference_mode()
-    def executed(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The next step, (N, A), of what each robot is at; decides anew where that is due."""
-        self._z = np.where(self._is_due[:, None], actions, self._z).astype(np.float32)
-        if self._is_due.any():
-            self._decide(self._held(), self._is_due)
-        return self._act(self._held()).cpu().numpy()
-
-    def _held(self) -> Tensor:
-        return to_device(torch.from_numpy(self._z), self._device)
-
-    def _decide(self, z: Tensor, is_due: NDArray[np.bool_]) -> None:
-        """Take up those of the decisions z (N, D) that are new."""
-
-    def _act(self, z: Tensor) -> Tensor:
-        """Actions (N, A) that carry on with decisions z (N, D)."""
-        raise NotImplementedError
-
-    def _ends(self, _z: Tensor) -> NDArray[np.bool_]:
-        """Which decisions end by themselves in what was last seen, bool (N,)."""
-        return np.zeros(self.num_robots, bool)
+        return self._decode(self._on_device(held), self._encoding.context).cpu().numpy()
 
 
 class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):

@@ -35,19 +35,28 @@ class Augmentation:
         signs, action_signs: of vectors by name, and of the action; None without "mirror".
         has_colors: whether "colors" is done.
         images: names of the images.
+        noise: standard deviation of the noise on vectors, in units of their spreads.
         backdrops: the mean of each image, float32 (H, W, 3): see `backdrop_of`.
+        spreads: the standard deviation of each vector's numbers, (D,).
     """
 
     signs: Mapping[str, Tensor] | None
     action_signs: Tensor | None
     has_colors: bool
     images: Sequence[str]
+    noise: float
     backdrops: Mapping[str, Tensor]
+    spreads: Mapping[str, Tensor]
 
-    def with_backdrops(self, observations: Observations) -> Augmentation:
-        """The same, painting before the mean images of some observations (B, ...)."""
-        names = self.images if self.has_colors else ()
-        return replace(self, backdrops={name: backdrop_of(observations[name]) for name in names})
+    def informed_by(self, observations: Observations) -> Augmentation:
+        """The same, which now knows backdrops and spreads: those of some observations (B, ...)."""
+        painted = self.images if self.has_colors else ()
+        noisy = [name for name in observations if self.noise and name not in self.images]
+        return replace(
+            self,
+            backdrops={name: backdrop_of(observations[name]) for name in painted},
+            spreads={name: observations[name].std(0, correction=0) for name in noisy},
+        )
 
     def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """An augmented batch of transitions.
@@ -57,7 +66,7 @@ class Augmentation:
             rng: of this step alone.
         """
         mirrored = self.mirrored(batch.observations), self.mirrored_actions(batch.actions)
-        return Batch(self.colored(mirrored[0], rng), mirrored[1])
+        return Batch(self.noisy(self.colored(mirrored[0], rng), rng), mirrored[1])
 
     def mirrored(self, observations: Observations) -> dict[str, Tensor]:
         """Observations whose first half of rows is reflected.
@@ -91,14 +100,30 @@ class Augmentation:
             changed[name] = rows.reshape(changed[name].shape)
         return changed
 
+    def noisy(self, observations: Observations, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Observations with noise on the vectors whose spreads are known.
 
-def augmentation_of(names: Sequence[str], spec: EpisodeSpec, section: str) -> Augmentation:
-    """What params ask for, as a spec allows; without backdrops.
+        Args:
+            observations: by name, vectors (B, ..., D).
+            rng: of this step alone.
+        """
+        changed = dict(observations)
+        for name, spread in self.spreads.items():
+            drawn = rng.standard_normal(changed[name].shape, np.float32)
+            changed[name] = changed[name] + self.noise * spread * torch.from_numpy(drawn)
+        return changed
+
+
+def augmentation_of(
+    names: Sequence[str], spec: EpisodeSpec, section: str, noise: float = 0.0
+) -> Augmentation:
+    """What params ask for, as a spec allows; not informed yet.
 
     Args:
         names: "mirror", "colors", both or neither.
         spec: of the data.
         section: where in params.yaml a user chose it, for the errors.
+        noise: see `Augmentation`.
 
     Raises:
         UserError: the spec lacks what one of them needs.
@@ -117,7 +142,8 @@ def augmentation_of(names: Sequence[str], spec: EpisodeSpec, section: str) -> Au
             f"{section}.augment names colors, and the data have no images: take colors out of "
             f"{section}.augment"
         )
-    return Augmentation(signs, action_signs, "colors" in names, tuple(spec.images), {})
+    images = tuple(spec.images)
+    return Augmentation(signs, action_signs, "colors" in names, images, noise, {}, {})
 
 
 def flip_half(images: Tensor) -> Tensor:

@@ -6,7 +6,16 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
-from parrot_data.section import BatchSize, Count, Positive, Section, Seed, Width, check_names
+from parrot_data.section import (
+    BatchSize,
+    Count,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    Width,
+    check_names,
+)
 from parrot_models.networks.choices import AugmentationName, Precision
 from parrot_models.networks.params import KeypointArchitecture
 
@@ -23,6 +32,8 @@ class TrainingParams(Section):
         seed: of weights and batches.
         held_out_fraction: share of the episodes kept for validation.
         augment: what is done to batches, see `Augmentation`; none for none.
+        observation_noise: standard deviation of the noise on vectors in training, in units of how
+            much each of their numbers varies in the data.
         precision: "bf16" or "fp32" products in the layers that look at images.
         gradient_clip: largest norm of a gradient.
         log_every, checkpoint_every: steps between rows of the training's curve, and checkpoints.
@@ -32,6 +43,7 @@ class TrainingParams(Section):
     seed: Seed
     held_out_fraction: float = Field(gt=0, lt=1)
     augment: Annotated[list[AugmentationName], AfterValidator(_check_unlike)]
+    observation_noise: NotNegative
     precision: Precision
     gradient_clip: Positive
     log_every: Count

@@ -66,7 +66,7 @@ def fit_pose(
     rows = batches.draw_rows(NUM_INIT, generator(beside.seed, "pose: first batch"))
     some = _seen(batches, told, rows)
     head.init_from_data(some, _positions(batches, some))
-    painting = augmentation.with_backdrops(some)
+    painting = augmentation.informed_by(some)
     head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss_at(step: int) -> torch.Tensor:

@@ -175,7 +175,7 @@ def test_episodes_are_augmented_as_their_transitions_are(tmp_path: Path) -> None
     batch = EpisodeBatches(batches).sample(4, 6, np.random.default_rng(0))
     flat = Batch(batch.seen(), batch.actions.flatten(0, 1))
     augmentation = augmentation_of(["mirror", "colors"], SPEC, "pretrain.options")
-    augmentation = augmentation.with_backdrops(flat.observations)
+    augmentation = augmentation.informed_by(flat.observations)
     expected = augmentation(flat, np.random.default_rng(1))
     augmented = augment_episodes(batch, augmentation, np.random.default_rng(1))
     seen = augmented.seen()

@@ -19,7 +19,7 @@ from parrot_models.methods.table import METHODS
 from parrot_models.networks.device import CPU
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.rl.full_control import EditedLatentView, UnboundedLatentView
-from parrot_models.rl.views import DecisionView, DirectView, LatentView
+from parrot_models.rl.views import BoxedLatentView, DirectView, LatentView
 from tests.parrot_models.small_parts import save_part
 from tests.specs import SPECS, some_observations
 
@@ -88,7 +88,7 @@ def kind_of(view: DirectView) -> str | None:
     for kind, name in kinds.items():
         if isinstance(view, kind):
             return name
-    return None if isinstance(view, DecisionView) else "actions"
+    return None if isinstance(view, BoxedLatentView) else "actions"
 
 
 @pytest.mark.parametrize("name", METHODS)

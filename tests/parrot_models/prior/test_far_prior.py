@@ -33,7 +33,7 @@ def some_batch(spec: EpisodeSpec, size: int = 8) -> Batch:
 def test_a_prior_is_trained_where_it_lies(spec) -> None:
     batch = some_batch(spec)
     names = [*(["mirror"] if spec.mirror else []), *(["colors"] if spec.images else [])]
-    augmentation = augmentation_of(names, spec, "train_prior").with_backdrops(batch.observations)
+    augmentation = augmentation_of(names, spec, "train_prior").informed_by(batch.observations)
     with far_from_the_cpu():
         prior = make_prior(spec)
         assert prior.device == FAR

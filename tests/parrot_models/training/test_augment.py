@@ -74,9 +74,7 @@ def test_further_dimensions_are_augmented_as_rows_are() -> None:
     found = augmentation.mirrored(longer)
     for name, values in expected.items():
         assert torch.equal(found[name][:, 2], values)
-    colored = augmentation.with_backdrops(batch.observations).colored(
-        longer, np.random.default_rng(0)
-    )
+    colored = augmentation.informed_by(batch.observations).colored(longer, np.random.default_rng(0))
     for name in MIRRORED.images:
         assert colored[name].shape == longer[name].shape
         assert not torch.equal(colored[name], longer[name])
@@ -85,10 +83,26 @@ def test_further_dimensions_are_augmented_as_rows_are() -> None:
 
 def test_nothing_named_is_nothing_done() -> None:
     batch = some_batch()
-    same = augmented([]).with_backdrops(batch.observations)(batch, np.random.default_rng(0))
+    same = augmented([]).informed_by(batch.observations)(batch, np.random.default_rng(0))
     for name, values in batch.observations.items():
         assert torch.equal(same.observations[name], values)
     assert torch.equal(same.actions, batch.actions)
+
+
+def test_noise_is_as_wide_as_it_says_on_vectors_and_touches_nothing_else() -> None:
+    size, noise = 4096, 0.2
+    batch = some_batch(size)
+    still = {**batch.observations, "joints": torch.full_like(batch.observations["joints"], 0.5)}
+    for observations in (batch.observations, still):
+        augmentation = augmentation_of([], MIRRORED, "train_prior", noise).informed_by(observations)
+        noisy = augmentation(Batch(observations, batch.actions), np.random.default_rng(0))
+        added = noisy.observations["joints"] - observations["joints"]
+        spread = observations["joints"].std(0, correction=0)
+        torch.testing.assert_close(added.std(0), noise * spread, rtol=0.05, atol=1e-6)
+        torch.testing.assert_close(added.mean(0), torch.zeros_like(spread), rtol=0, atol=0.02)
+        assert torch.equal(noisy.actions, batch.actions)
+        for name in MIRRORED.images:
+            assert torch.equal(noisy.observations[name], observations[name])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +124,7 @@ def test_the_tabletop_can_have_both() -> None:
 
 def test_augmentation_is_a_function_of_its_generator() -> None:
     batch = some_batch()
-    augmentation = augmented(["mirror", "colors"]).with_backdrops(batch.observations)
+    augmentation = augmented(["mirror", "colors"]).informed_by(batch.observations)
     one, two, other = (augmentation(batch, np.random.default_rng(seed)) for seed in (1, 1, 2))
     for name in MIRRORED.images:
         assert torch.equal(one.observations[name], two.observations[name])
@@ -119,7 +133,7 @@ def test_augmentation_is_a_function_of_its_generator() -> None:
 
 def test_each_image_has_a_backdrop_of_its_own() -> None:
     batch = some_batch()
-    painting = augmented(["colors"]).with_backdrops(batch.observations)
+    painting = augmented(["colors"]).informed_by(batch.observations)
     for name, image in MIRRORED.images.items():
         assert torch.equal(painting.backdrops[name], backdrop_of(batch.observations[name]))
         assert painting.backdrops[name].shape == image.shape

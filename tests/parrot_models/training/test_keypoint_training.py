@@ -23,8 +23,9 @@ PARAMS = ReconstructedKeypoints(
     learning_rate=2e-3,
 )  # fmt: skip
 BESIDE = TrainingParams(
-    seed=0, held_out_fraction=0.4, augment=["colors"], precision="fp32", gradient_clip=1.0,
-    log_every=4, checkpoint_every=2, steps=10, batch_size=4, learning_rate=1e-3,
+    seed=0, held_out_fraction=0.4, augment=["colors"], observation_noise=0.0, precision="fp32",
+    gradient_clip=1.0, log_every=4, checkpoint_every=2, steps=10, batch_size=4,
+    learning_rate=1e-3,
 )  # fmt: skip
 
 

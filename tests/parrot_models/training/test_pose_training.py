@@ -27,8 +27,9 @@ from tests.specs import HIDDEN_TOOL, IMAGES_ALONE, TABLETOP_LIKE
 SIDE, SPOT, STEP_M = 24, 4, 0.03  # of image and spot, pixels; m a pixel
 FARTHEST = (SIDE - SPOT) // 2  # pixels from the middle
 BESIDE = TrainingParams(
-    seed=0, held_out_fraction=0.25, augment=["mirror"], precision="fp32", gradient_clip=1.0,
-    log_every=4, checkpoint_every=2, steps=10, batch_size=4, learning_rate=1e-3,
+    seed=0, held_out_fraction=0.25, augment=["mirror"], observation_noise=0.0, precision="fp32",
+    gradient_clip=1.0, log_every=4, checkpoint_every=2, steps=10, batch_size=4,
+    learning_rate=1e-3,
 )  # fmt: skip
 
 
