@@ -114,12 +114,12 @@ def _check_generated(generate: GenerateParams, filter_: FilterParams) -> None:
 
 def _check_tasks(sections: Together) -> None:
     """Names of tasks against the world's; of a user's own world they are known once it is made."""
-    from parrot_data.worlds.params import demonstrated_names, family_names, task_names
+    from parrot_data.worlds.params import names_in
 
-    tasks, probe = task_names(sections.environment), sections.judge.probe
-    if tasks is None:
+    known, probe = names_in(sections.environment), sections.judge.probe
+    if known is None:
         return
-    families = family_names(sections.environment) or ()
+    tasks, families = known.tasks, known.families
     named: list[tuple[str, Collection[str], Collection[str]]] = [
         ("finetune.tasks", sections.finetune.tasks, tasks),
         ("judge.families", sections.judge.families, families),
@@ -130,8 +130,8 @@ def _check_tasks(sections: Together) -> None:
     if sections.study is not None:
         named.append(("study.tasks", sections.study.tasks, tasks))
     # Where a world demonstrates nothing its data come from elsewhere
-    if demonstrated := demonstrated_names(sections.environment):
-        named.append(("generate.tasks", sections.generate.tasks, demonstrated))
+    if known.demonstrated:
+        named.append(("generate.tasks", sections.generate.tasks, known.demonstrated))
     world = f"the world {sections.environment.name}"
     for key, names, there in named:
         for name in names:

@@ -13,7 +13,7 @@ from parrot_data.stores.outputs.layout import output_of
 from parrot_models.baselines.bc_training import BEHAVIOR_CLONING
 from parrot_models.baselines.options_training import OPTIONS
 from parrot_models.baselines.params import ContextParams, PretrainParams
-from parrot_models.baselines.pretraining import Pretraining, with_keypoints, with_pose
+from parrot_models.baselines.pretraining import Pretraining, with_sight
 from parrot_models.baselines.trajectories_training import TRAJECTORIES
 from parrot_models.baselines.vae_training import BETA_VAE
 from parrot_models.networks.stored import CONFIG
@@ -77,7 +77,7 @@ def pretrain(
     made_from: dict[str, Any] = {"pretrain": of_method.model_dump()}
     if isinstance(of_method, ContextParams):
         made_from["keypoints"] = keypoints.model_dump()
-        pretraining = with_keypoints(with_pose(pretraining, method), keypoints, method)
+        pretraining = with_sight(pretraining, keypoints, method)
 
     def make(spec: EpisodeSpec) -> Any:
         model = pretraining.make(of_method, spec)

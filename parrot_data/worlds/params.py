@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -82,28 +83,25 @@ EnvironmentParams = Annotated[
 ]
 
 
-def task_names(params: EnvironmentParams) -> tuple[str, ...] | None:
-    """Tasks to fine-tune on, as far as params alone tell; None where only the world itself does."""
+@dataclass(frozen=True)
+class Names:
+    """What a world's tasks and families are called, as far as params alone tell.
+
+    Attributes:
+        tasks: to fine-tune on.
+        demonstrated: tasks that the world has a demonstrator for.
+        families: of unseen scenes.
+    """
+
+    tasks: tuple[str, ...]
+    demonstrated: tuple[str, ...]
+    families: tuple[str, ...]
+
+
+def names_in(params: EnvironmentParams) -> Names | None:
+    """The names of the world that params choose; None where only the world itself tells."""
     if isinstance(params, TabletopParams):
-        return tuple(TASKS)
+        return Names(tuple(TASKS), (*FAMILIES, *TASKS), FAMILIES)
     if isinstance(params, MetaworldParams):
-        return metaworld_tasks.TASKS
-    return tuple(params.tasks) if isinstance(params, GymnasiumParams) else None
-
-
-def demonstrated_names(params: EnvironmentParams) -> tuple[str, ...] | None:
-    """Tasks that the world demonstrates, none for gymnasium's; None where only it can tell."""
-    if isinstance(params, TabletopParams):
-        return (*FAMILIES, *TASKS)
-    if isinstance(params, MetaworldParams):
-        return metaworld_tasks.TASKS
-    return () if isinstance(params, GymnasiumParams) else None
-
-
-def family_names(params: EnvironmentParams) -> tuple[str, ...] | None:
-    """Families of unseen scenes, none for gymnasium's; None where only the world itself tells."""
-    if isinstance(params, TabletopParams):
-        return FAMILIES
-    if isinstance(params, MetaworldParams):
-        return metaworld_tasks.UNSEEN
-    return () if isinstance(params, GymnasiumParams) else None
+        return Names(metaworld_tasks.TASKS, metaworld_tasks.TASKS, metaworld_tasks.UNSEEN)
+    return Names(tuple(params.tasks), (), ()) if isinstance(params, GymnasiumParams) else None

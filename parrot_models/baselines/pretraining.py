@@ -43,55 +43,27 @@ class Pretraining(Generic[Params, Model]):
     card: str
 
 
-def with_pose(pretraining: Pretraining[Any, Any], method: str) -> Pretraining[Any, Any]:
-    """The same method, whose model learns first where images show the tool, if it has to.
-
-    Args:
-        pretraining: of a model that makes a context; its params are `ContextParams`.
-        method: its name.
-    """
-
-    def fit(
-        params: ContextParams,
-        model: Any,
-        batches: TransitionBatches,
-        work: Path,
-        tell: Progress,
-        scalars: Scalars,
-    ) -> None:
-        augmentation = augmentation_of(params.augment, batches.spec, f"pretrain.{method}")
-        fit_pose(params.encoder, params, model, augmentation, batches, work, tell, scalars=scalars)
-        pretraining.fit(params, model, batches, work, tell, scalars)
-
-    def measure(
-        params: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
-    ) -> dict[str, Any]:
-        metrics = pretraining.measure(params, model, batches, work, tell)
-        return {**metrics, **pose_metrics(model.pose, batches)}
-
-    return replace(pretraining, fit=fit, measure=measure)
-
-
-def with_keypoints(
+def with_sight(
     pretraining: Pretraining[Any, Any], params: KeypointParams, method: str
 ) -> Pretraining[Any, Any]:
-    """The same method, and beside its model keypoints for its agent, in the same folder.
+    """The same method, with what sees for its model and its agent.
 
-    They follow from data, seed and params alone, so that parts of one seed have the very same, and
-    the model beside them is what it would be without.
+    Where images have to show where the tool is, the model learns that first. Beside it, in the same
+    folder, are keypoints for its agent, where params ask for them: they follow from data, seed and
+    params alone, so that parts of one seed have the very same, and the model is what it would be
+    without.
 
     Args:
         pretraining: of a model that makes a context; its params are `ContextParams`.
-        params: of the keypoints; with none the method is what it was.
+        params: of the keypoints.
         method: its name.
     """
     architecture = keypoint_architecture(params)
-    if architecture is None:
-        return pretraining
 
     def make(beside: ContextParams, spec: EpisodeSpec) -> Any:
-        with torch.random.fork_rng(devices=[]):
-            keypoints_of(architecture, spec)  # raises before anything is decoded
+        if architecture is not None:
+            with torch.random.fork_rng(devices=[]):
+                keypoints_of(architecture, spec)  # raises before anything is decoded
         return pretraining.make(beside, spec)
 
     def fit(
@@ -102,10 +74,18 @@ def with_keypoints(
         tell: Progress,
         scalars: Scalars,
     ) -> None:
-        keypoints = keypoints_of(architecture, batches.spec)
-        augmentation = augmentation_of(beside.augment, batches.spec, f"pretrain.{method}")
-        fit_keypoints(params, beside, keypoints, augmentation, batches, work, tell, scalars=scalars)
-        save_weights(keypoints.state_dict(), work / WEIGHTS)
+        seen = augmentation_of(beside.augment, batches.spec, f"pretrain.{method}")
+        if architecture is not None:
+            keypoints = keypoints_of(architecture, batches.spec)
+            fit_keypoints(params, beside, keypoints, seen, batches, work, tell, scalars=scalars)
+            save_weights(keypoints.state_dict(), work / WEIGHTS)
+        fit_pose(beside.encoder, beside, model, seen, batches, work, tell, scalars=scalars)
         pretraining.fit(beside, model, batches, work, tell, scalars)
 
-    return replace(pretraining, make=make, fit=fit)
+    def measure(
+        beside: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
+    ) -> dict[str, Any]:
+        metrics = pretraining.measure(beside, model, batches, work, tell)
+        return {**metrics, **pose_metrics(model.pose, batches)}
+
+    return replace(pretraining, make=make, fit=fit, measure=measure)

@@ -161,9 +161,8 @@ class EditingActor(Actor):
         generator: torch.Generator,
     ) -> None:
         super().__init__(input_dim, action_low, action_high, hidden, initial_std, generator)
-        low, high = self._log_std_range
-        raw = math.atanh(2 * (math.log(INITIAL_EDIT_STD) - low) / (high - low) - 1)
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():  # The bias of the edits' log standard deviations, the last outputs
-            last.bias[self.action_dim + latent_dim :] = raw - self._log_std_offset
+            change = self.raw_log_std(INITIAL_EDIT_STD) - self.raw_log_std(initial_std)
+            last.bias[self.action_dim + latent_dim :] = change

@@ -119,12 +119,17 @@ class Actor(nn.Module):
         self.centre: Tensor
         self.half_width: Tensor
         self.action_dim = len(action_low)
-        self._log_std_range = low, high = log_std_range
-        self._log_std_offset = math.atanh(2 * (math.log(initial_std) - low) / (high - low) - 1)
+        self._log_std_range = log_std_range
+        self._log_std_offset = self.raw_log_std(initial_std)
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) under the tanh."""
         return self.gaussian_of(self.layers(encoded))
+
+    def raw_log_std(self, std: float) -> float:
+        """What `gaussian_of` makes this standard deviation of, once its offset is added."""
+        low, high = self._log_std_range
+        return math.atanh(2 * (math.log(std) - low) / (high - low) - 1)
 
     def gaussian_of(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """The same of the last layer's output (B, 2 A)."""

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from parrot_data.episodes.rollout import roll_out
 from parrot_data.errors import UserError
 from parrot_data.worlds.make import make_world
-from parrot_data.worlds.params import EnvironmentParams, demonstrated_names, task_names
+from parrot_data.worlds.params import EnvironmentParams, Names, names_in
 
 
 def params(**changes: object) -> EnvironmentParams:
@@ -41,7 +41,7 @@ def test_a_registered_environment_is_a_world() -> None:
     with pytest.raises(UserError, match="no family is called 'far'"):
         world.unseen("far")
     assert world.demonstrator() is None
-    assert (task_names(params()), demonstrated_names(params())) == (("near",), ())
+    assert names_in(params()) == Names(("near",), (), ())
 
 
 def test_a_plain_vector_gets_a_name_and_success_may_be_a_reward() -> None:

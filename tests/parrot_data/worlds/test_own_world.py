@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from parrot_data.episodes.rollout import roll_out
 from parrot_data.errors import UserError
 from parrot_data.worlds.make import code_of_world, make_world
-from parrot_data.worlds.params import EnvironmentParams, demonstrated_names, task_names
+from parrot_data.worlds.params import EnvironmentParams, names_in
 
 WORLD = """
 from tests.toy_world import ToyWorld
@@ -66,7 +66,7 @@ def test_a_factory_of_the_users_own_is_a_world() -> None:
     env = world.make_env(world.tasks[0])
     rolled = roll_out(env, lambda _env: lambda _seen: np.ones(1, np.float32), 0)
     world.spec.check_observation(rolled.observations[-1], "a step")
-    assert (task_names(params), demonstrated_names(params)) == (None, None)
+    assert names_in(params) is None
 
 
 def test_a_module_of_the_working_directory_is_found_and_is_part_of_the_fingerprint(write) -> None:

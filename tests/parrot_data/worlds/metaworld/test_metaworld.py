@@ -22,9 +22,8 @@ from parrot_data.worlds.metaworld.params import MetaworldParams
 from parrot_data.worlds.metaworld.tasks import TASKS, TRAINING, UNSEEN
 from parrot_data.worlds.params import (
     EnvironmentParams,
-    demonstrated_names,
-    family_names,
-    task_names,
+    Names,
+    names_in,
 )
 
 VALUES = {
@@ -54,8 +53,8 @@ def test_names_are_the_packages() -> None:
     assert {f"{name}-v3" for name in UNSEEN} == set(ML45_V3["test"])
     names = {f"{name}-v3" for name in TASKS}
     assert names == set(ALL_V3_ENVIRONMENTS) == set(ENV_POLICY_MAP)
-    assert task_names(params()) == demonstrated_names(params()) == TASKS
-    assert family_names(params()) == UNSEEN == tuple(make_world(params()).families)
+    assert names_in(params()) == Names(TASKS, TASKS, UNSEEN)
+    assert tuple(make_world(params()).families) == UNSEEN
 
 
 def test_an_episode_is_a_function_of_seed_and_index() -> None:

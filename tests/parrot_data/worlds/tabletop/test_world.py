@@ -14,7 +14,7 @@ from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
 from parrot_data.worlds.demonstrations import Demonstrations
 from parrot_data.worlds.make import make_world
-from parrot_data.worlds.params import demonstrated_names, task_names
+from parrot_data.worlds.params import Names, names_in
 from parrot_data.worlds.tabletop.containers import CONTAINERS
 from parrot_data.worlds.tabletop.drawer import DRAWERS
 from parrot_data.worlds.tabletop.env import TabletopEnv
@@ -47,9 +47,9 @@ def test_episodes_are_as_the_spec_says(proprioception: bool) -> None:
 def test_names_that_params_tell_are_those_of_the_world() -> None:
     params = tabletop_params()
     world = TabletopWorld(params)
-    assert task_names(params) == tuple(world.tasks) == tuple(TASKS)
-    assert demonstrated_names(params) == tuple(world.demonstrator().tasks)
-    assert tuple(world.families) == FAMILIES
+    tasks, demonstrated = tuple(world.tasks), tuple(world.demonstrator().tasks)
+    assert names_in(params) == Names(tasks, demonstrated, tuple(world.families))
+    assert (tasks, tuple(world.families)) == (tuple(TASKS), FAMILIES)
 
 
 def test_unseen_scenes_and_training_scenes_share_nothing() -> None:
