@@ -219,7 +219,8 @@ def test_event_files_of_an_interrupted_run_hold_its_curve(prior, tmp_path, stop_
     [("parrot_executed", 20), ("parrot_executed", 55), *((name, 40) for name in METHODS)],
 )
 def test_an_interrupted_run_ends_as_if_never_interrupted(parts, tmp_path, method, stop_after):
-    params, prior = make_params(agent={"decision_steps": 3}), part_of(parts, method)
+    agent = {"decision_steps": 3, "hold_steps": 2}
+    params, prior = make_params(agent=agent), part_of(parts, method)
     run(prior, tmp_path / "a" / "run", params, method)
 
     def interrupt(done, _total, _note):
@@ -445,7 +446,7 @@ def test_a_run_of_anything_else_is_not_skipped(prior, tmp_path, change):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_evaluate_finds_what_finetune_found(parts, tmp_path, method):
-    params = make_params(agent={"decision_steps": 3})
+    params = make_params(agent={"decision_steps": 3, "hold_steps": 2})
     metrics = run(part_of(parts, method), tmp_path / "run", params, method)
     again = evaluate(EVALUATION, tmp_path / "run")
     for name in ("success_rate", "outcomes", "num_episodes", "task", "method", "seed"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from rl_fakes import EPISODE_STEPS, IMAGE_ALONE, ONE_IMAGE, SPECS, FakePrior, PointEnv
+from rl_fakes import EPISODE_STEPS, IMAGE_ALONE, ONE_IMAGE, SPECS, VECTOR_ALONE, FakePrior, PointEnv
 
 from parrot_models.rl.views import CONTEXT, FEATURES, DirectView, GuidedView, LatentView, ViewedEnv
 
@@ -42,6 +42,36 @@ def test_the_robot_executes_f_of_z_in_the_observation_last_seen(observe, spec):
             assert np.array_equal(plain.executed[-1], expected)
             assert np.array_equal(info["executed_action"], expected)
             observation, *_ = seen.step(expected)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_a_z_that_is_held_is_decoded_anew_in_each_observation(spec):
+    plain, rng = PointEnv(spec), np.random.default_rng(0)
+    env = ViewedEnv(plain, LatentView(plain.observation_space, FakePrior(spec), 2.0, "features", 2))
+    seen = PointEnv(spec)
+    for episode in range(2):
+        env.reset(seed=episode)
+        observation, _ = seen.reset(seed=episode)
+        said = rng.uniform(-2, 2, (EPISODE_STEPS, spec.action.dim)).astype(np.float32)
+        for step in range(EPISODE_STEPS):
+            assert env.view.is_due.tolist() == [step % 2 == 0]
+            *_, info = env.step(said[step])
+            expected = decoded_by_hand(said[step // 2 * 2], observation, spec)
+            assert np.array_equal(info["executed_action"], expected)
+            observation, *_ = seen.step(expected)
+
+
+def test_an_action_of_the_robot_s_own_is_repeated_and_each_robot_decides_at_its_own_times():
+    spec = VECTOR_ALONE
+    view = DirectView(PointEnv(spec).observation_space, FakePrior(spec), "features", 3)
+    observation, _ = PointEnv(spec).reset(seed=0)
+    view.begin({k: np.stack([v, v]) for k, v in observation.items()})
+    said = np.random.default_rng(0).uniform(-1, 1, (7, 2, spec.action.dim)).astype(np.float32)
+    for step in range(7):
+        executed = view.executed(said[step])
+        np.testing.assert_array_equal(executed, said[step // 3 * 3])
+        view.see({k: np.stack([v, v]) for k, v in observation.items()})
+        assert view.is_due.tolist() == [step % 3 == 2] * 2
 
 
 @pytest.mark.parametrize("observe", ["features", "image"])
