@@ -16,9 +16,9 @@ FLOWS = ("spline", "matching")
 PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
     {
         "parrot": "prior",
+        "parrot_box": "prior",
         "parrot_executed": "prior",
         "parrot_demo": "prior",
-        "parrot_kl": "prior",
         "parrot_edit": "prior",
         "parrot_spline": "spline",
         "flow_matching": "matching",
@@ -37,12 +37,12 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
 Reach = Literal["actions", "box", "edited box", "latents"]
 REACH_OF_METHOD: Mapping[str, Reach] = MappingProxyType(
     {
-        "parrot": "box",
-        "parrot_executed": "box",
-        "parrot_demo": "box",
-        "parrot_kl": "latents",
+        "parrot": "latents",
+        "parrot_box": "box",
+        "parrot_executed": "latents",
+        "parrot_demo": "latents",
         "parrot_edit": "edited box",
-        "parrot_spline": "box",
+        "parrot_spline": "latents",
         "flow_matching": "box",
         "sac": "actions",
         "prior_explore": "actions",

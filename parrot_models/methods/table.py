@@ -103,14 +103,14 @@ def _latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
     return LatentView(plain, prior, params.latent_bound, params.observe, params.hold_steps)
 
 
-def _latent_and_context(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    bound, observe, hold_steps = params.latent_bound, params.observe, params.hold_steps
-    return LatentView(plain, prior, bound, observe, hold_steps, with_context=True)
-
-
-def _unbounded_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+def _unbounded(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
     std, observe, hold_steps = params.reference_std, params.observe, params.hold_steps
     return UnboundedLatentView(plain, prior, std, observe, hold_steps)
+
+
+def _unbounded_and_context(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    std, observe, hold_steps = params.reference_std, params.observe, params.hold_steps
+    return UnboundedLatentView(plain, prior, std, observe, hold_steps, with_context=True)
 
 
 def _edited_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
@@ -168,18 +168,23 @@ def _decoded(prior: Prior) -> Executed:
 
 METHODS: Mapping[str, Method[Any]] = MappingProxyType(
     {
-        # PARROT: SAC over z, which starts as the prior's own N(0, I).
-        "parrot": Method(PRIOR, _latent, _as_the_prior),
-        # The same, with critics that judge what z does: Q(s, f(z; s)).
-        "parrot_executed": Method(PRIOR, _latent_and_context, _as_the_prior, executed=_decoded),
-        # The same; half of each batch is drawn from prior-driven episodes that are kept.
-        "parrot_demo": Method(PRIOR, _latent, _as_the_prior, keeps_demonstrations=True),
-        # The same over z without a box, held near the prior by the divergence from it.
-        "parrot_kl": Method(PRIOR, _unbounded_latent, _unit, make_actor=_referred_actor),
-        # The same in the box, with an edit of the action on top of f(z; s).
+        # PARROT: SAC over z, held near the prior by the divergence from it.
+        "parrot": Method(PRIOR, _unbounded, _unit, make_actor=_referred_actor),
+        # The same in a box of z, the prior's own N(0, I) at first.
+        "parrot_box": Method(PRIOR, _latent, _as_the_prior),
+        # parrot with critics that judge what z does: Q(s, f(z; s)).
+        "parrot_executed": Method(
+            PRIOR, _unbounded_and_context, _unit, make_actor=_referred_actor, executed=_decoded
+        ),
+        # parrot; half of each batch is drawn from prior-driven episodes that are kept.
+        "parrot_demo": Method(
+            PRIOR, _unbounded, _unit, make_actor=_referred_actor, keeps_demonstrations=True
+        ),
+        # parrot_box with an edit of the action on top of f(z; s).
         "parrot_edit": Method(PRIOR, _edited_latent, _as_the_prior, make_actor=_editing_actor),
-        # The same over other flows.
-        "parrot_spline": Method(SPLINE, _latent, _as_the_prior),
+        # parrot over another flow.
+        "parrot_spline": Method(SPLINE, _unbounded, _unit, make_actor=_referred_actor),
+        # DSRL, whose noise has a box, over flow matching.
         "flow_matching": Method(MATCHING, _latent, _as_the_prior),
         # SAC from scratch on the robot's actions; it sees what parrot sees, the prior's features.
         "sac": Method(PRIOR, _direct, _unit),

@@ -18,7 +18,7 @@ from parrot_models.report_page.learning import Run
 
 CONFIG, METRICS = "config.json", "metrics.json"
 COMMAND = "parrot audit --out"
-METHOD = "parrot"  # the one that acts through the audited prior, as it is, within bounds of z
+METHOD = "parrot"  # the one that acts through the audited prior as it is
 
 
 class _Within(BaseModel):
@@ -51,7 +51,7 @@ class _AuditConfig(BaseModel):
 
 
 class _Agent(BaseModel):
-    latent_bound: float
+    reference_std: float
 
 
 class _RunConfig(BaseModel):
@@ -69,7 +69,8 @@ class TaskAudited:
     Attributes:
         task: its name.
         log_prob_per_dim: of its demonstrations' actions, nats.
-        within: share of these within the agents' bound of |z|, in all dimensions at once.
+        within: share of these at |z| of up to two standard deviations of the agents' reference, in
+            all dimensions at once.
         sampled, mode: success of the untrained prior, and of its z = 0, in the audit's rollouts.
         success_rate: final, of the agents of `METHOD`, mean over seeds.
         num_seeds: of these.
@@ -101,7 +102,8 @@ class Audited:
         folder: of the audit.
         tasks: that both know, in the order of the runs.
         left_out: tasks of the runs that were not audited.
-        latent_bounds: of the agents of `METHOD`: one, unless they differ.
+        latent_bounds: two standard deviations of the reference Gaussian that agents of `METHOD`
+            are held near: one, unless they differ.
         is_training_data: whether the prior was trained on the audited demonstrations.
     """
 
@@ -153,7 +155,7 @@ def read_audited(folder: Path, prior: Path, runs: Sequence[Run]) -> Audited:
 def _checked(
     folder: Path, audited: _AuditConfig, prior: Path, runs: Sequence[Run], *, acts: bool
 ) -> list[float]:
-    """The runs' bounds of |z|, once all is of one prior and of one world."""
+    """Twice the runs' reference_std, once all is of one prior and of one world."""
     if not runs:
         raise UserError(
             f"{folder} is compared with what agents of {METHOD} learn, and finetune.methods does "
@@ -173,7 +175,7 @@ def _checked(
                 "their section environment differs; run `parrot audit --judge` with that of the "
                 "run, or fine-tune again"
             )
-        bounds.add(found.agent.latent_bound)
+        bounds.add(2 * found.agent.reference_std)
     return sorted(bounds)
 
 

@@ -16,8 +16,9 @@ NEVER = "never"
 CORRELATED: Row = ("the audit's", "tasks", "with final success", "with steps to 80 %")
 NOTE = (
     "Said beforehand, of demonstrations and of the prior alone, before any RL: the log-likelihood "
-    "of the demonstrated actions in nats a dimension; the share of them within the agents' bound "
-    "of |z| in all dimensions at once; how often the untrained prior succeeds in the audit's own "
+    "of the demonstrated actions in nats a dimension; the share of them at |z| of up to two standard "
+    "deviations of the agents' reference, in all dimensions at once; how often the untrained prior "
+    "succeeds in the audit's own "
     f"scenes, sampled and at z = 0. What happened: final success of {METHOD}, mean over seeds; "
     "steps until its success while learning first reached 50 % and 80 %, median over seeds, and "
     "how many of them reached it, where one that did not counts as later than all others; final "
@@ -119,10 +120,13 @@ def _caveats(audited: Audited) -> list[str]:
     """What the table lacks, or what takes from its worth, a sentence each."""
     said = []
     if len(audited.latent_bounds) > 1:
-        said.append("The agents have several bounds of |z|, so there is no share within theirs.")
+        said.append("The agents have several references, so there is no share near theirs.")
     elif not _is_known(audited, "within"):
         bound = f"{audited.latent_bounds[0]:g}"
-        said.append(f"The agents' bound of |z|, {bound}, is none of audit.latent_bounds.")
+        said.append(
+            f"Two standard deviations of the agents' reference, {bound}, are none of "
+            "audit.latent_bounds."
+        )
     if not _is_known(audited, "sampled"):
         said.append("The untrained prior was not rolled out (`parrot audit --judge`).")
     if audited.left_out:

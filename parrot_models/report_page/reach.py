@@ -38,9 +38,11 @@ def _reach(run: Run, reached: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict
     kind = REACH_OF_METHOD.get(method)
     if kind is None:
         return {}
+    agent = read_json(run.folder / CONFIG)["agent"]
+    if agent["hold_steps"] > 1:  # no single actions either
+        return {}
     if kind == "actions":
         return dict.fromkeys(MEASURES, 1.0)
-    agent = read_json(run.folder / CONFIG)["agent"]
     wanted = {
         "latent_bound": None if kind == "latents" else agent["latent_bound"],
         "edit_scale": agent["edit_scale"] if kind == "edited box" else 0.0,

@@ -73,7 +73,7 @@ class UnboundedLatentView(LatentView):
     """z without a box; the warm-up draws it from N(0, reference_std^2 I).
 
     Args:
-        plain, prior, observe, most_steps: see `LatentView`.
+        plain, prior, observe, most_steps, with_context: see `LatentView`.
         reference_std: see `ReferredActor`.
     """
 
@@ -84,8 +84,10 @@ class UnboundedLatentView(LatentView):
         reference_std: float,
         observe: Observe,
         most_steps: int = 1,
+        *,
+        with_context: bool = False,
     ) -> None:
-        super().__init__(plain, prior, math.inf, observe, most_steps)
+        super().__init__(plain, prior, math.inf, observe, most_steps, with_context=with_context)
         self._reference_std = reference_std
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:

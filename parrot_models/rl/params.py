@@ -21,8 +21,8 @@ class AgentParams(Section):
             features in any case.
         encoder: kind of those encoders; read where `observe` is "image".
         encoder_dim: width of the output of each.
-        latent_bound: half-width of the box of z; parrot_kl has none.
-        reference_std: of the Gaussian N(0, reference_std^2 I) over z that the actor of parrot_kl
+        latent_bound: half-width of the box of z, of methods that have one.
+        reference_std: of the Gaussian N(0, reference_std^2 I) over z that the actor of parrot
             starts as and is held near; its warm-up is drawn from it too.
         target_kl_per_dim: nats a dimension of z that this actor is from it, once the temperature
             is tuned.

@@ -61,7 +61,7 @@ def run_of(
     place = folder.joinpath("runs", *key)
     place.mkdir(parents=True)
     hashes = {path.name: sha256_file(path) for path in prior.iterdir()}
-    agent = {"latent_bound": bound}
+    agent = {"reference_std": bound / 2}
     config = {"prior_sha256": hashes, "agent": agent, "environment": world}
     write_json(place / "config.json", config)
     curve = Curve(*(np.zeros(1) for _ in range(3)))
@@ -192,11 +192,11 @@ def test_what_is_no_audit_or_was_changed_is_named(tmp_path: Path, prior: Path, a
     ("bounds", "within", "words"),
     [
         ([2.0], 0.6, "within |z| <= 2 "),
-        ([1.2], None, "bound of |z|, 1.2, is none of audit.latent_bounds"),
-        ([1.0, 2.0], None, "The agents have several bounds of |z|"),
+        ([1.2], None, "reference, 1.2, are none of audit.latent_bounds"),
+        ([1.0, 2.0], None, "The agents have several references"),
     ],
 )
-def test_the_share_is_that_within_the_agents_own_bound(
+def test_the_share_is_that_near_the_agents_own_reference(
     bounds: list[float], within: float | None, words: str,
     tmp_path: Path, prior: Path, audit: Path,
 ) -> None:  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def test_what_is_known_of_the_reach_has_columns_of_its_own() -> None:
 
 
 def test_the_reach_of_a_run_is_that_of_its_limits_and_its_own_part(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"agent": {"latent_bound": 2.0, "edit_scale": 0.2}}')
+    agent = {"latent_bound": 2.0, "edit_scale": 0.2, "hold_steps": 1}
+    (tmp_path / "config.json").write_text(json.dumps({"agent": agent}))
 
     def judged(scale: float) -> Judgement:
         limits = [(1.0, 0.0), (2.0, 0.0), (2.0, 0.2), (None, 0.0)]
@@ -132,7 +134,7 @@ def test_the_reach_of_a_run_is_that_of_its_limits_and_its_own_part(tmp_path: Pat
         return Judgement(metrics={"reach": rows})
 
     def reaches(judgements: Mapping[str, Judgement]) -> dict[str, Mapping[str, float]]:
-        names = ("parrot", "parrot_edit", "parrot_kl", "parrot_spline", "flow_matching", "sac")
+        names = ("parrot", "parrot_edit", "parrot_box", "parrot_spline", "flow_matching", "sac")
         runs = [
             dataclasses.replace(run(name, "0", [0.0]), folder=tmp_path)
             for name in (*names, "hirl", "traj_rl")
@@ -140,13 +142,15 @@ def test_the_reach_of_a_run_is_that_of_its_limits_and_its_own_part(tmp_path: Pat
         return {found.key.method: found.reach for found in with_reach(runs, judgements)}
 
     found = reaches({"prior": judged(0.125), "spline": judged(0.25)})
-    assert found["parrot"] == {"demonstrated": 0.125, "uniform": 0.0625}
+    assert found["parrot_box"] == {"demonstrated": 0.125, "uniform": 0.0625}
     assert found["parrot_edit"] == {"demonstrated": 0.25, "uniform": 0.125}
-    assert found["parrot_kl"] == {"demonstrated": 0.375, "uniform": 0.1875}
-    assert found["parrot_spline"]["demonstrated"] == 0.25
+    assert found["parrot"] == {"demonstrated": 0.375, "uniform": 0.1875}
+    assert found["parrot_spline"]["demonstrated"] == 0.75
     assert found["sac"] == {"demonstrated": 1.0, "uniform": 1.0}
     assert found["flow_matching"] == found["hirl"] == found["traj_rl"] == {}
     assert not any(reaches({"prior": Judgement()}).values())
+    (tmp_path / "config.json").write_text(json.dumps({"agent": agent | {"hold_steps": 2}}))
+    assert not any(reaches({"prior": judged(0.125)}).values())
 
 
 def test_several_seeds_share_a_row() -> None:

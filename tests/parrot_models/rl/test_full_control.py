@@ -98,7 +98,7 @@ def made(method, spec, **changes):
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 @pytest.mark.parametrize("std", [0.5, 2.0])
 def test_the_warm_up_is_the_reference(spec, std):
-    plain, view, _ = made("parrot_kl", spec, reference_std=std)
+    plain, view, _ = made("parrot", spec, reference_std=std)
     env, rng = ViewedEnv(plain, view), np.random.default_rng(0)
     env.reset(seed=0)
     z = np.array([env.sample_warmup_action(rng) for _ in range(2000)])
@@ -138,7 +138,7 @@ def test_the_divergence_is_held_at_its_target(target):
 
 
 def test_it_learns_in_an_environment():
-    plain, view, agent = made("parrot_kl", SPECS["vector alone"])
+    plain, view, agent = made("parrot", SPECS["vector alone"])
     replay = ReplayBuffer(
         200, observation_space=view.observation_space, action_dim=1, n_step=2, discount=0.9,
         num_lanes=1,
@@ -213,7 +213,7 @@ def test_before_learning_nothing_is_edited_and_the_actor_edits_little(spec):
 
 def test_targets_are_of_all_dimensions():
     box, free, both = (
-        made(name, SPECS["vector alone"])[2] for name in ("parrot", "parrot_kl", "parrot_edit")
+        made(name, SPECS["vector alone"])[2] for name in ("parrot_box", "parrot", "parrot_edit")
     )
     assert (box.target_entropy, free.target_entropy, both.target_entropy) == (-1.0, -1.0, -2.0)
-    assert math.isclose(made("parrot_kl", SPECS["one image"])[2].target_entropy, -7.0)
+    assert math.isclose(made("parrot", SPECS["one image"])[2].target_entropy, -7.0)
