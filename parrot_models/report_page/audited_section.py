@@ -16,9 +16,9 @@ NEVER = "never"
 CORRELATED: Row = ("the audit's", "tasks", "with final success", "with steps to 80 %")
 NOTE = (
     "Said beforehand, of demonstrations and of the prior alone, before any RL: the log-likelihood "
-    "of the demonstrated actions in nats a dimension; the share of them at |z| of up to two standard "
-    "deviations of the agents' reference, in all dimensions at once; how often the untrained prior "
-    "succeeds in the audit's own "
+    "of the demonstrated actions in nats a dimension; the share of them at |z| of up to two "
+    "standard deviations of the agents' reference, in all dimensions at once; how often the "
+    "untrained prior succeeds in the audit's own "
     f"scenes, sampled and at z = 0. What happened: final success of {METHOD}, mean over seeds; "
     "steps until its success while learning first reached 50 % and 80 %, median over seeds, and "
     "how many of them reached it, where one that did not counts as later than all others; final "
