@@ -43,6 +43,7 @@ OF_METHOD_FILES = {
 }
 CHANGES = {
     "augment": ["mirror", "colors"],
+    "observation_noise": 0.05,
     "encoder": {"kind": "foveal", "feature_dim": 6, "window_dim": 0},
     "steps": STEPS,
 }

@@ -61,6 +61,7 @@ PARAMS = {
     "seed": 0,
     "held_out_fraction": NUM_HELD_OUT / NUM_EPISODES,
     "augment": ["mirror", "colors"],
+    "observation_noise": 0.05,
     "precision": "bf16",
     "gradient_clip": 1.0,
     "log_every": 3,
