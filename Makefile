@@ -113,7 +113,7 @@ study-dataset-size study-mismatch study-exploration:
 
 # The runs that README's first screen shows
 FILM_TABLETOP ?= runs/pick-sculpture/parrot/0
-FILM_METAWORLD ?= studies/metaworld/runs/door-lock/parrot/0
+FILM_METAWORLD ?= studies/metaworld/runs/bin-picking/parrot/0
 films: install ## film random actions, prior and agent of README's runs, into docs
 	@$(ACTIVATE) && parrot film $(FILM_TABLETOP) --out docs/tabletop.gif
 	@$(ACTIVATE) && parrot film $(FILM_METAWORLD) --out docs/metaworld.gif

@@ -97,6 +97,14 @@ def finetune(
     ],
     out: Out,
     prior: options.Part = None,
+    demonstrations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Output of shard with episodes of the task: half of each batch is of them.",
+            callback=folder_to_read,
+        ),
+    ] = None,
     skip_done: options.SkipDone = False,
     threads: options.Threads = 1,
     device: options.Device = "cpu",
@@ -120,6 +128,7 @@ def finetune(
     with live_curves(logs, out) as scalars, show_progress("finetune") as listen:
         summary = stage.finetune(
             *(values, evaluation, world, prior or part_folder(method), task, method, seed, out),
+            demonstrations=demonstrations,
             skip_done=skip_done,
             device=where,
             progress=listen,

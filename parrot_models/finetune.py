@@ -26,6 +26,11 @@ from parrot_data.stores.sources import code_of
 from parrot_data.worlds.make import code_of_world, make_task_env, make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_data.worlds.world import Env, known
+from parrot_models.methods.demonstrations import (
+    check_can_be_shown,
+    manifest_sha256,
+    read_demonstrations,
+)
 from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import data_manifest_sha256, part_sha256
 from parrot_models.methods.runs import (
@@ -66,6 +71,7 @@ def finetune(
     seed: int,
     out: Path,
     *,
+    demonstrations: Path | None = None,
     device: torch.device = CPU,
     skip_done: bool = False,
     progress: Progress = silent,
@@ -86,6 +92,8 @@ def finetune(
         method: one of `METHODS`.
         seed: of the agent and its episodes.
         out: folder of the run, replaced at the end.
+        demonstrations: folder that `shard` wrote; half of each batch is drawn from its episodes of
+            the task.
         device: where it learns.
         skip_done: see above.
         progress: called after every round of episodes.
@@ -95,18 +103,24 @@ def finetune(
         The metrics, as in metrics.json.
 
     Raises:
-        UserError: no such task or method, what it was pre-trained as is missing or broken, or
-            learning diverged; nothing is published then.
+        UserError: no such task or method, what it was pre-trained as is missing or broken, agents
+            of the method cannot learn from demonstrations or these do not fit, or learning
+            diverged; nothing is published then.
         Interrupted: a signal asked for it; the state after the last round was saved before.
     """
     of_method, world = named_method(method), make_world(environment)
     known(task, world.tasks, "task")
+    shown = []
+    if demonstrations is not None:
+        check_can_be_shown(method, params.agent)
+        shown = read_demonstrations(demonstrations, task, world.spec)
     config = RunConfig(
         schema_version=2, task=task, method=method, seed=seed, agent=params.agent,
         environment=environment.model_dump(), spec=world.spec, prior=_path_from(out, prior),
         params_sha256=_params_sha256(params, evaluation, environment),
         prior_sha256=part_sha256(of_method.part, prior),
         data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
+        demonstrations_sha256=None if demonstrations is None else manifest_sha256(demonstrations),
     )  # fmt: skip
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
@@ -120,8 +134,9 @@ def finetune(
             check_can_be_filmed(env)
         run = make_run(config, prior, env, device)
         # Before anything is written: it may be larger than the machine's memory
-        memory = make_memory(params, of_method, run.env.view, run.part, world.max_steps)
-        with open_work(out, OUTPUT, fingerprint, [prior]) as work:
+        memory = make_memory(params, of_method, run.env.view, run.part, world.max_steps, shown)
+        read = [prior] if demonstrations is None else [prior, demonstrations]
+        with open_work(out, OUTPUT, fingerprint, read) as work:
             with _training_envs(params, environment, task, env) as envs:
                 learner = Learner(
                     envs, run.env.view, run.agent, memory, _schedule(params, of_method), seed=seed,

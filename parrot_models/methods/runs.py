@@ -66,6 +66,7 @@ class RunConfig(BaseModel):
             them.
         prior_sha256: of every file that makes it, by name.
         data_manifest_sha256: of the shards it was trained on, as it says itself.
+        demonstrations_sha256: of the manifest of demonstrations of the task; None without any.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -81,6 +82,7 @@ class RunConfig(BaseModel):
     params_sha256: str
     prior_sha256: dict[str, str]
     data_manifest_sha256: str
+    demonstrations_sha256: str | None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class ActingPrior:
         self.spec, self.device = prior.spec, prior.device
         self.latent_dim, self.feature_dim = prior.latent_dim, prior.feature_dim
         self._sight = Sight(prior, prior.keypoints, precision)
-        self.decode = prior.decode
+        self.decode, self.inverse = prior.decode, prior.inverse
         self.action_box = prior.action_scale.box_arrays
 
     def encode(self, observations: Observations) -> Encoding:

@@ -271,14 +271,16 @@ class ReplayBuffer:
 class DemoReplay:
     """Symmetric sampling of RLPD (Ball et al., 2023, section 4.1): half demonstrations, half own.
 
-    RLPD's demonstrations are a dataset; here they are the first episodes, which the prior drives
-    (`Schedule.guided_episodes`), failures included. Open in the original, and so chosen: the other
-    half is drawn from all episodes, these among them, as long as there is room.
+    RLPD's demonstrations are a dataset, and so may these be; or they are the first episodes, which
+    the prior drives (`Schedule.guided_episodes`), failures included. Open in the original, and so
+    chosen: the other half is drawn from all episodes, the first among them, as long as there is
+    room.
 
     Args:
         recent: empty; holds everything, the oldest is overwritten.
-        kept: empty, and large enough for the first episodes; else like `recent`.
-        num_kept: episodes kept, counted across lanes.
+        kept: holds a dataset, or is empty and large enough for the first episodes; else like
+            `recent`.
+        num_kept: episodes kept, counted across lanes; 0 with a dataset.
         num_lanes: environments that take their steps at the same time.
 
     Attributes:

@@ -62,11 +62,18 @@ class Latents(Pretrained, Protocol):
         """Width of z."""
 
 
-class Prior(Latents, Protocol):
-    """A behavioral prior."""
+class Decoder(Latents, Protocol):
+    """What turns z into an action."""
 
     def decode(self, z: Tensor, context: Tensor, /) -> Tensor:
         """Actions f(z; s), (B, A), of z (B, latent_dim) and context (B, C)."""
+
+
+class Prior(Decoder, Protocol):
+    """A behavioral prior."""
+
+    def inverse(self, actions: Tensor, context: Tensor, /) -> Tensor:
+        """The z, (B, latent_dim), of which these actions (B, A) are f(z; s)."""
 
 
 def is_image(space: Space[Any]) -> bool:
@@ -162,6 +169,10 @@ class DirectView:
             self._decide(self._held, self._is_due)
         return self._act(self._held)
 
+    def said_for(self, executed: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the agent says for robots to do these (N, A) in what was last seen: (N, D)."""
+        return executed
+
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Actions (N, D) before any learning: uniform in the box."""
         low, high = self.action_space.low, self.action_space.high
@@ -209,7 +220,7 @@ class GuidedView(DirectView):
     def __init__(
         self,
         plain: Dict,
-        prior: Prior,
+        prior: Decoder,
         latent_bound: float,
         observe: Observe,
         most_steps: int = 1,
@@ -286,7 +297,13 @@ class LatentView(BoxedLatentView):
         with_context: bool = False,
     ) -> None:
         super().__init__(plain, prior, latent_bound, observe, most_steps, with_context=with_context)
-        self._decode = prior.decode
+        self._decode, self._inverse = prior.decode, prior.inverse
+
+    @torch.inference_mode()
+    def said_for(self, executed: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The z of each, which may lie outside the box."""
+        z = self._inverse(self._on_device(executed), self._encoding.context)
+        return z.float().cpu().numpy()
 
     def _act(self, held: NDArray[np.float32]) -> NDArray[np.float32]:
         """f(z; s) of each z."""

@@ -139,6 +139,9 @@ class FakePrior:
     def decode(self, z, context):
         return torch.tanh(z / 2 + pad(context, self.latent_dim))
 
+    def inverse(self, actions, context):
+        return 2 * (torch.atanh(actions) - pad(context, self.latent_dim))
+
     def action_box(self):
         return ActionScale(self.spec.action).box_arrays()
 

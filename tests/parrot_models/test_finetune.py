@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from parrot_models.report_page.runs import read_runs
 from parrot_models.rl.learner import Learner
 from tests.event_files import Told, points_of
 from tests.parrot_models.small_parts import DATA_MANIFEST, PARTS, save_part
+from tests.parrot_models.small_shards import made_up_episode, write_shards
 from tests.toy_world import make_world
 
 
@@ -233,6 +235,37 @@ def test_an_interrupted_run_ends_as_if_never_interrupted(parts, tmp_path, method
     run(prior, tmp_path / "b" / "run", params, method, progress=lambda *call: calls.append(call))
     assert calls[0][0] == stop_after // 15 * 15
     assert files_of(tmp_path / "a" / "run") == files_of(tmp_path / "b" / "run")
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """Demonstrations of the task."""
+    spec = make_world(**ENVIRONMENT.kwargs).spec.model_copy(update={"privileged": {}})
+    made = [replace(made_up_episode(spec, index, 5), task=TASK) for index in range(3)]
+    return write_shards(tmp_path / "shown", made, spec)
+
+
+@pytest.mark.parametrize("method", ["parrot", "parrot_executed", "sac"])
+def test_a_run_with_demonstrations_resumes_and_is_another_than_without(
+    prior, shown, tmp_path, method
+):
+    run(prior, tmp_path / "a" / "run", method=method, demonstrations=shown)
+
+    def interrupt(done, _total, _note):
+        if done >= 40:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "b" / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(prior, out, method=method, demonstrations=shown, progress=interrupt)
+    run(prior, out, method=method, demonstrations=shown)
+    assert files_of(tmp_path / "a" / "run") == files_of(out)
+    run(prior, tmp_path / "c" / "run", method=method)
+    assert (
+        files_of(tmp_path / "c" / "run")["agent.safetensors"] != files_of(out)["agent.safetensors"]
+    )
+    assert is_made_again(prior, out, method=method)
+    assert evaluate(EVALUATION, tmp_path / "a" / "run")["task"] == TASK
 
 
 def test_two_environments_make_the_same_run_every_time(prior, tmp_path):
