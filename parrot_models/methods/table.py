@@ -11,7 +11,7 @@ part's own keypoints, and all vectors of the observation, so that no baseline ha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,10 @@ import torch
 from gymnasium.spaces import Box, Dict
 from torch import Tensor, nn
 
-from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import ImageSpec
 from parrot_data.errors import UserError
 from parrot_data.machine import check_memory
 from parrot_models.methods.bc_sac import CLONE, Clone, ClonedActor
-from parrot_models.methods.demonstrations import num_slots, remember
 from parrot_models.methods.hirl import OPTIONS, OptionView, SeenOptions
 from parrot_models.methods.params import FinetuneParams
 from parrot_models.methods.parrot import MATCHING, PRIOR, SPLINE
@@ -266,9 +264,9 @@ def make_memory(
     view: DirectView,
     part: T,
     max_steps: int,
-    demonstrations: Sequence[Episode] = (),
+    num_shown: int = 0,
 ) -> ReplayBuffer | DemoReplay:
-    """A memory for what an agent meets behind a view, in episodes of so many steps at most.
+    """An empty memory for what an agent meets behind a view, in episodes of so many steps at most.
 
     Args:
         params: how the agent learns.
@@ -276,10 +274,10 @@ def make_memory(
         view: its own.
         part: what the method was pre-trained as.
         max_steps: see above.
-        demonstrations: of its task, from which half of each batch is drawn; the rest is empty.
+        num_shown: slots for demonstrations, from which half of each batch will be drawn.
 
     Raises:
-        UserError: it would not fit into memory, or a demonstration cannot be said in latents.
+        UserError: it would not fit into memory.
     """
     space, num_lanes = view.observation_space, params.num_envs
     action_dim = critic_action_dim(method, view, part)
@@ -294,12 +292,10 @@ def make_memory(
     check_memory(
         "finetune.replay_capacity", params.replay_capacity, params.replay_capacity * a_slot
     )
-    if demonstrations:
-        slots = num_slots(demonstrations)
-        check_memory("--demonstrations", slots, (params.replay_capacity + slots) * a_slot)
-        shown = make(slots)
-        remember(demonstrations, view, shown, stores_executed=method.executed is not None)
-        return DemoReplay(make(params.replay_capacity, num_lanes=num_lanes), shown, 0, num_lanes)
+    if num_shown:
+        check_memory("--demonstrations", num_shown, (params.replay_capacity + num_shown) * a_slot)
+        recent = make(params.replay_capacity, num_lanes=num_lanes)
+        return DemoReplay(recent, make(num_shown), 0, num_lanes)
     make = partial(make, num_lanes=num_lanes)
     if not method.keeps_demonstrations:
         return make(params.replay_capacity)

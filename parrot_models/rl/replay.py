@@ -285,12 +285,13 @@ class DemoReplay:
 
     Attributes:
         capacity: of `recent`.
+        kept: see above.
     """
 
     def __init__(
         self, recent: ReplayBuffer, kept: ReplayBuffer, num_kept: int, num_lanes: int = 1
     ) -> None:
-        self._recent, self._kept = recent, kept
+        self._recent, self.kept = recent, kept
         self._num_kept, self.capacity = num_kept, recent.capacity
         self._num_begun = [0] * num_lanes
 
@@ -327,7 +328,7 @@ class DemoReplay:
             ValueError: the memory holds no transition.
         """
         half = batch_size // 2
-        return self._kept.sample(half, rng).joined(self._recent.sample(batch_size - half, rng))
+        return self.kept.sample(half, rng).joined(self._recent.sample(batch_size - half, rng))
 
     def all_observations(self) -> dict[str, NDArray[Any]]:
         """Every observation held, per key (size, ...): see `ReplayBuffer`."""
@@ -335,16 +336,16 @@ class DemoReplay:
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, between episodes."""
-        buffers = {"recent": self._recent.state_dict(), "kept": self._kept.state_dict()}
+        buffers = {"recent": self._recent.state_dict(), "kept": self.kept.state_dict()}
         return {**buffers, "num_begun": list(self._num_begun)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` of a memory of the same construction gave."""
         self._recent.load_state_dict(state["recent"])
-        self._kept.load_state_dict(state["kept"])
+        self.kept.load_state_dict(state["kept"])
         self._num_begun = list(state["num_begun"])
 
     def _buffers(self, lane: int) -> list[ReplayBuffer]:
         """Where the lane's episode goes: its number is that of the learner's rounds."""
         number = (self._num_begun[lane] - 1) * len(self._num_begun) + lane
-        return [self._recent, self._kept] if number < self._num_kept else [self._recent]
+        return [self._recent, self.kept] if number < self._num_kept else [self._recent]
