@@ -318,7 +318,7 @@ def write_audited(inputs: Path) -> Path:
     prior = inputs / "prior"
     write_json(prior / "config.json", {})
     hashes = {name: sha256_file(prior / name) for name in ("config.json", "model.safetensors")}
-    agent = {"latent_bound": 1.0}
+    agent = {"reference_std": 0.5}
     for task, method, seed in WANTED:
         config = {"prior_sha256": hashes, "agent": agent, "environment": {}}
         write_json(inputs / "runs" / task / method / seed / "config.json", config)
