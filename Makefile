@@ -122,10 +122,10 @@ prune: install ## drop what dvc.lock holds of stages that are no more, name runs
 	@$(ACTIVATE) && parrot prune
 
 test: install ## run the tests, PARALLEL at a time
-	@$(ACTIVATE) && OMP_NUM_THREADS=1 pytest -n $(PARALLEL)
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 pytest -n $(PARALLEL) --dist loadgroup
 
 check: install ## the gate: format, lint, types, layers, tests
-	@$(ACTIVATE) && ruff format --check . && ruff check . && mypy && lint-imports && OMP_NUM_THREADS=1 pytest -n $(PARALLEL) -W error
+	@$(ACTIVATE) && ruff format --check . && ruff check . && mypy && lint-imports && OMP_NUM_THREADS=1 pytest -n $(PARALLEL) --dist loadgroup -W error
 
 bench: install ## measure every figure beside its rival (a quarter of an hour, leave the machine idle)
 	@$(PIP) install -e '.[bench]' -c constraints.txt

@@ -18,6 +18,9 @@ from parrot_data.stores.manifest import load_manifest
 from parrot_data.worlds.tabletop.tasks import named_task
 from parrot_models.finetune import FinetuneParams
 
+# In one process: everything is made once, and takes minutes
+pytestmark = pytest.mark.xdist_group("studies")
+
 # An installed environment is there already: nothing to install, nothing to activate.
 AS_INSTALLED = ("INSTALLED=", "ACTIVATE=:")
 TINY: dict[str, dict[str, dict[str, Any]]] = {
