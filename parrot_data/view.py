@@ -215,4 +215,3 @@ def _about(
             "per_sprite": THUMBNAILS_PER_SPRITE,
         },
     }
-

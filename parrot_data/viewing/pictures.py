@@ -121,7 +121,9 @@ class Sprites:
     def close(self) -> None:
         """Write what is still in memory."""
         if self._waiting:
-            sprite = encoded(tiled(np.stack(self._waiting), THUMBNAILS_PER_ROW), must_be_exact=False)
+            sprite = encoded(
+                tiled(np.stack(self._waiting), THUMBNAILS_PER_ROW), must_be_exact=False
+            )
             path = self._folder / f"thumbnails-{self._number:05d}.webp"
             path.write_bytes(sprite.content)
             self._number, self._waiting = self._number + 1, []

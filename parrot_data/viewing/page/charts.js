@@ -3,7 +3,7 @@
 
 (() => {
   const { make } = parrot;
-  const HEIGHT = 120, LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 8; // px
+  const HEIGHT = 120, LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 20; // px
   const MOST_AT_ONCE = 16, FIRST_AT_ONCE = 8, MOST_CHIPS = 64, NUM_COLORS = 8;
 
   const color = (dimension) => `var(--curve-${dimension % NUM_COLORS})`;
@@ -72,6 +72,11 @@
       context.lineTo(width - RIGHT, y(value));
       context.stroke();
       context.fillText(parrot.rounded(value), LEFT - 6, y(value));
+    }
+    context.textBaseline = "alphabetic";
+    for (const step of new Set([0, Math.round(numSteps / 2), numSteps])) {
+      context.textAlign = step === numSteps ? "right" : "center";
+      context.fillText(String(step), x(step), HEIGHT - 5);
     }
     context.lineWidth = 1.5;
     context.lineCap = context.lineJoin = "round";

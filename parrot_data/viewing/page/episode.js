@@ -60,7 +60,7 @@
       ["task", tasks[row.task]], ["outcome", parrot.outcomeOf(row)], ["steps", `${row.steps}, ${end}`],
       ["return", parrot.rounded(row.total)],
       ...Object.entries(told.facts).map(([name, value]) => [name, factText(value)]),
-      ["content hash", told.content_hash],
+      ["content hash", `${told.content_hash.slice(0, 16)}…`],
     ];
     return rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
   };
@@ -91,6 +91,7 @@
     get("charts").replaceChildren(...charts.map(({ element }) => element));
     get("facts").replaceChildren(...factRows(row, told));
     get("scrub").max = row.steps;
+    get("body").classList.toggle("beside", cameras.length < 2);
   };
 
   parrot.openEpisode = async (row) => {
@@ -126,8 +127,9 @@
     const { tagName, type } = event.target;
     const isTyping = tagName === "SELECT" || (tagName === "INPUT" && type !== "range");
     if (!open || isTyping || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key === " " && tagName !== "BUTTON") toggle();
-    else if (event.key === " ") return; // it presses that button
+    // The space bar presses a button that was gone to by keyboard, and plays anywhere else
+    if (event.key === " " && event.target.matches("button:focus-visible")) return;
+    if (event.key === " ") toggle();
     else if (event.key in KEYS) seek(open.step + KEYS[event.key] * (event.shiftKey ? 10 : 1));
     else if (event.key === "Home") seek(0);
     else if (event.key === "End") seek(open.row.steps);

@@ -15,7 +15,7 @@
     const successes = rows.filter((row) => row.success).length;
     const steps = lengths.reduce((sum, length) => sum + length, 0);
     const [least, most] = [lengths[0], lengths[lengths.length - 1]];
-    const spread = least === most ? "in each" : `${least} to ${most}, half have up to ${median(lengths)}`;
+    const spread = least === most ? `${least} in each` : `${least} to ${most}, half have up to ${median(lengths)}`;
     get("tiles").replaceChildren(
       tile(rows.length.toLocaleString("en"), rows.length === 1 ? "episode" : "episodes"),
       tile(parrot.percent(successes, rows.length), `succeed (${successes.toLocaleString("en")})`),
