@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -35,9 +35,10 @@ from parrot_data.viewing.pictures import (
     thumbnail_size,
 )
 from parrot_data.viewing.ranges import RunningRange
+from parrot_data.viewing.recording import rerun_module, write_recording
 from parrot_data.viewing.scripts import Blocks, base64_of, numbers_text, write_script
 
-MARKER, DATA = "view.json", "data"
+MARKER, DATA, RECORDING = "view.json", "data", "recording.rrd"
 ROWS_PER_INDEX = 1000
 OUTPUT = output_of(
     "view",
@@ -49,52 +50,73 @@ OUTPUT = output_of(
         f"{DATA}/index-*.js",
         f"{DATA}/block-*.js",
         f"{DATA}/thumbnails-*.webp",
+        RECORDING,
     ),
 )
+Format = Literal["page", "rerun"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
-def view(dataset: Path, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
-    """Write a page to look through all episodes of a dataset into `out`; open its `index.html`.
+def view(
+    dataset: Path, out: Path, *, format_: Format = "page", progress: Progress = silent
+) -> dict[str, Any]:
+    """Write what shows all episodes of a dataset into `out`.
 
-    One episode is held at a time, and the same dataset gives the same bytes.
+    One episode is held at a time. A page is the same bytes for the same dataset.
 
     Args:
         dataset: folder of episodes or shards.
-        out: folder of the page, replaced at the end.
+        out: folder of the page or the recording, replaced at the end.
+        format_: a page, to be opened by its `index.html`, or a recording for Rerun.
         progress: called after every episode.
 
     Returns:
         num_episodes, num_files and megabytes.
 
     Raises:
-        UserError: the dataset is missing or damaged, or `open_work` refuses `out`.
+        UserError: the dataset is missing or damaged, Rerun is not installed, or `open_work` refuses
+            `out`.
     """
+    if format_ == "rerun":
+        rerun_module()  # before any work
     manifest = load_any_manifest(dataset)
     manifest_sha256 = sha256_file(dataset / MANIFEST)
-    fingerprint = {"manifest_sha256": manifest_sha256, "code": code_of(__name__)}
+    fingerprint = {
+        "manifest_sha256": manifest_sha256, "format": format_, "code": code_of(__name__),
+    }  # fmt: skip
     with open_work(out, OUTPUT, fingerprint, [dataset]) as work:
-        data = work.folder / DATA
-        data.mkdir(exist_ok=True)
-        facets = facets_of(manifest.entries(dataset))
-        written = _Written(data, manifest.spec, facets)
         progress(0, manifest.num_episodes, "episodes")
-        for done, (entry, episode) in enumerate(_episodes(dataset, manifest), start=1):
-            written.add(entry, episode)
-            progress(done, manifest.num_episodes, "episodes")
-        written.close()
-        about = _about(manifest, manifest_sha256, facets, written)
-        write_script(data, "dataset", about)
-        copy_page(work.folder)
+        if format_ == "page":
+            _write_page(work.folder, dataset, manifest, manifest_sha256, progress)
+        else:
+            episodes = (episode for _, episode in _episodes(dataset, manifest))
+            path = work.folder / RECORDING
+            for done in write_recording(path, manifest_sha256, episodes, manifest.spec):
+                progress(done, manifest.num_episodes, "episodes")
         write_json(work.folder / MARKER, {"viewed_manifest_sha256": manifest_sha256})
-        files = [path for path in work.folder.rglob("*") if path.is_file()]
-        num_bytes = sum(path.stat().st_size for path in data.iterdir())
         work.publish()
+    files = [path for path in out.rglob("*") if path.is_file()]
+    num_bytes = sum(path.stat().st_size for path in files)
     return {
         "num_episodes": manifest.num_episodes,
-        "num_blocks": written.blocks.num_blocks,
-        "megabytes": round(num_bytes / 1e6, 2),
         "num_files": len(files),
+        "megabytes": round(num_bytes / 1e6, 2),
     }
+
+
+def _write_page(
+    folder: Path, dataset: Path, manifest: Manifest, manifest_sha256: str, progress: Progress
+) -> None:
+    data = folder / DATA
+    data.mkdir(exist_ok=True)
+    facets = facets_of(manifest.entries(dataset))
+    written = _Written(data, manifest.spec, facets)
+    for done, (entry, episode) in enumerate(_episodes(dataset, manifest), start=1):
+        written.add(entry, episode)
+        progress(done, manifest.num_episodes, "episodes")
+    written.close()
+    write_script(data, "dataset", _about(manifest, manifest_sha256, facets, written))
+    copy_page(folder)
 
 
 def _episodes(dataset: Path, manifest: Manifest) -> Iterator[tuple[EpisodeEntry, Episode]]:

@@ -3,7 +3,7 @@
 
 (() => {
   const { make } = parrot;
-  const HEIGHT = 120, LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 20; // px
+  const HEIGHT = 120, LEFT = 60, RIGHT = 10, TOP = 8, BOTTOM = 20; // px
   const MOST_AT_ONCE = 16, FIRST_AT_ONCE = 8, MOST_CHIPS = 64, NUM_COLORS = 8;
 
   const color = (dimension) => `var(--curve-${dimension % NUM_COLORS})`;

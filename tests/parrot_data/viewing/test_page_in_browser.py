@@ -209,7 +209,7 @@ def test_a_click_on_a_curve_goes_to_that_step(page: Page, episodes: list[Episode
         "(() => { const b = document.querySelector('.plot-area').getBoundingClientRect();"
         " return [b.left, b.top, b.width, b.height] })()"
     )
-    x, y = box[0] + 52 + (box[2] - 62) * 60 / 80, box[1] + box[3] / 2
+    x, y = box[0] + 60 + (box[2] - 70) * 60 / 80, box[1] + box[3] / 2
     for kind in ("mousePressed", "mouseReleased"):
         page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
     assert step_shown(page) == 60
