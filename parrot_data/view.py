@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,6 @@ OUTPUT = output_of(
     ),
 )
 Format = Literal["page", "rerun"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def view(
