@@ -21,6 +21,7 @@ from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.torture import torture
 from cli.usage import Usage
+from cli.view import view
 
 app = typer.Typer(
     cls=Usage,
@@ -110,6 +111,7 @@ app.command()(studies.report_study)
 # Tools
 app.command()(tools.info)
 app.command()(tools.verify)
+app.command()(view)
 app.command()(tools.prune)
 app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)
