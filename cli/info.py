@@ -15,7 +15,7 @@ from parrot_data.stores.seal import check_seal, is_sealed
 # By the file that gives a kind away: what the folder is, and which of its files say more.
 KINDS = (
     ("kept.json", "the decision of filter", ("summary.json",)),
-    ("index.html", "report", ("summary.json",)),
+    ("table.txt", "report", ("summary.json",)),
     ("curve.csv", "run of finetune", ("metrics.json", "config.json")),
     ("policy.safetensors", "behaviour-cloned policy", ("metrics.json", "config.json")),
     ("audit.png", "audit of a prior", ("metrics.json", "config.json")),

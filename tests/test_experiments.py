@@ -28,7 +28,7 @@ from {module} import {function}
 @pytest.fixture
 def workspace(tmp_path: Path) -> Pipeline:
     """A checkout that `parrot` on PATH is installed from; its one stage has it say its version."""
-    workspace = check_out(tmp_path / "work")
+    workspace = check_out(tmp_path / "work", ["Makefile"])
     (workspace.folder / "dvc.yaml").unlink()
     (workspace.folder / "study").mkdir()
     (workspace.folder / "study" / "dvc.yaml").write_text(STAGE)
@@ -69,16 +69,24 @@ def change_version(folder: Path) -> None:
     path.write_text(code.replace('f"parrot {version', 'f"changed {version'))
 
 
-def test_a_queued_experiment_runs_the_code_it_was_queued_with(workspace: Pipeline) -> None:
+def test_a_queued_experiment_runs_the_code_and_values_it_was_queued_with(
+    workspace: Pipeline,
+) -> None:
     change_version(workspace.folder)
-    done(workspace, "dvc", "exp", "run", "--queue", "--name", "other", "study/dvc.yaml")
-    done(workspace, "git", "checkout", "--quiet", "cli")
+    queue = ("dvc", "exp", "run", "--queue", "--name", "other", "-S", "finetune.discount=0.5")
+    done(workspace, *queue, "study/dvc.yaml")
+    done(workspace, "git", "checkout", "--quiet", ".")
     (workspace.folder / "cli" / "main.py").write_text("while somebody edits (")
     done(workspace, "dvc", "exp", "run", "--run-all")
     refs = done(workspace, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     (ref,) = (ref for ref in refs if ref.endswith("/other"))
     assert done(workspace, "git", "show", f"{ref}:study/told.txt").startswith("changed 0.")
     assert not (workspace.folder / "study" / "told.txt").exists()
+    workspace.environment["COLUMNS"] = "200"
+    shown = done(workspace, "make", "experiments", "INSTALLED=", "ACTIVATE=:")
+    columns = set(shown.splitlines()[1].split()) - {"Created", "State", "Executor"}
+    assert columns == {"Experiment", "finetune.discount"}
+    assert "[other]" in shown
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def write_parts(inputs: Path) -> None:
 def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
     first, second = make(inputs, "first"), make(inputs, "second")
     names = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -182,6 +182,22 @@ def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) ->
     }
     assert summary["final"] == {
         "pick-1": {"parrot": {"success_rate": 0.9}, "sac": {"success_rate": 0.0}}
+    }
+
+
+def test_experiments_are_compared_by_a_few_numbers(inputs: Path) -> None:
+    assert json.loads((make(inputs) / "metrics.json").read_text()) == {
+        "agents": {
+            "pick-1": {
+                "parrot": {"success_rate": 0.9, "steps_to_80": 400},
+                "sac": {"success_rate": 0.0},
+            }
+        },
+        "prior": {
+            "log_prob_per_dim": 1.25,
+            "rollout_success_rate": 0.4,
+            "mode_success_rate": 0.5,
+        },
     }
 
 
