@@ -134,7 +134,9 @@ def test_the_films_of_readme_are_made_by_one_command(pipeline: Pipeline) -> None
     shutil.rmtree(docs)
 
 
-@pytest.mark.parametrize("path", ["models/prior", "judged/prior", "runs/pick-bar/sac/0", "report"])
+@pytest.mark.parametrize(
+    "path", ["models/prior", "judged/prior", "parts.json", "runs/pick-bar/sac/0", "report"]
+)
 def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> None:
     done = pipeline.call("parrot", "info", path)
     assert done.returncode == 0, done.stderr
@@ -143,6 +145,8 @@ def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> Non
 
 def test_info_prints_the_chain_from_params_to_agent(pipeline: Pipeline) -> None:
     shown = pipeline.call("parrot", "info", "runs/pick-bar/parrot/0").stdout
+    names = [line.split()[0].removeprefix("metrics.") for line in shown.splitlines()[1:5]]
+    assert names == ["task", "method", "seed", "success_rate"]
     chain = dict(re.findall(r"lineage\.(\w+(?: \w+)*) +([0-9a-f]{64})", shown))
     root = pipeline.folder
     for link, path in (

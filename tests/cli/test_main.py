@@ -159,6 +159,29 @@ def test_info_tells_what_a_dataset_shows(episodes: Path, shards: Path) -> None:
         assert shown["spec.action.dim"] == "7"
 
 
+def test_info_says_first_what_it_is_and_how_large_then_params_and_hashes_last(
+    episodes: Path,
+) -> None:
+    lines = parrot("info", episodes).output.splitlines()
+    names = [line.split()[0] for line in lines[1:]]
+    kinds = list(dict.fromkeys(name.split(".")[0] for name in names))
+    assert kinds[:3] == ["seed", "num_episodes", "num_successes"]
+    assert kinds[-4:] == ["schema_version", "params", "spec", "sha256"]
+
+
+def test_info_of_parts_says_what_each_method_starts_from(tmp_path: Path) -> None:
+    path = tmp_path / "parts.json"
+    path.write_text(json.dumps({"parrot": "a" * 64, "bc_sac": None}))
+    shown = parrot("info", path)
+    assert shown.exit_code == 0, shown.output
+    told = dict(line.split(maxsplit=1) for line in shown.output.splitlines())
+    assert told["starts_from.parrot"] == "prior"
+    assert told["starts_from.bc_sac"].startswith("bc (not trained")
+    assert told["sha256.parrot"] == "a" * 64
+    path.write_text("{}")
+    assert_one_sentence(parrot("info", path), str(tmp_path))
+
+
 def test_info_of_a_file_is_that_of_its_folder(shards: Path) -> None:
     assert parrot("info", shards / "manifest.json").output == parrot("info", shards).output
 
