@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from cli.panels import PANELS
 from parrot_data.stores.manifest import load_any_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,28 @@ def test_help_lists_the_commands_in_the_pipelines_order() -> None:
     assert shown.exit_code == 0
     places = [re.search(rf"│ {name} ", shown.output).start() for name in COMMANDS]  # type: ignore[union-attr]
     assert places == sorted(places)
+
+
+def test_every_command_stands_in_a_panel_of_the_help() -> None:
+    assert {command.rich_help_panel for command in app.registered_commands} == set(PANELS)
+    shown = parrot("--help").output
+    places = [shown.index(f"─ {panel} ─") for panel in PANELS]
+    assert places == sorted(places)
+    assert "─ Commands ─" not in shown
+
+
+def test_a_shell_completes_commands() -> None:
+    code = "import sys; sys.argv[0] = 'parrot'; from cli.entry import main; main()"
+    asked = {"_PARROT_COMPLETE": "complete_bash", "COMP_WORDS": "parrot tra", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["train-prior"], "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
