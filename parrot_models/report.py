@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.reach import with_reach
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
+from parrot_models.report_page.values import values_shown
 
 __all__ = ["ReportParams", "report"]
 
@@ -125,7 +125,8 @@ def report(
         judgements = [judgement, *(part.judgement for part in read.trained[1:])]
         hashes = source_hashes(data, kept, prior, parts, judgements, results, audited)
         images = _images(params, read.manifest, data, prior, judgement)
-        page = _page(read, images, read_json(kept / "summary.json"), hashes)
+        values = values_shown(read.manifest, prior, parts, results)
+        page = _page(read, images, read_json(kept / "summary.json"), hashes, values)
         text = _text(read)
         texts = {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
         _write(work.folder, page, texts)
@@ -136,10 +137,13 @@ def report(
 
 
 def _page(
-    read: _Read, images: Mapping[str, bytes], kept: Mapping[str, Any], hashes: Mapping[str, str]
+    read: _Read,
+    images: Mapping[str, bytes],
+    kept: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    values: Sequence[tuple[str, str]],
 ) -> Page:
     manifest, judgement = read.manifest, read.judgement
-    params = json.dumps(manifest.params, indent=2, sort_keys=True)
     audited, correlations = audited_sections(read.audited)
     return Page(
         tiles=tiles(manifest, judgement, read.runs, read.found),
@@ -157,7 +161,7 @@ def _page(
         spec_rows=tables.spec_rows(manifest.spec, manifest.statistics),
         sheet_caption=_sizes(manifest),
         hashes=hashes,
-        values=[("Params of the data", params)],
+        values=values,
     )
 
 
