@@ -27,7 +27,7 @@ MANIFEST = "manifest.json"
 
 
 class BlockEntry(FileEntry):
-    """A tar of raw episodes with contiguous indices."""
+    """A tar of raw episodes, whose indices ascend."""
 
     num_episodes: Count
 
@@ -139,7 +139,11 @@ class Sources(Record):
 
 
 class ShardsManifest(_Dataset):
-    """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order."""
+    """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order.
+
+    Attributes:
+        sources: what it was sharded from; None where parents were sharded from different files.
+    """
 
     kind: Literal["shards"] = "shards"
     num_transitions: Count
@@ -147,7 +151,7 @@ class ShardsManifest(_Dataset):
     files: list[FileEntry]
     tar_shards: list[FileName]
     zarr: FileName
-    sources: Sources
+    sources: Sources | None
 
     def tar_paths(self, folder: Path) -> list[Path]:
         """The tars, in the order of their episodes."""
@@ -173,6 +177,8 @@ class ShardsManifest(_Dataset):
     def _check(self) -> ShardsManifest:
         _check_names([self.episodes, *self.files])
         self.statistics.check(self.spec)
+        if self.sources is None and not self.parents:
+            raise ValueError("it names neither sources nor parents")
         in_zarr = f"{self.zarr}/"
         tars = [file.name for file in self.files if not file.name.startswith(in_zarr)]
         if sorted(tars) != sorted(self.tar_shards):
