@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cli.lineage import lineage
+from cli.lineage import edits_of, lineage
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, files_of, load_any_manifest
 from parrot_data.stores.publish import read_json, sha256_file
@@ -24,6 +24,7 @@ KINDS = (
     ("exploration.csv", "measures of exploration", ("config.json",)),
     ("prior.safetensors", "behavioural prior", ("metrics.json", "config.json")),
     ("history.csv", "what a baseline starts from", ("metrics.json", "config.json")),
+    ("split.json", "parts of a dataset", ("split.json",)),
     ("metrics.json", "judgement of a model", ("metrics.json", "config.json")),
 )
 # What a person looks for: first what this is, then how good or large, by how a name ends.
@@ -115,8 +116,11 @@ def _parts(path: Path) -> dict[str, Any]:
 
 def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = load_any_manifest(folder)
-    left_out = {"kind", "files", "episodes", "tar_shards"}
-    facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
+    left_out = {"kind", "files", "episodes", "tar_shards", "parents", "ancestors"}
+    said = manifest.model_dump()
+    facts = {key: value for key, value in said.items() if key not in left_out}
+    if manifest.parents:
+        facts["lineage"] = edits_of(said)
     num_successes, num_terminated = 0, 0
     tasks, lengths = Counter[str](), Counter[int]()
     for entry in manifest.entries(folder):

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, options, panels, studies, tools, training
+from cli import data, edits, options, panels, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
@@ -107,6 +107,10 @@ def report(
 
 
 of_data("import")(data.import_)
+of_data()(edits.select)
+of_data()(edits.split)
+of_data()(edits.merge)
+of_data()(edits.append)
 of_data()(view)
 of_data()(tools.verify)
 
