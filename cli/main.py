@@ -7,6 +7,7 @@ inside, so that `parrot --help` and the data commands load neither torch nor the
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from cli.console import print_if_read, print_version
 from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
+from cli.project import init
 from cli.torture import torture
 from cli.usage import Usage
 
@@ -33,13 +35,19 @@ app = typer.Typer(
 
 @app.callback()
 def parrot(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Print and exit."),
     ] = False,
 ) -> None:
     """Stand before every command: --version is the one option of all."""
+    if "DVC_STAGE" in os.environ:
+        from cli.project_lock import check_locked
 
+        check_locked()
+
+
+app.command()(init)
 
 app.command()(data.generate)
 app.command("import")(data.import_)
