@@ -16,6 +16,7 @@ import typer
 from cli import data, options, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
+from cli.card import card
 from cli.console import print_if_read, print_version
 from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
@@ -118,6 +119,7 @@ app.command()(studies.report_study)
 # Tools
 app.command()(tools.info)
 app.command()(tools.verify)
+app.command()(card)
 app.command()(tools.prune)
 app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)

@@ -63,7 +63,10 @@ def make_project(folder: Path, environment: str | None, data: Path | None) -> li
     root = Path(os.path.realpath(folder))
     found = None if data is None else _dataset(data, root)
     chosen = environment or (TABLETOP if found is None else None)
-    params = params_text(chosen, found and found.manifest.spec, found.tasks if found else ())
+    if found is None:
+        params = params_text(chosen)
+    else:
+        params = params_text(chosen, found.manifest.spec, found.tasks)
     shape = _shape(root, chosen, found)
     pipeline, open_ends = pipeline_text(shape), to_fill_in(params)
     texts = {

@@ -99,16 +99,16 @@ def _on_the_lock(name: str, stage: dict[str, Any], shape: Shape) -> dict[str, An
     deps = [dep for dep in stage["deps"] if not _is_code(_path(dep))]
     if shape.module and name in IN_OWN_WORLD:
         deps.append(shape.module)
-    ordered = {
-        **{key: stage[key] for key in ("desc", "matrix", "cmd") if key in stage},
-        **({"deps": deps} if deps else {}),
-        "params": [*stage.get("params", ()), {LOCK: [f"stages.{name}"]}],
-        "outs": stage["outs"],
-    }
+    ordered = {key: stage[key] for key in ("desc", "matrix", "cmd") if key in stage}
+    if deps:
+        ordered["deps"] = deps
+    ordered["params"] = [*stage.get("params", ()), {LOCK: [f"stages.{name}"]}]
+    ordered["outs"] = stage["outs"]
     made = {"filter": EPISODES, "train_prior": SHARDS}.get(shape.begins)
-    if shape.data and made:
-        ordered = _replaced(ordered, made, shape.data)
-    return ordered
+    if not shape.data or not made:
+        return ordered
+    replaced: dict[str, Any] = _replaced(ordered, made, shape.data)
+    return replaced
 
 
 def _replaced(value: Any, old: str, new: str) -> Any:

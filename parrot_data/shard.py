@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from parrot_data.cards.dataset_card import write_card
 from parrot_data.episodes.episode import Episode
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards, zarr_writer
@@ -33,7 +34,7 @@ OUTPUT = dataset_output("shard", "shards")
 def shard(
     params: ShardParams, episodes: Path, kept: Path, out: Path, *, progress: Progress = silent
 ) -> dict[str, object]:
-    """Write the kept episodes to both stores, with their statistics and lineage.
+    """Write the kept episodes to both stores, with their statistics, lineage and card.
 
     Args:
         params: the layout.
@@ -78,6 +79,7 @@ def shard(
             sources=sources,
         )  # fmt: skip
         save_manifest(folder, manifest)
+        write_card(folder)
         work.publish()
     return {
         "num_episodes": manifest.num_episodes,
