@@ -7,6 +7,7 @@ inside, so that `parrot --help` and the data commands load neither torch nor the
 from __future__ import annotations
 
 import itertools
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,12 @@ import typer
 from cli import data, edits, options, panels, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
+from cli.card import card
 from cli.console import print_if_read, print_version
 from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
+from cli.project import init
 from cli.torture import torture
 from cli.usage import Usage
 from cli.view import view
@@ -34,12 +37,16 @@ app = typer.Typer(
 
 @app.callback()
 def parrot(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Print and exit."),
     ] = False,
 ) -> None:
     """Stand before every command: --version is the one option of all."""
+    if "DVC_STAGE" in os.environ:
+        from cli.project_lock import check_locked
+
+        check_locked()
 
 
 in_pipeline = partial(app.command, rich_help_panel=panels.PIPELINE)
@@ -119,7 +126,9 @@ of_studies()(studies.explore)
 of_studies()(audit)
 of_studies()(studies.report_study)
 
+a_tool()(init)
 a_tool()(tools.info)
+a_tool()(card)
 a_tool()(tools.tasks)
 a_tool()(tools.prune)
 
