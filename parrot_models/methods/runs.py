@@ -36,12 +36,13 @@ from parrot_models.rl.evaluation import (
     evaluate_agent,
     record_gif,
     steps_to,
+    when_due,
     write_curve,
 )
 from parrot_models.rl.learner import EpisodeSummary
 from parrot_models.rl.params import AgentParams
 from parrot_models.rl.sac import SAC
-from parrot_models.rl.views import ViewedEnv, when_due
+from parrot_models.rl.views import ViewedEnv
 
 AGENT = "agent.safetensors"
 CONFIG = "config.json"
