@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, options, studies, tools, training
+from cli import compare, data, options, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
@@ -110,6 +110,8 @@ app.command()(studies.report_study)
 # Tools
 app.command()(tools.info)
 app.command()(tools.verify)
+app.command()(compare.diff)
+app.command()(compare.regenerate)
 app.command()(tools.prune)
 app.command()(tools.measure_objects)
 app.command()(tools.contact_sheet)
