@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from parrot_data.comparison.divergence import LEAST_OF_CONTENT, MOST_OF_ARITHMET
 
 if TYPE_CHECKING:
     from parrot_data.comparison.changes import EpisodeChanges
-    from parrot_data.comparison.divergence import ArrayDivergence, Divergence
+    from parrot_data.comparison.divergence import Divergence
     from parrot_data.comparison.drift import ColumnDrift, ColumnMoments, TaskCounts, TaskDrift
     from parrot_data.comparison.values import ValueChange
     from parrot_data.diff import Difference
@@ -24,6 +25,14 @@ MOST_ROWS = 12  # of a table; --json has them all
 MOST_INDICES = 8
 MOST_LETTERS = 44  # of a value
 NOTHING = "-"
+
+_THRESHOLDS = (
+    f"A first difference of at most {MOST_OF_ARITHMETIC:g} of its array's largest value looks like "
+    "other arithmetic: another C library or processor.\n"
+    f"One of {LEAST_OF_CONTENT:g} and more, or of what no arithmetic changes, looks like other "
+    "content: data, params or code changed.\n"
+    "Between them it is unclear. Which code wrote a dataset, its manifest does not record."
+)
 
 
 def difference_told(found: Difference) -> list[Text | Table]:
@@ -128,7 +137,7 @@ def _value(values: Mapping[str, Any], side: str) -> str:
     return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 3]}..."
 
 
-def divergences_told(name: str, found: Regenerated) -> list[Text | Table]:
+def divergences_told(name: str, found: Regenerated) -> list[Text]:
     """Whether all came out as they were and, of those that did not, how far off and since when."""
     num_equal = found.num_episodes - len(found.divergences)
     told = (
@@ -137,42 +146,28 @@ def divergences_told(name: str, found: Regenerated) -> list[Text | Table]:
     )
     if not found.divergences:
         return [Text(told)]
-    heads = (
-        "episode", "task", "from step", "in", "by", "of its largest value", "at most", "in",
-        "also differ", "looks like",
-    )  # fmt: skip
-    table = _table(heads, len(found.divergences))
-    for each in found.divergences[:MOST_ROWS]:
-        table.add_row(str(each.index), each.task, *_first(each.first), *_largest(each))
-    note = (
-        f"other arithmetic (another C library or processor): first off by at most "
-        f"{MOST_OF_ARITHMETIC:g} of the array's largest value; other content (data, params or code "
-        f"changed): by {LEAST_OF_CONTENT:g} and more, or what no arithmetic changes; between them, "
-        "unclear. Which code wrote a dataset, its manifest does not record."
-    )
-    return [Text(told), table, Text(note)]
+    looks = Counter(each.looks_like for each in found.divergences)
+    kinds = ", ".join(f"{count:,} like {kind}" for kind, count in sorted(looks.items()))
+    lines = [_divergence_told(each) for each in found.divergences[:MOST_ROWS]]
+    if len(found.divergences) > MOST_ROWS:
+        lines.append(f"and {len(found.divergences) - MOST_ROWS:,} more")
+    return [Text("\n".join((f"{told}\nthe others look: {kinds}", *lines, _THRESHOLDS)))]
 
 
-def _first(first: ArrayDivergence | None) -> tuple[str, str, str, str]:
-    if first is None:
-        return (NOTHING, NOTHING, NOTHING, NOTHING)
-    return (
-        str(first.first_step),
-        first.array,
-        _number(first.first_difference),
-        _number(first.first_share),
-    )
-
-
-def _largest(each: Divergence) -> tuple[str, str, str, str]:
-    others = [*each.fields, *(array.array for array in each.arrays[1:])]
-    largest = each.largest
-    return (
-        NOTHING if largest is None else _number(largest.max_difference),
-        NOTHING if largest is None else largest.array,
-        ", ".join(others) or NOTHING,
-        each.looks_like,
-    )
+def _divergence_told(each: Divergence) -> str:
+    """From which step on an episode differs, in what, by how much, and what that looks like."""
+    told = f"  episode {each.index} ({each.task}): "
+    if each.first is not None and each.largest is not None:
+        first, largest = each.first, each.largest
+        told += (
+            f"from step {first.first_step}, {first.array} by {_number(first.first_difference)} "
+            f"({_number(first.first_share)} of its largest); at most {largest.array} by "
+            f"{_number(largest.max_difference)} ({_number(largest.max_share)})"
+        )
+    else:
+        told += "no array"
+    also = f"; {', '.join(each.fields)} too" if each.fields else ""
+    return f"{told}{also}: {each.looks_like}"
 
 
 def _number(value: float) -> str:
@@ -180,7 +175,9 @@ def _number(value: float) -> str:
 
 
 def _table(heads: Sequence[str], num_rows: int) -> Table:
-    table = Table(*heads, caption_justify="left")
+    table = Table(caption_justify="left")
+    for head in heads:
+        table.add_column(head, no_wrap=True)
     if num_rows > MOST_ROWS:
         table.caption = f"and {num_rows - MOST_ROWS:,} more"
     return table

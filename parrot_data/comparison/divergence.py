@@ -33,8 +33,8 @@ class ArrayDivergence:
         array: as in `Episode.arrays`.
         first_step: row of the first difference, to the last bit.
         first_difference: the greatest in that row; infinite where one is no number.
-        first_share: of the greatest absolute value in either array.
         max_difference: the greatest of all.
+        size: the greatest absolute value in either array.
         num_steps: rows that differ.
         is_smooth: whether a last bit of it can be another one: of real numbers but rewards, which
             jump from 0 to 1 as images do from colour to colour.
@@ -43,15 +43,28 @@ class ArrayDivergence:
     array: str
     first_step: int
     first_difference: float
-    first_share: float
     max_difference: float
+    size: float
     num_steps: int
     is_smooth: bool
+
+    @property
+    def first_share(self) -> float:
+        """The first difference as a share of `size`."""
+        return self._share(self.first_difference)
+
+    @property
+    def max_share(self) -> float:
+        """The greatest difference as a share of `size`."""
+        return self._share(self.max_difference)
 
     @property
     def first_time(self) -> float:
         """When that row came about, in steps: an action between two observations, then a reward."""
         return self.first_step + {"actions": 0.5, "rewards": 1.0}.get(self.array, 0.0)
+
+    def _share(self, difference: float) -> float:
+        return difference / self.size if 0.0 < self.size < math.inf else difference
 
 
 @dataclass(frozen=True)
@@ -76,8 +89,8 @@ class Divergence:
 
     @property
     def largest(self) -> ArrayDivergence | None:
-        """The array with the greatest difference at any step."""
-        return max(self.arrays, key=lambda each: each.max_difference, default=None)
+        """The array with the greatest difference, as a share, at any step."""
+        return max(self.arrays, key=lambda each: each.max_share, default=None)
 
     @property
     def looks_like(self) -> Looks:
@@ -118,8 +131,8 @@ def _array_divergence(name: str, a: NDArray[Any], b: NDArray[Any]) -> ArrayDiver
         array=name,
         first_step=first,
         first_difference=distances[0],
-        first_share=distances[0] / size if 0.0 < size < math.inf else distances[0],
         max_difference=max(distances),
+        size=size,
         num_steps=len(differing),
         is_smooth=a.dtype.kind == "f" and name != "rewards",
     )
