@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,13 @@ def _opened(here: Path, name: str, rev: str) -> tuple[str, DVCFileSystem]:
 
     start = next(folder for folder in here.parents if folder.is_dir())
     try:
-        root = Repo.find_root(start)
-        with Repo(root) as repo:  # as of today: a remote may be younger than the revision
+        with Repo(Repo.find_root(start)) as repo:
+            root = repo.scm.root_dir  # git's, which may be further up than DVC's
+            # As of today: a remote may be younger than the revision
             remote = repo.config["core"].get("remote")
-        files = DVCFileSystem(root, rev=rev, remote=remote)
+            remotes = {remote: repo.config["remote"][remote]} if remote else {}
+        factory = partial(Repo, remote=remote, config={"remote": remotes})
+        files = DVCFileSystem(root, rev=rev, remote=remote, subrepos=True, repo_factory=factory)
         _ = files.repo  # it is opened now, and what is wrong with the revision is said
     except NotDvcRepoError:
         raise UserError(

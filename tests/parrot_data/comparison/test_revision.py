@@ -41,12 +41,15 @@ class Repository:
 
     def begin(self) -> None:
         self.folder.mkdir()
-        self.call("git init --quiet")
-        self.call("git config user.name tester")
-        self.call("git config user.email tester@localhost")
+        self.begin_git()
         self.call("dvc init --quiet")
         self.call("dvc config core.analytics false")
         self.call("dvc config core.autostage true")
+
+    def begin_git(self) -> None:
+        self.call("git init --quiet")
+        self.call("git config user.name tester")
+        self.call("git config user.email tester@localhost")
 
     def commit(self, name: str, *outputs: str) -> None:
         self.call(f"dvc add --quiet {' '.join(outputs)}")
@@ -127,6 +130,27 @@ def test_what_the_cache_has_lost_comes_from_the_remote(repository: Repository) -
     assert diff(Path("data/episodes@first"), Path("data/episodes@second")).a.num_episodes == 8
     assert repository.seen() == before
     assert not repository.cache.exists()
+
+
+def test_a_repository_of_dvc_may_lie_within_one_of_git(
+    committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And git may hold a dataset itself; here the cache has none, and a remote was named later."""
+    outer = Repository(tmp_path / "outer")
+    outer.folder.mkdir()
+    outer.begin_git()
+    inner = Repository(outer.folder / "inner")
+    inner.folder.mkdir()
+    inner.call("dvc init --quiet --subdir")
+    shutil.copytree(committed / "data" / "shards", inner.folder / "shards")
+    shutil.copytree(committed / "data" / "shards", inner.folder / "plain")
+    inner.commit("all", "shards")
+    shutil.copytree(inner.cache, tmp_path / "remote")
+    shutil.rmtree(inner.cache)
+    shutil.rmtree(inner.folder / "shards")
+    inner.call(f"dvc remote add --quiet --default there {tmp_path / 'remote'}")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site_cache"))
+    assert diff(inner.folder / "shards@all", inner.folder / "plain@HEAD").is_empty
 
 
 @pytest.mark.parametrize("lost", ["lists", "files", "all"])
