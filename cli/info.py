@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cli.lineage import lineage
+from cli.lineage import edits_of, lineage
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, files_of, load_any_manifest
 from parrot_data.stores.publish import read_json, sha256_file
@@ -22,6 +22,7 @@ KINDS = (
     ("exploration.csv", "measures of exploration", ("config.json",)),
     ("prior.safetensors", "behavioural prior", ("metrics.json", "config.json")),
     ("history.csv", "what a baseline starts from", ("metrics.json", "config.json")),
+    ("split.json", "parts of a dataset", ("split.json",)),
     ("metrics.json", "judgement of a model", ("metrics.json", "config.json")),
 )
 WITH_LINEAGE = ("run of finetune", "behavioural prior", "what a baseline starts from")
@@ -59,8 +60,11 @@ def describe(path: Path, data: Path) -> tuple[str, dict[str, Any]]:
 
 def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = load_any_manifest(folder)
-    left_out = {"kind", "files", "episodes", "tar_shards"}
-    facts = {key: value for key, value in manifest.model_dump().items() if key not in left_out}
+    left_out = {"kind", "files", "episodes", "tar_shards", "parents", "ancestors"}
+    said = manifest.model_dump()
+    facts = {key: value for key, value in said.items() if key not in left_out}
+    if manifest.parents:
+        facts["lineage"] = edits_of(said)
     num_successes, num_terminated = 0, 0
     tasks, lengths = Counter[str](), Counter[int]()
     for entry in manifest.entries(folder):

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import compare, data, options, studies, tools, training
+from cli import compare, data, edits, options, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
@@ -100,6 +100,12 @@ def report(
 
 
 app.command()(studies.parts)
+
+# Edits of datasets, beside the pipeline
+app.command()(edits.select)
+app.command()(edits.split)
+app.command()(edits.merge)
+app.command()(edits.append)
 
 # Studies, beside the pipeline
 app.command()(studies.matrix)
