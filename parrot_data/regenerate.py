@@ -8,42 +8,29 @@ says, which the hashes of files alone do not give.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from parrot_data.arithmetic import plain_arithmetic
-from parrot_data.comparison.divergence import Divergence, divergence
-from parrot_data.comparison.values import changed_values
+from parrot_data.comparison.divergence import Divergence, divergence, nearest
+from parrot_data.comparison.recipe import Recipe, check_world, recipes_of
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
-from parrot_data.generate_params import GenerateParams
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
-from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Manifest, load_any_manifest
+from parrot_data.stores.manifest import EpisodesManifest, Manifest, load_any_manifest
 from parrot_data.stores.records import path_in
 from parrot_data.stores.zarr_store import zarr_of
 from parrot_data.streams import generator
 from parrot_data.workers import Work, share_out
 from parrot_data.worlds.demonstrations import Demonstrations
 from parrot_data.worlds.make import make_world
-from parrot_data.worlds.params import EnvironmentParams
 
 _ZSTD_LEVEL = 1  # of what lies on the disk until it is compared
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that determines an episode but its index: the world, and section `generate`."""
-
-    environment: EnvironmentParams
-    generate: GenerateParams
 
 
 @dataclass(frozen=True)
@@ -69,6 +56,10 @@ class _Chosen:
     index: int
     content_hash: str
 
+    def tar(self, folder: Path) -> Path:
+        """Where it is left in a folder, if it comes out otherwise."""
+        return folder / f"{self.place:08d}.tar"
+
 
 def regenerate(
     folder: Path, num_episodes: int, seed: int, *, workers: int, progress: Progress = silent
@@ -87,77 +78,18 @@ def regenerate(
             cannot be made here, or has another spec by now; a worker was killed.
     """
     manifest = load_any_manifest(folder)
-    recipe = recipe_of(manifest, folder)
-    _check_world(recipe, manifest, folder)
+    recipes = recipes_of(manifest, folder)
+    for recipe in recipes:
+        check_world(recipe, manifest, folder)
     chosen = _choose(manifest, folder, num_episodes, seed)
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress(done, len(chosen), "episodes")
-
     with tempfile.TemporaryDirectory(prefix="parrot-") as temporary:
-        scratch = Path(temporary)
-        with plain_arithmetic():  # as `generate` does, and as there in processes of their own
-            share_out(partial(_simulator, recipe, scratch), chosen, workers, tick, apart=True)
+        tars = _simulated(recipes, chosen, Path(temporary), workers, progress)
         divergences = []
         for each, stored in _stored(manifest, folder, chosen):
-            path = _tar(scratch, each)
-            if path.exists():
-                (simulated,) = tar_shards.read_episodes([path], manifest.spec)
-                divergences.append(divergence(stored, simulated))
+            if tars[each]:
+                others = tar_shards.read_episodes(tars[each], manifest.spec)
+                divergences.append(nearest(divergence(stored, other) for other in others))
     return Regenerated(len(chosen), manifest.num_episodes, divergences)
-
-
-def recipe_of(manifest: Manifest, folder: Path) -> Recipe:
-    """What the episodes of a dataset were simulated with.
-
-    Raises:
-        UserError: they were not, or it does not say, or in other words than today's.
-    """
-    path, params = folder / MANIFEST, manifest.params
-    if "import" in params:
-        raise UserError(
-            f"{folder} was imported: its episodes were recorded elsewhere, and there is nothing to "
-            "simulate; `parrot verify` checks that they are as they were imported."
-        )
-    lacking = [name for name in ("environment", "generate") if name not in params]
-    if lacking:
-        raise UserError(
-            f"{path} does not record the params of {' and '.join(lacking)}, so that nobody can "
-            "simulate its episodes anew: name a dataset that `parrot generate` or `parrot shard` "
-            "made."
-        )
-    return Recipe(
-        _validated(EnvironmentParams, params, "environment", path),
-        _validated(GenerateParams, params, "generate", path),
-    )
-
-
-def _validated(form: Any, params: Mapping[str, Any], name: str, path: Path) -> Any:
-    try:
-        return TypeAdapter(form).validate_python(params[name])
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join((name, *(str(part) for part in first["loc"])))
-        raise UserError(
-            f"{path} records params that this version does not understand ({key}: {first['msg']}): "
-            "check out the version that made the dataset."
-        ) from error
-
-
-def _check_world(recipe: Recipe, manifest: Manifest, folder: Path) -> None:
-    """See that the world is there, demonstrates the tasks, and shows what the dataset holds."""
-    world = make_world(recipe.environment)
-    Demonstrations(world, recipe.generate.tasks, recipe.generate.seed).close()
-    changes = changed_values(manifest.spec.model_dump(), world.spec.model_dump())
-    if changes:
-        raise UserError(
-            f"{folder} was made by other code: the world that its params name has another spec "
-            f"today ({changes[0].name} is not the same), so no episode of it can come out again; "
-            "check out the version that made the dataset."
-        )
 
 
 def _choose(manifest: Manifest, folder: Path, num_episodes: int, seed: int) -> list[_Chosen]:
@@ -169,26 +101,65 @@ def _choose(manifest: Manifest, folder: Path, num_episodes: int, seed: int) -> l
     return [_Chosen(at, e.index, e.content_hash) for at, e in entries if at in places]
 
 
+def _simulated(
+    recipes: Sequence[Recipe],
+    chosen: Sequence[_Chosen],
+    scratch: Path,
+    workers: int,
+    progress: Progress,
+) -> dict[_Chosen, list[Path]]:
+    """Tars of what came out otherwise, one of every recipe; of what one recipe makes, none.
+
+    Which recipe an episode of a merged dataset is of, nothing records: each is tried in turn.
+    """
+    tars: dict[_Chosen, list[Path]] = {each: [] for each in chosen}
+    missing = list(chosen)
+    for number, recipe in enumerate(recipes):
+        folder = scratch / str(number)
+        folder.mkdir()
+        _simulate_all(recipe, folder, missing, workers, progress)
+        found = {each for each in missing if not each.tar(folder).exists()}
+        tars.update({each: [] for each in found})
+        missing = [each for each in missing if each not in found]
+        for each in missing:
+            tars[each].append(each.tar(folder))
+    return tars
+
+
+def _simulate_all(
+    recipe: Recipe,
+    folder: Path,
+    chosen: Sequence[_Chosen],
+    workers: int,
+    progress: Progress,
+) -> None:
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        progress(done, len(chosen), "episodes")
+
+    with plain_arithmetic():  # as `generate` does, and as there in processes of their own
+        share_out(partial(_simulator, recipe, folder), chosen, workers, tick, apart=True)
+
+
 @contextmanager
-def _simulator(recipe: Recipe, scratch: Path) -> Iterator[Work[_Chosen]]:
+def _simulator(recipe: Recipe, folder: Path) -> Iterator[Work[_Chosen]]:
     """What simulates episodes, all of them in one world."""
-    world, params = make_world(recipe.environment), recipe.generate
-    with closing(Demonstrations(world, params.tasks, params.seed)) as demonstrations:
-        yield partial(_simulate, demonstrations, scratch)
+    world = make_world(recipe.environment)
+    with closing(Demonstrations(world, recipe.tasks, recipe.seed)) as demonstrations:
+        yield partial(_simulate, demonstrations, folder)
 
 
 def _simulate(
-    demonstrations: Demonstrations, scratch: Path, chosen: _Chosen, tick: Callable[[], None]
+    demonstrations: Demonstrations, folder: Path, chosen: _Chosen, tick: Callable[[], None]
 ) -> None:
-    """Leave an episode in `scratch` if it is not what it must be."""
+    """Leave an episode in a folder if it is not what it must be."""
     episode = demonstrations.episode(chosen.index)
     if episode.content_hash() != chosen.content_hash:
-        tar_shards.write_shard(_tar(scratch, chosen), [episode], zstd_level=_ZSTD_LEVEL)
+        tar_shards.write_shard(chosen.tar(folder), [episode], zstd_level=_ZSTD_LEVEL)
     tick()
-
-
-def _tar(scratch: Path, chosen: _Chosen) -> Path:
-    return scratch / f"{chosen.place:08d}.tar"
 
 
 def _stored(

@@ -10,6 +10,7 @@ it by more, or changes what arithmetic cannot: a name, the number of steps, an i
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,6 +116,16 @@ def divergence(stored: Episode, simulated: Episode) -> Divergence:
     found = [each for pair in pairs if (each := _array_divergence(*pair)) is not None]
     found.sort(key=lambda each: (each.first_time, not each.is_smooth, -each.first_share))
     return Divergence(stored.index, stored.task, fields, found)
+
+
+def nearest(divergences: Iterable[Divergence]) -> Divergence:
+    """Of several ways to simulate one episode, that which goes along with it longest."""
+
+    def distance(each: Divergence) -> tuple[bool, float]:
+        is_other = bool(_NO_ARITHMETIC.intersection(each.fields))
+        return is_other, -math.inf if each.first is None else -each.first.first_time
+
+    return min(divergences, key=distance)
 
 
 def _array_divergence(name: str, a: NDArray[Any], b: NDArray[Any]) -> ArrayDivergence | None:

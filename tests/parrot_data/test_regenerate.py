@@ -22,6 +22,7 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
 from parrot_data.generate import GenerateParams, generate
+from parrot_data.merge import MergeParams, merge
 from parrot_data.regenerate import Regenerated, regenerate
 from parrot_data.shard import shard
 from parrot_data.stores.manifest import load_any_manifest
@@ -153,9 +154,9 @@ def test_data_that_are_not_what_the_manifest_says_are_damaged(toy: Path, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"import": {"format": "npz"}}, "was imported: .* nothing to simulate"),
-        ({"generate": None}, "does not record the params of generate, so"),
-        ({"generate": None, "environment": None}, "of environment and generate, so"),
+        ({"import": {"format": "npz"}}, "that were imported: .* nothing to simulate"),
+        ({"generate": None}, "does not record the params of generate for"),
+        ({"generate": None, "environment": None}, "of environment and generate for"),
         ({"generate": {"seed": 0}}, r"does not understand \(generate\..*check out the version"),
         ({"environment": {**TOY, "kwargs": {"action_dim": 4}}}, "another spec today"),
         ({"environment": {"name": "nowhere:world", "kwargs": {}}}, "nowhere cannot be imported"),
@@ -173,8 +174,61 @@ def test_what_cannot_be_simulated_is_refused_in_a_sentence(
 
 
 def test_made_up_episodes_come_from_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not record the params of environment, so"):
+    with pytest.raises(UserError, match="does not record the params of environment for"):
         again(write_raw(tmp_path / "episodes", synthetic_episodes(3)))
+
+
+def merged(out: Path, *folders: Path) -> Path:
+    merge(MergeParams(duplicates="drop"), folders, out)
+    verify(out)
+    return out
+
+
+def made(values: dict[str, Any], params: GenerateParams, out: Path) -> Path:
+    """What `generate` makes, but by this process, in its own arithmetic."""
+    world = make_world(environment(values))
+    demonstrations = Demonstrations(world, params.tasks, params.seed)
+    episodes = [demonstrations.episode(index) for index in range(params.num_episodes)]
+    demonstrations.close()
+    write_raw(out, episodes, world.spec, seed=params.seed)
+    return with_params(out, {"environment": values, "generate": params.model_dump()})
+
+
+def toy_of(seed: int, out: Path, num_episodes: int = 3) -> Path:
+    params = generate_params({"reach-near": 1.0}, num_episodes)
+    return made(TOY, params.model_copy(update={"seed": seed}), out)
+
+
+def test_merged_episodes_come_out_as_those_of_one_of_their_seeds(toy: Path, tmp_path: Path) -> None:
+    other = toy_of(6, tmp_path / "other")
+    both = merged(tmp_path / "both", toy, other)
+    assert "generate" not in load_any_manifest(both).params
+    more = merged(tmp_path / "more", both, toy_of(7, tmp_path / "third", 2))
+    assert again(more) == Regenerated(NUM_EPISODES + 5, NUM_EPISODES + 5, [])
+
+
+def test_of_merged_episodes_an_altered_one_is_held_against_its_own_seeds(
+    toy: Path, tmp_path: Path
+) -> None:
+    other = rewritten(
+        toy_of(6, tmp_path / "other"), tmp_path / "altered",
+        lambda each: alter(each) if each.index == 2 else each,
+    )  # fmt: skip
+    for number, order in enumerate(((toy, other), (other, toy))):
+        (only,) = again(merged(tmp_path / str(number), *order)).divergences
+        assert (only.index, [array.array for array in only.arrays]) == (2, ["actions"])
+
+
+def test_what_was_merged_with_an_unknown_origin_is_refused(toy: Path, tmp_path: Path) -> None:
+    for name, params, words in (
+        ("imported", {"import": {}}, "that were imported"),
+        ("unknown", {}, "record the params of environment and generate for all"),
+    ):
+        other = rewritten(toy, tmp_path / name, alter)
+        with_params(other, params)
+        both = merged(tmp_path / f"both-{name}", toy, other)
+        with pytest.raises(UserError, match=words):
+            again(merged(tmp_path / f"again-{name}", both, toy))
 
 
 def sines_here_and_there() -> tuple[str, str]:
@@ -194,12 +248,7 @@ def test_other_arithmetic_is_told_with_its_step_and_its_size(tmp_path: Path) -> 
     if here == there:
         pytest.skip("the C library computes in one way alone here")
     params = generate_params({"pick": 0.6, "place": 0.4}, 10).model_copy(update={"seed": 0})
-    world = make_world(environment(TABLETOP))
-    demonstrations = Demonstrations(world, params.tasks, params.seed)
-    made = [demonstrations.episode(index) for index in range(params.num_episodes)]
-    demonstrations.close()
-    folder = write_raw(tmp_path / "episodes", made, world.spec)
-    with_params(folder, {"environment": TABLETOP, "generate": params.model_dump()})
+    folder = made(TABLETOP, params, tmp_path / "episodes")
     verify(folder)
     found = again(folder)
     assert 0 < len(found.divergences) < params.num_episodes
