@@ -148,10 +148,11 @@ def divergences_told(name: str, found: Regenerated) -> list[Text]:
         return [Text(told)]
     looks = Counter(each.looks_like for each in found.divergences)
     kinds = ", ".join(f"{count:,} like {kind}" for kind, count in sorted(looks.items()))
+    told = f"{told}; the others look {kinds}"
     lines = [_divergence_told(each) for each in found.divergences[:MOST_ROWS]]
     if len(found.divergences) > MOST_ROWS:
         lines.append(f"and {len(found.divergences) - MOST_ROWS:,} more")
-    return [Text("\n".join((f"{told}\nthe others look: {kinds}", *lines, _THRESHOLDS)))]
+    return [Text("\n".join((told, *lines, _THRESHOLDS)))]
 
 
 def _divergence_told(each: Divergence) -> str:

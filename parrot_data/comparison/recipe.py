@@ -86,7 +86,9 @@ def _validated(form: Any, params: Mapping[str, Any], name: str, path: Path) -> A
         return TypeAdapter(form).validate_json(json.dumps(params[name]))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join((name, *(str(part) for part in first["loc"])))
+        # Of a world, the place begins with which of the params models it was held against
+        place = first["loc"][1:] if name == _SECTIONS[0] else first["loc"]
+        key = ".".join((name, *(str(part) for part in place)))
         raise UserError(
             f"{path} records params that this version does not understand ({key}: {first['msg']}): "
             "check out the version that made the dataset."

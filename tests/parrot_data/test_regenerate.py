@@ -158,6 +158,7 @@ def test_data_that_are_not_what_the_manifest_says_are_damaged(toy: Path, tmp_pat
         ({"generate": None}, "does not record the params of generate for"),
         ({"generate": None, "environment": None}, "of environment and generate for"),
         ({"generate": {"seed": 0}}, r"does not understand \(generate\..*check out the version"),
+        ({"environment": {**TABLETOP, "image_size": "x"}}, r"\(environment\.image_size: "),
         ({"environment": {**TOY, "kwargs": {"action_dim": 4}}}, "another spec today"),
         ({"environment": {"name": "nowhere:world", "kwargs": {}}}, "nowhere cannot be imported"),
     ],
