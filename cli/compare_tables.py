@@ -147,8 +147,11 @@ def divergences_told(name: str, found: Regenerated) -> list[Text]:
     if not found.divergences:
         return [Text(told)]
     looks = Counter(each.looks_like for each in found.divergences)
-    kinds = ", ".join(f"{count:,} like {kind}" for kind, count in sorted(looks.items()))
-    told = f"{told}; the others look {kinds}"
+    kinds = ", ".join(
+        f"{count:,} look{'s' if count == 1 else ''} like {kind}"
+        for kind, count in sorted(looks.items())
+    ).replace("like unclear", "unclear")
+    told = f"{told}; of the others, {kinds}"
     lines = [_divergence_told(each) for each in found.divergences[:MOST_ROWS]]
     if len(found.divergences) > MOST_ROWS:
         lines.append(f"and {len(found.divergences) - MOST_ROWS:,} more")
