@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parrot_data.cards.dataset_card import write_card
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.manifest import files_of
@@ -22,7 +23,7 @@ OUTPUT = dataset_output("shard", "shards")
 def shard(
     params: ShardParams, episodes: Path, kept: Path, out: Path, *, progress: Progress = silent
 ) -> dict[str, object]:
-    """Write the kept episodes to both stores, with their statistics and lineage.
+    """Write the kept episodes to both stores, with their statistics, lineage and card.
 
     Args:
         params: the layout.
@@ -46,6 +47,7 @@ def shard(
         manifest = write_shards(
             work.folder, selection.picked, params, Origin(made_with, source.seed), sources, progress
         )
+        write_card(work.folder)
         work.publish()
     return {
         "num_episodes": manifest.num_episodes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def evaluate(
     with closing(loaded.env) as env:
         result = evaluate_agent(
             env,
-            partial(loaded.agent.act, deterministic=True),
+            loaded.policy(),
             seed=params.seed,
             num_episodes=params.num_episodes,
             progress=progress,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from parrot_models.methods.table import named_method
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import Env, FilmedEpisode, check_can_be_filmed, film_episode
 from parrot_models.rl.gif import gif_bytes, scaled
+from parrot_models.rl.views import when_due
 
 __all__ = ["FilmParams", "film"]
 
@@ -124,14 +124,14 @@ def _actors(seed: int, config: RunConfig, run: Run, env_steps: int) -> list[_Act
 
     def untrained(index: int) -> SelectAction:
         rng = generator(seed, "film: untrained", index)
-        return lambda _observation: run.env.sample_warmup_action(rng)
+        return when_due(run.env, lambda _observation: run.env.sample_warmup_action(rng))
 
     actors = [_Actor("random actions", run.env.env, uniform)]
     if run.env.warmup_mode() is not None:
         part = named_method(config.method).part.name
         actors.append(_Actor(f"{part} before learning", run.env, untrained))
-    act = partial(run.agent.act, deterministic=True)
-    actors.append(_Actor(f"agent after {env_steps:,} steps", run.env, lambda _index: act))
+    policy = run.policy()
+    actors.append(_Actor(f"agent after {env_steps:,} steps", run.env, lambda _index: policy))
     return actors
 
 

@@ -29,10 +29,9 @@ from parrot_data.worlds.world import Env, known
 from parrot_models.methods.demonstrations import (
     check_can_be_shown,
     manifest_sha256,
-    num_slots,
     read_demonstrations,
-    remember,
 )
+from parrot_models.methods.memory import make_memory
 from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import data_manifest_sha256, part_sha256
 from parrot_models.methods.runs import (
@@ -44,13 +43,12 @@ from parrot_models.methods.runs import (
     make_run,
     write_results,
 )
-from parrot_models.methods.table import METHODS, Method, make_memory, named_method
+from parrot_models.methods.table import METHODS, Method, named_method
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
 from parrot_models.rl.evaluation import check_can_be_filmed, success_rate
 from parrot_models.rl.growing_curve import GrowingCurve
 from parrot_models.rl.learner import EpisodeSummary, Learner, Schedule
-from parrot_models.rl.replay import DemoReplay
 
 __all__ = ["FinetuneParams", "finetune"]
 
@@ -138,11 +136,7 @@ def finetune(
         run = make_run(config, prior, env, device)
         # Before anything is written: it may be larger than the machine's memory
         of = (params, of_method, run.env.view, run.part, world.max_steps)
-        memory = make_memory(*of, num_shown=num_slots(shown))
-        if isinstance(memory, DemoReplay):
-            remember(
-                shown, run.env.view, memory.kept, stores_executed=of_method.executed is not None
-            )
+        memory = make_memory(*of, shown=shown)
         read = [prior] if demonstrations is None else [prior, demonstrations]
         with open_work(out, OUTPUT, fingerprint, read) as work:
             with _training_envs(params, environment, task, env) as envs:

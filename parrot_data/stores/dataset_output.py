@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
+from parrot_data.stores.card_files import card_files
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.outputs.layout import Output, json_in
 
@@ -39,7 +40,7 @@ def files_of_dataset(folder: Path, kind: str, edit: str) -> Collection[str] | No
         return None
     listed = manifest.get("files")
     entries = [manifest.get("episodes"), *(listed if isinstance(listed, list) else ())]
-    return {MANIFEST, *filter(None, map(_name_of, entries))}
+    return {MANIFEST, *card_files(folder), *filter(None, map(_name_of, entries))}
 
 
 def _edit_of(manifest: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ as only a prior that is invertible can do it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.zarr_store import zarr_of
 from parrot_models.methods.names import REACH_OF_METHOD
 from parrot_models.rl.params import AgentParams
-from parrot_models.rl.replay import ReplayBuffer, one_row
+from parrot_models.rl.replay import ReplayBuffer, one_row, row_of
 from parrot_models.rl.views import DirectView
 
 
@@ -98,7 +98,7 @@ def remember(
     """
     for episode in episodes:
         seen = view.begin(_step_of(episode, 0))
-        memory.begin(_first(seen))
+        memory.begin(row_of(seen, 0))
         for step in range(episode.num_steps):
             executed = episode.actions[step : step + 1]
             said = executed if stores_executed else view.said_for(executed)
@@ -112,7 +112,7 @@ def remember(
             memory.append(
                 said[0],
                 float(episode.rewards[step]),
-                _first(seen),
+                row_of(seen, 0),
                 terminated=episode.terminated and step + 1 == episode.num_steps,
                 is_due=True,
             )
@@ -120,7 +120,3 @@ def remember(
 
 def _step_of(episode: Episode, step: int) -> dict[str, NDArray[Any]]:
     return one_row({name: values[step] for name, values in episode.observations.items()})
-
-
-def _first(seen: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {key: values[0] for key, values in seen.items()}

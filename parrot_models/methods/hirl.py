@@ -16,9 +16,8 @@ from parrot_models.baselines.options_model import OptionModel
 from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import Keypoints
-from parrot_models.rl.params import Observe
 from parrot_models.rl.replay import Observation
-from parrot_models.rl.views import BoxedLatentView, Latents
+from parrot_models.rl.views import BoxedLatentView, Latents, Seeing
 
 
 class Options(Latents, Protocol):
@@ -40,18 +39,11 @@ class OptionView(BoxedLatentView):
 
     Args:
         model: the options.
-        plain, latent_bound, observe, most_steps: see `BoxedLatentView`.
+        plain, latent_bound, seeing: see `BoxedLatentView`.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        model: Options,
-        latent_bound: float,
-        observe: Observe,
-        most_steps: int,
-    ) -> None:
-        super().__init__(plain, model, latent_bound, observe, most_steps)
+    def __init__(self, plain: Dict, model: Options, latent_bound: float, seeing: Seeing) -> None:
+        super().__init__(plain, model, latent_bound, seeing)
         self._model = model
         self.fewest_steps = 1  # an option may end by itself
 

@@ -22,7 +22,7 @@ from parrot_models.networks.device import CPU
 from parrot_models.prior.acting_prior import ActingPrior
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.rl.params import Observe
-from parrot_models.rl.views import LatentView, Prior, ViewedEnv
+from parrot_models.rl.views import LatentView, Prior, Seeing, ViewedEnv
 
 CODE = (
     "flows", "prior/acting_prior.py", "prior/architecture.py", "prior/behavioral_prior.py",
@@ -52,7 +52,7 @@ class LatentEnv(ViewedEnv):
         prior: folder that `parrot train-prior` wrote, or what was read from it.
         latent_bound: half-width of the box of z, see `BoxedLatentView`; 1 is what
             `finetune.agent.latent_bound` is by default, and was best there.
-        observe, with_context: see `DirectView`.
+        observe, with_context: see `Seeing`.
 
     Raises:
         UserError: nothing is in the folder, or the environment observes or does something else
@@ -72,7 +72,7 @@ class LatentEnv(ViewedEnv):
         _check_spaces(env.observation_space, env.action_space, read.spec)
         described = DescribedEnv(env, read.spec, _WHERE)
         plain = described.description.observation_space
-        view = LatentView(plain, read, latent_bound, observe, with_context=with_context)
+        view = LatentView(plain, read, latent_bound, Seeing(observe, with_context=with_context))
         super().__init__(described, view)
 
 
@@ -106,7 +106,8 @@ class LatentVectorEnv(VectorWrapper[Any, Any, Any, Any, Any]):
         _check_spaces(*spaces, read.spec)
         self._description = Description(*spaces, read.spec, _WHERE)
         plain = self._description.observation_space
-        self.view = LatentView(plain, read, latent_bound, observe, with_context=with_context)
+        seeing = Seeing(observe, with_context=with_context)
+        self.view = LatentView(plain, read, latent_bound, seeing)
         self.single_observation_space = self.view.observation_space
         self.single_action_space = self.view.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -41,7 +41,7 @@ from parrot_models.rl.evaluation import (
 from parrot_models.rl.learner import EpisodeSummary
 from parrot_models.rl.params import AgentParams
 from parrot_models.rl.sac import SAC
-from parrot_models.rl.views import ViewedEnv
+from parrot_models.rl.views import ViewedEnv, when_due
 
 AGENT = "agent.safetensors"
 CONFIG = "config.json"
@@ -98,6 +98,10 @@ class Run:
     env: ViewedEnv
     agent: SAC
     part: Trained
+
+    def policy(self) -> SelectAction:
+        """The agent at its mode, asked where a decision is due."""
+        return when_due(self.env, partial(self.agent.act, deterministic=True))
 
 
 def make_run(
@@ -252,7 +256,7 @@ def write_results(
     """
     env, agent, num_episodes = run.env, run.agent, evaluation.num_episodes
     check_weights(agent.weights(), "the agent")
-    policy = partial(agent.act, deterministic=True)
+    policy = run.policy()
     result = evaluate_agent(env, policy, seed=evaluation.seed, num_episodes=num_episodes)
     rows = curve_rows(history, params.curve_window_episodes, params.curve_every_episodes)
     metrics = {
@@ -299,8 +303,9 @@ def _untrained_success_rates(env: ViewedEnv, evaluation: EvaluateParams) -> dict
         return mode
 
     def rate(policy: SelectAction) -> float:
+        policy, num_episodes = when_due(env, policy), evaluation.num_episodes
         return evaluate_agent(
-            env, policy, seed=evaluation.seed, num_episodes=evaluation.num_episodes
+            env, policy, seed=evaluation.seed, num_episodes=num_episodes
         ).success_rate
 
     env.reset(seed=0)  # whether there is a mode is asked of a view that has seen something

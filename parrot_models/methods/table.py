@@ -24,10 +24,8 @@ from torch import Tensor, nn
 
 from parrot_data.episodes.spec import ImageSpec
 from parrot_data.errors import UserError
-from parrot_data.machine import check_memory
 from parrot_models.methods.bc_sac import CLONE, Clone, ClonedActor
 from parrot_models.methods.hirl import OPTIONS, OptionView, SeenOptions
-from parrot_models.methods.params import FinetuneParams
 from parrot_models.methods.parrot import MATCHING, PRIOR, SPLINE
 from parrot_models.methods.part import Part, Trained
 from parrot_models.methods.traj_rl import TRAJECTORIES, SeenTrajectories, TrajectoryView
@@ -42,7 +40,6 @@ from parrot_models.rl.full_control import (
 )
 from parrot_models.rl.networks import Actor, Critic, Trunk
 from parrot_models.rl.params import AgentParams
-from parrot_models.rl.replay import DemoReplay, ReplayBuffer
 from parrot_models.rl.sac import SAC, Executed, Networks, actions_as_given
 from parrot_models.rl.views import (
     CONTEXT,
@@ -52,6 +49,7 @@ from parrot_models.rl.views import (
     LatentView,
     Pretrained,
     Prior,
+    Seeing,
     is_image,
 )
 
@@ -95,47 +93,50 @@ def _as_the_prior(params: AgentParams) -> float:
     return 1 / params.latent_bound
 
 
+def _seeing(params: AgentParams, *, with_context: bool = False) -> Seeing:
+    return Seeing(params.observe, params.hold_steps, with_context)
+
+
 def _direct(plain: Dict, part: Pretrained, params: AgentParams) -> DirectView:
-    return DirectView(plain, part, params.observe, params.hold_steps)
+    return DirectView(plain, part, _seeing(params))
 
 
 def _latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return LatentView(plain, prior, params.latent_bound, params.observe, params.hold_steps)
+    return LatentView(plain, prior, params.latent_bound, _seeing(params))
 
 
-def _unbounded(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    std, observe, hold_steps = params.reference_std, params.observe, params.hold_steps
-    return UnboundedLatentView(plain, prior, std, observe, hold_steps)
-
-
-def _unbounded_and_context(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    std, observe, hold_steps = params.reference_std, params.observe, params.hold_steps
-    return UnboundedLatentView(plain, prior, std, observe, hold_steps, with_context=True)
+def _unbounded(
+    plain: Dict, prior: Prior, params: AgentParams, *, with_context: bool = False
+) -> DirectView:
+    seeing = _seeing(params, with_context=with_context)
+    return UnboundedLatentView(plain, prior, params.reference_std, seeing)
 
 
 def _edited_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    bound, observe, hold_steps = params.latent_bound, params.observe, params.hold_steps
-    return EditedLatentView(plain, prior, bound, observe, params.edit_scale, hold_steps)
+    seeing = _seeing(params)
+    return EditedLatentView(plain, prior, params.latent_bound, params.edit_scale, seeing)
 
 
 def _guided(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
-    return GuidedView(plain, prior, params.latent_bound, params.observe, params.hold_steps)
+    return GuidedView(plain, prior, params.latent_bound, _seeing(params))
 
 
 def _features(plain: Dict, part: Pretrained, params: AgentParams) -> DirectView:
-    return DirectView(plain, part, "features", params.hold_steps)
+    return DirectView(plain, part, Seeing("features", params.hold_steps))
 
 
 def _cloned(plain: Dict, clone: Clone, params: AgentParams) -> DirectView:
-    return GuidedView(plain, clone, math.inf, "features", params.hold_steps)
+    return GuidedView(plain, clone, math.inf, Seeing("features", params.hold_steps))
 
 
 def _trajectories(plain: Dict, model: SeenTrajectories, params: AgentParams) -> DirectView:
-    return TrajectoryView(plain, model, params.latent_bound, params.observe, params.decision_steps)
+    seeing = Seeing(params.observe, params.decision_steps)
+    return TrajectoryView(plain, model, params.latent_bound, seeing)
 
 
 def _options(plain: Dict, model: SeenOptions, params: AgentParams) -> DirectView:
-    return OptionView(plain, model, params.latent_bound, params.observe, params.decision_steps)
+    seeing = Seeing(params.observe, params.decision_steps)
+    return OptionView(plain, model, params.latent_bound, seeing)
 
 
 def _cloned_actor(
@@ -174,7 +175,11 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         "parrot_box": Method(PRIOR, _latent, _as_the_prior),
         # parrot with critics that judge what z does: Q(s, f(z; s)).
         "parrot_executed": Method(
-            PRIOR, _unbounded_and_context, _unit, make_actor=_referred_actor, executed=_decoded
+            PRIOR,
+            partial(_unbounded, with_context=True),
+            _unit,
+            make_actor=_referred_actor,
+            executed=_decoded,
         ),
         # parrot; half of each batch is drawn from prior-driven episodes that are kept.
         "parrot_demo": Method(
@@ -256,54 +261,6 @@ def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T
 def critic_action_dim(method: Method[T], view: DirectView, part: T) -> int:
     """Width of the actions that the critics judge, and that the replay buffer holds."""
     return int(view.action_space.shape[0]) if method.executed is None else part.spec.action.dim
-
-
-def make_memory(
-    params: FinetuneParams,
-    method: Method[T],
-    view: DirectView,
-    part: T,
-    max_steps: int,
-    num_shown: int = 0,
-) -> ReplayBuffer | DemoReplay:
-    """An empty memory for what an agent meets behind a view, in episodes of so many steps at most.
-
-    Args:
-        params: how the agent learns.
-        method: its own.
-        view: its own.
-        part: what the method was pre-trained as.
-        max_steps: see above.
-        num_shown: slots for demonstrations, from which half of each batch will be drawn.
-
-    Raises:
-        UserError: it would not fit into memory.
-    """
-    space, num_lanes = view.observation_space, params.num_envs
-    action_dim = critic_action_dim(method, view, part)
-    make = partial(
-        ReplayBuffer,
-        observation_space=space,
-        action_dim=action_dim,
-        n_step=params.n_step,
-        discount=params.discount,
-    )
-    a_slot = ReplayBuffer.bytes_a_slot(space, action_dim)
-    check_memory(
-        "finetune.replay_capacity", params.replay_capacity, params.replay_capacity * a_slot
-    )
-    if num_shown:
-        check_memory("--demonstrations", num_shown, (params.replay_capacity + num_shown) * a_slot)
-        recent = make(params.replay_capacity, num_lanes=num_lanes)
-        return DemoReplay(recent, make(num_shown), 0, num_lanes)
-    make = partial(make, num_lanes=num_lanes)
-    if not method.keeps_demonstrations:
-        return make(params.replay_capacity)
-    rounds = -(-params.demo_episodes // num_lanes)
-    num_kept = num_lanes * rounds * (max_steps + 1)
-    needed = (params.replay_capacity + num_kept) * a_slot
-    check_memory("finetune.demo_episodes", params.demo_episodes, needed)
-    return DemoReplay(make(params.replay_capacity), make(num_kept), params.demo_episodes, num_lanes)
 
 
 def _vector_dims(space: Dict) -> dict[str, int]:

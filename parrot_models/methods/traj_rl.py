@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +17,7 @@ from parrot_models.baselines.trajectories_model import TrajectoryVAE
 from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import Keypoints
-from parrot_models.rl.params import Observe
-from parrot_models.rl.views import BoxedLatentView, Latents
+from parrot_models.rl.views import BoxedLatentView, Latents, Seeing
 
 
 class Trajectories(Latents, Protocol):
@@ -37,18 +37,14 @@ class TrajectoryView(BoxedLatentView):
 
     Args:
         model: decodes z, given the observation that the decision is taken on.
-        plain, latent_bound, observe, most_steps: see `BoxedLatentView`.
+        plain, latent_bound, seeing: see `BoxedLatentView`.
     """
 
     def __init__(
-        self,
-        plain: Dict,
-        model: Trajectories,
-        latent_bound: float,
-        observe: Observe,
-        most_steps: int,
+        self, plain: Dict, model: Trajectories, latent_bound: float, seeing: Seeing
     ) -> None:
-        super().__init__(plain, model, latent_bound, observe, min(most_steps, model.num_steps))
+        most_steps = min(seeing.most_steps, model.num_steps)
+        super().__init__(plain, model, latent_bound, replace(seeing, most_steps=most_steps))
         self._decode = model.decode
 
     def _decide(self, held: NDArray[np.float32], is_due: NDArray[np.bool_]) -> None:

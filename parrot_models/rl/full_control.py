@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from parrot_models.rl.networks import Actor
-from parrot_models.rl.params import AgentParams, Observe
-from parrot_models.rl.views import LatentView, Prior
+from parrot_models.rl.params import AgentParams
+from parrot_models.rl.views import LatentView, Prior, Seeing
 
 # Of an edit in [-1, 1]: about that of -1 nat a dimension, and little noise on f(z; s)
 INITIAL_EDIT_STD = 0.1
@@ -73,21 +73,12 @@ class UnboundedLatentView(LatentView):
     """z without a box; the warm-up draws it from N(0, reference_std^2 I).
 
     Args:
-        plain, prior, observe, most_steps, with_context: see `LatentView`.
+        plain, prior, seeing: see `LatentView`.
         reference_std: see `ReferredActor`.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        prior: Prior,
-        reference_std: float,
-        observe: Observe,
-        most_steps: int = 1,
-        *,
-        with_context: bool = False,
-    ) -> None:
-        super().__init__(plain, prior, math.inf, observe, most_steps, with_context=with_context)
+    def __init__(self, plain: Dict, prior: Prior, reference_std: float, seeing: Seeing) -> None:
+        super().__init__(plain, prior, math.inf, seeing)
         self._reference_std = reference_std
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -104,20 +95,14 @@ class EditedLatentView(LatentView):
     action box. An edit does not lead out of that box; f(z; s) may, and is the robot's to clip.
 
     Args:
-        plain, prior, latent_bound, observe, most_steps: see `LatentView`.
+        plain, prior, latent_bound, seeing: see `LatentView`.
         edit_scale: the largest edit; with 0 the robot executes f(z; s).
     """
 
     def __init__(
-        self,
-        plain: Dict,
-        prior: Prior,
-        latent_bound: float,
-        observe: Observe,
-        edit_scale: float,
-        most_steps: int = 1,
+        self, plain: Dict, prior: Prior, latent_bound: float, edit_scale: float, seeing: Seeing
     ) -> None:
-        super().__init__(plain, prior, latent_bound, observe, most_steps)
+        super().__init__(plain, prior, latent_bound, seeing)
         self._low, self._high = prior.action_box()
         self._largest = 0.5 * edit_scale * (self._high - self._low)
         bounds = np.full(self._latent_dim, latent_bound), np.ones(len(self._low))

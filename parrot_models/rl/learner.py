@@ -14,7 +14,7 @@ from parrot_data.lockstep import Envs, Outcome
 from parrot_data.streams import generator, seed_sequence
 from parrot_models.networks.device import on_host
 from parrot_models.networks.finite import check_actions, check_values, check_weights
-from parrot_models.rl.replay import DemoReplay, Observation, ReplayBuffer
+from parrot_models.rl.replay import DemoReplay, Observation, ReplayBuffer, row_of
 from parrot_models.rl.sac import SAC, Info
 from parrot_models.rl.views import DirectView
 
@@ -199,7 +199,7 @@ class Learner:
         seeds = [episode_seed(self._env_seed, episode) for episode in episodes]
         seen = self.view.begin(self.envs.reset(seeds))
         for lane in range(self.envs.num_envs):
-            self.replay.begin(_row(seen, lane), lane)
+            self.replay.begin(row_of(seen, lane), lane)
         return seen
 
     def _act(self, seen: Observation, is_guided: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -227,7 +227,7 @@ class Learner:
             self.replay.append(
                 actions[lane],
                 float(outcome.rewards[lane]),
-                _row(seen, lane),
+                row_of(seen, lane),
                 terminated=bool(is_worthless[lane]),
                 is_due=bool(is_due[lane]),
                 lane=lane,
@@ -258,7 +258,3 @@ class Learner:
 
     def _now(self) -> str:
         return f"by env step {self.env_steps} of fine-tuning"
-
-
-def _row(batch: Observation, index: int) -> dict[str, NDArray[Any]]:
-    return {key: values[index] for key, values in batch.items()}

@@ -24,6 +24,11 @@ def one_row(observation: Observation) -> dict[str, NDArray[Any]]:
     return {key: np.stack([value]) for key, value in observation.items()}
 
 
+def row_of(observations: Observation, index: int) -> dict[str, NDArray[Any]]:
+    """One of observations, per key (N, ...), as it is told of a single robot: per key (...)."""
+    return {key: values[index] for key, values in observations.items()}
+
+
 @dataclass(frozen=True)
 class Batch:
     """B transitions; the target of a critic is R + discount * Q(s', a').
@@ -336,13 +341,15 @@ class DemoReplay:
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs, between episodes."""
-        buffers = {"recent": self._recent.state_dict(), "kept": self.kept.state_dict()}
-        return {**buffers, "num_begun": list(self._num_begun)}
+        state = {"recent": self._recent.state_dict(), "num_begun": list(self._num_begun)}
+        # A dataset is there again when a memory of the same construction is made
+        return {**state, "kept": self.kept.state_dict()} if self._num_kept else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` of a memory of the same construction gave."""
         self._recent.load_state_dict(state["recent"])
-        self.kept.load_state_dict(state["kept"])
+        if self._num_kept:
+            self.kept.load_state_dict(state["kept"])
         self._num_begun = list(state["num_begun"])
 
     def _buffers(self, lane: int) -> list[ReplayBuffer]:

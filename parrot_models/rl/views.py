@@ -11,6 +11,7 @@ since the replay buffer makes one transition of each.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, SupportsFloat
 
 import gymnasium
@@ -20,12 +21,29 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parrot_data.episodes.rollout import SelectAction
 from parrot_models.networks.device import to_device
 from parrot_models.rl.params import Observe
-from parrot_models.rl.replay import Observation, one_row
+from parrot_models.rl.replay import Observation, one_row, row_of
 
 # What views add to observations. No observation of a robot has such a name: they begin with letters
 FEATURES, CONTEXT = "_features", "_context"
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """What an agent sees of robots, and for how long what it says holds.
+
+    Attributes:
+        observe: "features" replaces all images by the frozen encoder's features, float32 (F,),
+            which are left out where F is 0; "image" leaves the observation as it is.
+        most_steps: robot steps after which a decision ends in any case.
+        with_context: adds the context, float32 (C,), for critics on executed actions.
+    """
+
+    observe: Observe
+    most_steps: int = 1
+    with_context: bool = False
 
 
 class Encoding(Protocol):
@@ -81,15 +99,13 @@ def is_image(space: Space[Any]) -> bool:
     return space.dtype == np.uint8 and len(space.shape or ()) == 3
 
 
-def seen_space(
-    plain: Dict, pretrained: Pretrained, observe: Observe, *, with_context: bool
-) -> Dict:
-    """The space of what an agent sees, see `DirectView`, where robots observe the plain one."""
+def seen_space(plain: Dict, pretrained: Pretrained, seeing: Seeing) -> Dict:
+    """The space of what an agent sees where robots observe the plain one."""
     nothing = {k: torch.zeros(1, *_shape(s)).to(_dtype(s)) for k, s in plain.items()}
     with torch.inference_mode():
         encoding = pretrained.encode({k: v.to(pretrained.device) for k, v in nothing.items()})
-    added = _added(encoding, observe, with_context=with_context)
-    kept = {k: s for k, s in plain.items() if observe == "image" or not is_image(s)}
+    added = _added(encoding, seeing)
+    kept = {k: s for k, s in plain.items() if seeing.observe == "image" or not is_image(s)}
     return Dict({**kept, **{k: _unbounded(v.shape[-1]) for k, v in added.items()}})
 
 
@@ -99,30 +115,19 @@ class DirectView:
     Args:
         plain: space of the robots' observations, by name.
         pretrained: frozen; its encoder makes the features.
-        observe: "features" replaces all images by the frozen encoder's features, float32 (F,),
-            which are left out where F is 0; "image" leaves the observation as it is.
-        most_steps: robot steps after which a decision ends in any case.
-        with_context: adds the context, float32 (C,), for critics on executed actions.
+        seeing: what it makes of them, and how long a decision lasts at most.
 
     Attributes:
         observation_space, action_space: the agent's, for one robot.
         fewest_steps: robot steps that a decision lasts at least, where the episode does.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        pretrained: Pretrained,
-        observe: Observe,
-        most_steps: int = 1,
-        *,
-        with_context: bool = False,
-    ) -> None:
-        self._observe, self._with_context = observe, with_context
+    def __init__(self, plain: Dict, pretrained: Pretrained, seeing: Seeing) -> None:
+        self._seeing = seeing
         self._device, self._encode = pretrained.device, pretrained.encode
         self._images = [key for key, space in plain.items() if is_image(space)]
-        self._most_steps = self.fewest_steps = most_steps
-        self.observation_space = seen_space(plain, pretrained, observe, with_context=with_context)
+        self.fewest_steps = seeing.most_steps
+        self.observation_space = seen_space(plain, pretrained, seeing)
         self.action_space = Box(*pretrained.action_box(), dtype=np.float32)
 
     def begin(self, observations: Observation) -> dict[str, NDArray[Any]]:
@@ -144,7 +149,7 @@ class DirectView:
         """
         seen = self._look(observations)
         self._num_steps += 1
-        self._is_due = self._ends(self._held) | (self._num_steps >= self._most_steps)
+        self._is_due = self._ends(self._held) | (self._num_steps >= self._seeing.most_steps)
         self._num_steps[self._is_due] = 0
         return seen
 
@@ -164,7 +169,8 @@ class DirectView:
 
         Actions for robots for which no decision is due are not looked at.
         """
-        self._held = np.where(self._is_due[:, None], actions, self._held).astype(np.float32)
+        self._held = np.where(self._is_due[:, None], actions, self._held)
+        self._held = self._held.astype(np.float32, copy=False)
         if self._is_due.any():
             self._decide(self._held, self._is_due)
         return self._act(self._held)
@@ -187,10 +193,10 @@ class DirectView:
         tensors = {k: to_device(torch.from_numpy(v), self._device) for k, v in observations.items()}
         self._encoding = self._encode(tensors)
         seen = dict(observations)
-        if self._observe == "features":
+        if self._seeing.observe == "features":
             for key in self._images:
                 del seen[key]
-        added = _added(self._encoding, self._observe, with_context=self._with_context)
+        added = _added(self._encoding, self._seeing)
         return {**seen, **{key: values.cpu().numpy() for key, values in added.items()}}
 
     def _on_device(self, values: NDArray[np.float32]) -> Tensor:
@@ -212,20 +218,13 @@ class GuidedView(DirectView):
     """The agent's actions are the robot's, but before any learning something pre-trained acts.
 
     Args:
-        plain, observe, most_steps: see `DirectView`.
+        plain, seeing: see `DirectView`.
         prior: f(z; s), whose z ~ N(0, I) are the actions of the warm-up.
         latent_bound: z is clipped to it in every dimension, as in the box of `LatentView`.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        prior: Decoder,
-        latent_bound: float,
-        observe: Observe,
-        most_steps: int = 1,
-    ) -> None:
-        super().__init__(plain, prior, observe, most_steps)
+    def __init__(self, plain: Dict, prior: Decoder, latent_bound: float, seeing: Seeing) -> None:
+        super().__init__(plain, prior, seeing)
         self._prior, self._latent_bound = prior, latent_bound
 
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -246,23 +245,14 @@ class BoxedLatentView(DirectView):
     """The agent's action is z in [-latent_bound, latent_bound]^d; what it does is a subclass's.
 
     Args:
-        plain, observe, most_steps, with_context: see `DirectView`.
+        plain, seeing: see `DirectView`.
         latents: whose z it is.
         latent_bound: half-width of the box of z; 1 covers 68 % of N(0, I) a dimension, 2 95 %.
             Actions of a large |z| are the prior's failures: a smaller box explores better.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        latents: Latents,
-        latent_bound: float,
-        observe: Observe,
-        most_steps: int = 1,
-        *,
-        with_context: bool = False,
-    ) -> None:
-        super().__init__(plain, latents, observe, most_steps, with_context=with_context)
+    def __init__(self, plain: Dict, latents: Latents, latent_bound: float, seeing: Seeing) -> None:
+        super().__init__(plain, latents, seeing)
         self._latent_bound, self._latent_dim = latent_bound, latents.latent_dim
         self.action_space = Box(-latent_bound, latent_bound, (latents.latent_dim,), np.float32)
 
@@ -283,20 +273,11 @@ class LatentView(BoxedLatentView):
 
     Args:
         prior: f.
-        plain, latent_bound, observe, most_steps, with_context: see `BoxedLatentView`.
+        plain, latent_bound, seeing: see `BoxedLatentView`.
     """
 
-    def __init__(
-        self,
-        plain: Dict,
-        prior: Prior,
-        latent_bound: float,
-        observe: Observe,
-        most_steps: int = 1,
-        *,
-        with_context: bool = False,
-    ) -> None:
-        super().__init__(plain, prior, latent_bound, observe, most_steps, with_context=with_context)
+    def __init__(self, plain: Dict, prior: Prior, latent_bound: float, seeing: Seeing) -> None:
+        super().__init__(plain, prior, latent_bound, seeing)
         self._decode, self._inverse = prior.decode, prior.inverse
 
     @torch.inference_mode()
@@ -329,7 +310,7 @@ class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Start an episode and encode its first observation."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return _first(self.view.begin(one_row(observation))), info
+        return row_of(self.view.begin(one_row(observation)), 0), info
 
     def step(
         self, action: NDArray[np.float32]
@@ -342,7 +323,7 @@ class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         executed = self.view.executed(action[None])[0]
         observation, reward, terminated, truncated, info = self.env.step(executed)
         info = {**info, "executed_action": executed}
-        seen = _first(self.view.see(one_row(observation)))
+        seen = row_of(self.view.see(one_row(observation)), 0)
         return seen, reward, terminated, truncated, info
 
     def sample_warmup_action(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -356,12 +337,25 @@ class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return None if actions is None else actions[0]
 
 
-def _added(encoding: Encoding, observe: Observe, *, with_context: bool) -> dict[str, Tensor]:
+def when_due(env: ViewedEnv, decide: SelectAction) -> SelectAction:
+    """A policy in an environment that is asked where a decision is due; in between it holds."""
+    held: NDArray[np.float32] | None = None
+
+    def select_action(observation: Observation) -> NDArray[np.float32]:
+        nonlocal held
+        if held is None or env.view.is_due[0]:
+            held = decide(observation)
+        return held
+
+    return select_action
+
+
+def _added(encoding: Encoding, seeing: Seeing) -> dict[str, Tensor]:
     """What an encoding adds to observations, per key (N, ...)."""
     added = {}
-    if observe == "features" and encoding.features.shape[-1]:
+    if seeing.observe == "features" and encoding.features.shape[-1]:
         added[FEATURES] = encoding.features
-    return {**added, CONTEXT: encoding.context} if with_context else added
+    return {**added, CONTEXT: encoding.context} if seeing.with_context else added
 
 
 def _sample_latents(
@@ -373,10 +367,6 @@ def _sample_latents(
 
 def _unbounded(dim: int) -> Box:
     return Box(-np.inf, np.inf, (dim,), np.float32)
-
-
-def _first(seen: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {key: values[0] for key, values in seen.items()}
 
 
 def _shape(space: Space[Any]) -> tuple[int, ...]:

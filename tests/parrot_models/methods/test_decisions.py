@@ -17,7 +17,7 @@ from rl_fakes import (
 
 from parrot_models.methods.hirl import OptionView, SeenOptions
 from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
-from parrot_models.rl.views import ViewedEnv
+from parrot_models.rl.views import Seeing, ViewedEnv
 
 SPACE = space_of(ONE_IMAGE)
 
@@ -40,7 +40,7 @@ def latents(num_robots, seed=0):
 @pytest.mark.parametrize("chunk", [2, 3, EPISODE_STEPS, 9])
 def test_a_trajectory_is_executed_step_by_step_and_then_another(chunk):
     model = FakeTrajectories()
-    view = TrajectoryView(SPACE, SeenTrajectories(model, *BESIDE), 2.0, "features", chunk)
+    view = TrajectoryView(SPACE, SeenTrajectories(model, *BESIDE), 2.0, Seeing("features", chunk))
     length = min(chunk, model.num_steps)
     assert view.fewest_steps == length
     seen, plan = observations((0.2, -0.4), (0.9, 0.1)), None
@@ -72,7 +72,9 @@ class TimedOptions(FakeModel):
 
 def due_after(chances, most_steps, num_steps=20):
     """The steps, robot by robot, after which a decision was due."""
-    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", most_steps)
+    view = OptionView(
+        SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, Seeing("features", most_steps)
+    )
     z = np.zeros((len(chances), 3), np.float32)
     z[:, 0] = chances
     seen = observations(*[(0.0, 0.0)] * len(chances))
@@ -99,7 +101,7 @@ def test_an_option_that_never_ends_ends_after_the_most_steps():
 
 
 def test_what_is_said_while_an_option_lasts_is_not_looked_at():
-    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
+    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, Seeing("features", 3))
     view.begin(observations((0.0, 0.0)))
     first = np.array([[0.0, 0.5, -0.5]], np.float32)
     for step in range(3):
@@ -111,7 +113,7 @@ def test_what_is_said_while_an_option_lasts_is_not_looked_at():
 
 
 def test_an_episode_begins_with_a_decision_whatever_the_last_one_did():
-    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, "features", 3)
+    view = OptionView(SPACE, SeenOptions(TimedOptions(), *BESIDE), 2.0, Seeing("features", 3))
     env = ViewedEnv(PointEnv(), view)
     for episode in range(3):
         env.reset(seed=episode)
@@ -125,8 +127,10 @@ def test_an_episode_begins_with_a_decision_whatever_the_last_one_did():
 
 def test_options_and_trajectories_are_warmed_up_by_samples_of_n_0_i():
     for view in (
-        OptionView(SPACE, SeenOptions(FakeOptions(), *BESIDE), 1.5, "features", 3),
-        TrajectoryView(SPACE, SeenTrajectories(FakeTrajectories(), *BESIDE), 1.5, "features", 3),
+        OptionView(SPACE, SeenOptions(FakeOptions(), *BESIDE), 1.5, Seeing("features", 3)),
+        TrajectoryView(
+            SPACE, SeenTrajectories(FakeTrajectories(), *BESIDE), 1.5, Seeing("features", 3)
+        ),
     ):
         view.begin(observations((0.0, 0.0)))
         rng = np.random.default_rng(0)

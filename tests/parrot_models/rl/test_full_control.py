@@ -18,7 +18,7 @@ from parrot_models.rl.learner import Learner, Schedule
 from parrot_models.rl.networks import Critic, Trunk
 from parrot_models.rl.replay import Batch, ReplayBuffer
 from parrot_models.rl.sac import SAC, Networks, actions_as_given
-from parrot_models.rl.views import LatentView, ViewedEnv
+from parrot_models.rl.views import LatentView, Seeing, ViewedEnv
 
 DIM = 3
 
@@ -158,7 +158,7 @@ def test_it_learns_in_an_environment():
 
 def edited(spec, scale):
     view = EditedLatentView(
-        PointEnv(spec).observation_space, FakePrior(spec), 2.0, "features", scale
+        PointEnv(spec).observation_space, FakePrior(spec), 2.0, scale, Seeing("features")
     )
     return ViewedEnv(PointEnv(spec), view)
 
@@ -171,7 +171,7 @@ def executed(env, action):
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_an_edit_of_scale_0_executes_f_of_z(spec):
     prior, dim = FakePrior(spec), spec.action.dim
-    latent = LatentView(PointEnv(spec).observation_space, prior, 2.0, "features")
+    latent = LatentView(PointEnv(spec).observation_space, prior, 2.0, Seeing("features"))
     plain, env, rng = ViewedEnv(PointEnv(spec), latent), edited(spec, 0.0), np.random.default_rng(0)
     plain.reset(seed=0), env.reset(seed=0)
     for _ in range(EPISODE_STEPS):

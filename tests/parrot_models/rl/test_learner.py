@@ -11,7 +11,7 @@ from parrot_data.lockstep import OneEnv
 from parrot_models.methods.traj_rl import SeenTrajectories, TrajectoryView
 from parrot_models.rl.learner import Learner, Schedule
 from parrot_models.rl.replay import ReplayBuffer
-from parrot_models.rl.views import FEATURES, DirectView, GuidedView
+from parrot_models.rl.views import FEATURES, DirectView, GuidedView, Seeing
 
 SAID = 0.25  # by the agent, in every dimension
 DISCOUNT = 0.9
@@ -58,12 +58,12 @@ def is_said(env):
 
 
 def guided_view(env):
-    return GuidedView(env.observation_space, FakePrior(), 2.0, "features")
+    return GuidedView(env.observation_space, FakePrior(), 2.0, Seeing("features"))
 
 
 def trajectory_view(env, chunk):
     model = SeenTrajectories(FakeTrajectories(), *BESIDE)
-    return TrajectoryView(env.observation_space, model, 2.0, "features", chunk)
+    return TrajectoryView(env.observation_space, model, 2.0, Seeing("features", chunk))
 
 
 def test_first_episodes_are_guided_beyond_the_warm_up():
@@ -87,7 +87,7 @@ def test_a_share_of_the_episodes_is_guided_to_their_end():
 
 def test_without_a_share_no_chance_is_drawn_for_it():
     env = PointEnv()
-    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"))
+    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), Seeing("features")))
     for _ in range(2):
         learner.run_round()
     before = learner._rng.bit_generator.state
@@ -140,7 +140,7 @@ def test_returns_of_decisions_add_up_to_the_episodes():
 @pytest.mark.parametrize("ends", [True, False])
 def test_what_terminates_is_worth_nothing_after_and_what_is_cut_off_is(ends):
     env = PointEnv(ends=ends)
-    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"))
+    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), Seeing("features")))
     discounts, lengths = set(), set()
     for _ in range(20):
         before = learner.env_steps
@@ -162,7 +162,9 @@ def test_episode_e_of_a_run_is_reset_with_a_seed_of_its_own():
             return super().reset(seed=seed)
 
     env = Watched()
-    learner = make_learner(env, DirectView(env.observation_space, FakePrior(), "features"), seed=3)
+    learner = make_learner(
+        env, DirectView(env.observation_space, FakePrior(), Seeing("features")), seed=3
+    )
     for _ in range(4):
         learner.run_round()
     assert seeds == [episode_seed(learner._env_seed, episode) for episode in range(4)]

@@ -5,16 +5,27 @@ import pytest
 import torch
 from rl_fakes import EPISODE_STEPS, IMAGE_ALONE, ONE_IMAGE, SPECS, VECTOR_ALONE, FakePrior, PointEnv
 
-from parrot_models.rl.views import CONTEXT, FEATURES, DirectView, GuidedView, LatentView, ViewedEnv
+from parrot_models.rl.views import (
+    CONTEXT,
+    FEATURES,
+    DirectView,
+    GuidedView,
+    LatentView,
+    Seeing,
+    ViewedEnv,
+    when_due,
+)
 
 
 def latent_env(env, prior, observe="features", bound=2.0, *, with_context=False):
-    view = LatentView(env.observation_space, prior, bound, observe, with_context=with_context)
+    view = LatentView(
+        env.observation_space, prior, bound, Seeing(observe, with_context=with_context)
+    )
     return ViewedEnv(env, view)
 
 
 def direct_env(env, prior):
-    return ViewedEnv(env, DirectView(env.observation_space, prior, "features"))
+    return ViewedEnv(env, DirectView(env.observation_space, prior, Seeing("features")))
 
 
 def encoded_by_hand(observation, spec=ONE_IMAGE):
@@ -47,7 +58,9 @@ def test_the_robot_executes_f_of_z_in_the_observation_last_seen(observe, spec):
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_a_z_that_is_held_is_decoded_anew_in_each_observation(spec):
     plain, rng = PointEnv(spec), np.random.default_rng(0)
-    env = ViewedEnv(plain, LatentView(plain.observation_space, FakePrior(spec), 2.0, "features", 2))
+    env = ViewedEnv(
+        plain, LatentView(plain.observation_space, FakePrior(spec), 2.0, Seeing("features", 2))
+    )
     seen = PointEnv(spec)
     for episode in range(2):
         env.reset(seed=episode)
@@ -61,9 +74,30 @@ def test_a_z_that_is_held_is_decoded_anew_in_each_observation(spec):
             observation, *_ = seen.step(expected)
 
 
+@pytest.mark.parametrize("held", [1, 3])
+def test_a_policy_is_asked_where_a_decision_is_due_and_not_in_between(held):
+    plain, asked = PointEnv(VECTOR_ALONE), []
+    space = plain.observation_space
+    view = DirectView(space, FakePrior(VECTOR_ALONE), Seeing("features", held))
+    env = ViewedEnv(plain, view)
+
+    def decide(observation):
+        asked.append(observation)
+        return np.full(VECTOR_ALONE.action.dim, 0.01 * len(asked), np.float32)
+
+    policy = when_due(env, decide)
+    for _ in range(2):
+        observation, _ = env.reset(seed=0)
+        for step in range(EPISODE_STEPS):
+            action = policy(observation)
+            assert (asked[-1] is observation) == (step % held == 0)
+            observation, *_ = env.step(action)
+    assert len(asked) == 2 * -(-EPISODE_STEPS // held)
+
+
 def test_an_action_of_the_robot_s_own_is_repeated_and_each_robot_decides_at_its_own_times():
     spec = VECTOR_ALONE
-    view = DirectView(PointEnv(spec).observation_space, FakePrior(spec), "features", 3)
+    view = DirectView(PointEnv(spec).observation_space, FakePrior(spec), Seeing("features", 3))
     observation, _ = PointEnv(spec).reset(seed=0)
     view.begin({k: np.stack([v, v]) for k, v in observation.items()})
     said = np.random.default_rng(0).uniform(-1, 1, (7, 2, spec.action.dim)).astype(np.float32)
@@ -161,9 +195,9 @@ def test_the_mode_of_the_warm_up_is_that_of_z_0():
     decoded = decoded_by_hand(zero, observation, IMAGE_ALONE)
     space, prior = PointEnv(IMAGE_ALONE).observation_space, FakePrior(IMAGE_ALONE)
     for view, expected in (
-        (LatentView(space, prior, 1.0, "features"), zero),
-        (GuidedView(space, prior, 1.0, "features"), decoded),
-        (DirectView(space, prior, "features"), None),
+        (LatentView(space, prior, 1.0, Seeing("features")), zero),
+        (GuidedView(space, prior, 1.0, Seeing("features")), decoded),
+        (DirectView(space, prior, Seeing("features")), None),
     ):
         env = ViewedEnv(PointEnv(IMAGE_ALONE), view)
         env.reset(seed=3)

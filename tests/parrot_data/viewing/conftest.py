@@ -1,0 +1,1 @@
+"""Its place lets the tests beside it import `page_data`, and `synthetic` from above."""
