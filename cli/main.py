@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, edits, options, panels, studies, tools, training
+from cli import compare, data, edits, options, panels, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.card import card
@@ -120,6 +120,8 @@ of_data()(edits.merge)
 of_data()(edits.append)
 of_data()(view)
 of_data()(tools.verify)
+of_data()(compare.diff)
+of_data()(compare.regenerate)
 
 of_studies()(studies.matrix)
 of_studies()(studies.explore)
