@@ -64,6 +64,11 @@ class ExportOptions:
     num_steps: int
     control_rate_hz: float | None
 
+    @property
+    def title(self) -> str:
+        """A name for the dataset: that of its one task, where it is one."""
+        return self.tasks[0] if len(self.tasks) == 1 else "several-tasks"
+
 
 # (episodes, spec, num_episodes, folder, options): writes into a folder that is there, empty and
 # shown to nobody yet. Episodes come once, in order, and only one may be held; the same episodes
@@ -89,6 +94,7 @@ class Format:
         write: see `Write`.
         holds: what `open_recording` gives back of what `write` wrote.
         says_bounds: whether it says the bounds of actions, so that nobody else is asked for them.
+        remarks: of the spec of an export, sentences on what its readers should know.
     """
 
     name: str
@@ -100,3 +106,4 @@ class Format:
     write: Write
     holds: Holds
     says_bounds: bool
+    remarks: Callable[[EpisodeSpec], list[str]] = lambda _: []
