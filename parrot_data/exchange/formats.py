@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parrot_data.errors import UserError
 from parrot_data.exchange import diffusion_policy, minari_format, npz, robomimic, webdataset_format
 from parrot_data.exchange.format import Format
 
@@ -15,6 +16,17 @@ FORMATS: dict[str, Format] = {
         webdataset_format.FORMAT,
     )
 }
+
+
+def format_of(name: str) -> Format:
+    """The format of a name on the command line.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in FORMATS:
+        raise UserError(f"--format {name!a} is none of {', '.join(FORMATS)}: name one of them")
+    return FORMATS[name]
 
 
 def table() -> str:
