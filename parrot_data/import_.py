@@ -21,6 +21,7 @@ from pydantic import Field
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError, told
 from parrot_data.exchange.fit import Fit, held_arrays
+from parrot_data.exchange.format import Holds
 from parrot_data.exchange.formats import format_of
 from parrot_data.exchange.recording import Recording
 from parrot_data.exchange.success import SuccessRule, success_rule
@@ -105,7 +106,7 @@ def import_episodes(
             taken = (
                 _Taken(recording, params, rule)
                 if sidecar is None
-                else _Restored(recording, sidecar)
+                else _Restored(recording, sidecar, format_.holds)
             )
             blocks = blocks_of(taken.num_episodes, EPISODES_PER_FILE)
             _write_blocks(taken.episodes(), work.folder, blocks, progress)
@@ -157,13 +158,16 @@ class _Taken:
 class _Restored:
     """Episodes of a recording that `export` wrote, as they were."""
 
-    def __init__(self, recording: Recording, sidecar: Sidecar) -> None:
-        self._recording, self._sidecar = recording, sidecar
+    def __init__(self, recording: Recording, sidecar: Sidecar, holds: Holds) -> None:
+        self._recording, self._sidecar, self._holds = recording, sidecar, holds
         self.num_episodes = sidecar.export.num_episodes
 
     def episodes(self) -> Iterator[Episode]:
         spec = self._sidecar.spec
-        found = ((each.name, held_arrays(each, spec)) for each in self._recording.trajectories)
+        found = (
+            (each.name, held_arrays(each, spec, self._holds))
+            for each in self._recording.trajectories
+        )
         return self._sidecar.episodes(found)
 
     def manifest(

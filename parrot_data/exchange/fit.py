@@ -25,6 +25,7 @@ from parrot_data.episodes.spec import (
     VectorSpec,
 )
 from parrot_data.errors import UserError
+from parrot_data.exchange.format import Holds
 from parrot_data.exchange.recording import Recording, Trajectory, listed, shown
 from parrot_data.exchange.success import SuccessRule
 
@@ -321,9 +322,10 @@ class Fit:
         self._notes[sentence] = None
 
 
-def held_arrays(trajectory: Trajectory, spec: EpisodeSpec) -> dict[str, NDArray[Any]]:
+def held_arrays(trajectory: Trajectory, spec: EpisodeSpec, holds: Holds) -> dict[str, NDArray[Any]]:
     """What a trajectory that was exported holds, by the names of `Episode.arrays`.
 
+    Where a format has rows of T + 1 observations, the last of its actions and rewards are nobody's.
     Rows that contradict each other are left out, and observations of other names stay as they are:
     neither is what was exported.
     """
@@ -334,9 +336,12 @@ def held_arrays(trajectory: Trajectory, spec: EpisodeSpec) -> dict[str, NDArray[
     found = {"actions": trajectory.actions}
     if trajectory.rewards is not None:
         found["rewards"] = trajectory.rewards
+    is_padded = holds.observations == "all" and not after
+    if is_padded and all(len(rows) == len(trajectory.actions) for rows in seen.values()):
+        found = {name: rows[:-1] for name, rows in found.items()}
     for name, rows in seen.items():
         following = after.get(name)
-        if following is None:
+        if following is None or name not in spec.observations:
             found[f"observation.{name}"] = rows
         elif following.dtype == rows.dtype and np.array_equal(following[:-1], rows[1:]):
             found[f"observation.{name}"] = np.concatenate([rows, following[-1:]])

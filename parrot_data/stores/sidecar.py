@@ -217,12 +217,12 @@ class Sidecar:
             UserError: an episode is not the one that was exported, or there are more or fewer; the
                 sentence names it.
         """
+        entries = self.entries()
         with ExitStack() as stack:
             rest = {
                 name: stack.enter_context(self._open(file.name))
                 for name, file in self.export.rest.items()
             }
-            entries = self.entries()
             for name, arrays in found:
                 entry = next(entries, None)
                 if entry is None:

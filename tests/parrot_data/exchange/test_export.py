@@ -23,6 +23,7 @@ from synthetic import (
     hashes_of,
     make_spec,
     shard_params,
+    synthetic_episode,
     synthetic_episodes,
     write_raw,
 )
@@ -30,11 +31,13 @@ from synthetic import (
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import EpisodeSpec, ImageSpec
 from parrot_data.errors import UserError
+from parrot_data.exchange import zarr2
 from parrot_data.exchange.formats import FORMATS, table
 from parrot_data.export import ExportParams, export
 from parrot_data.filter import filter_episodes
 from parrot_data.import_ import ImportParams, import_episodes
 from parrot_data.shard import shard
+from parrot_data.stores import publish
 from parrot_data.stores.manifest import load_any_manifest, load_manifest
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
@@ -92,6 +95,8 @@ def test_a_round_trip_gives_the_same_dataset(format_: str, kind: str, tmp_path: 
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("kind", ["tabletop-like", "two images", "vectors alone"])
+# webdataset leaves it to the garbage collector to close the tar.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_its_own_library_reads_what_was_recorded(format_: str, kind: str, tmp_path: Path) -> None:
     spec = SPECS[kind]
     out = exported(raw(tmp_path / "in", spec), format_, tmp_path / "out")
@@ -132,25 +137,18 @@ def test_an_edited_file_is_refused_by_episode(format_: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("format_", FORMATS)
 def test_without_the_sidecar_it_is_a_foreign_file(format_: str, tmp_path: Path) -> None:
     spec = SPECS["vectors alone"]
-    out = exported(raw(tmp_path / "in", spec), format_, tmp_path / "out")
+    wanted = [e for e in synthetic_episodes(4, spec=spec) if e.num_steps > 1]
+    out = exported(write_raw(tmp_path / "in", wanted, spec), format_, tmp_path / "out")
     shutil.copytree(out, tmp_path / "bare", ignore=shutil.ignore_patterns("parrot"))
     told = imported(out, format_, tmp_path / "told", task="reach", use_sidecar=False)
     bare = imported(tmp_path / "bare", format_, tmp_path / "lost", task="reach")
     assert hashes_of(told) == hashes_of(bare)
     held = FORMATS[format_].holds
-    wanted = [
-        e for e in synthetic_episodes(4, spec=spec) if held.observations == "all" or e.num_steps > 1
-    ]
     for episode, original in zip(told, wanted, strict=True):
         num_steps = original.num_steps - (held.observations == "steps")
         np.testing.assert_array_equal(episode.actions, original.actions[:num_steps])
         for name, rows in original.observations.items():
-            np.testing.assert_array_equal(
-                next(iter(episode.observations.values()))
-                if len(original.observations) == 1
-                else episode.observations[name],
-                rows[: num_steps + 1],
-            )
+            np.testing.assert_array_equal(episode.observations[name], rows[: num_steps + 1])
         if held.rewards:
             np.testing.assert_array_equal(episode.rewards, original.rewards[:num_steps])
 
@@ -171,8 +169,8 @@ def test_an_interrupted_export_shows_nothing_and_begins_anew(format_: str, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "whole"]
 
 
-@pytest.mark.parametrize("format_", ["minari", "diffusion-policy"])
-def test_a_killed_export_shows_nothing_and_begins_anew(format_: str, tmp_path: Path) -> None:
+def test_a_killed_export_shows_nothing_and_begins_anew(tmp_path: Path) -> None:
+    format_ = "diffusion-policy"
     source = raw(tmp_path / "in")
     code = (
         "import os, pathlib, sys\n"
@@ -214,14 +212,23 @@ def test_a_part_that_was_moved_already_is_no_obstacle(
 # What may be exported, and where to
 
 
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Episodes, the kept ones and shards of them, each in a folder of that name."""
+    folder = tmp_path_factory.mktemp("datasets")
+    raw(folder / "episodes", count=6)
+    filter_episodes(filter_params(), folder / "episodes", folder / "kept")
+    shard(shard_params(), folder / "episodes", folder / "kept", folder / "shards")
+    return folder
+
+
 @pytest.mark.parametrize("format_", FORMATS)
-def test_shards_and_kept_episodes_are_exported_alike(format_: str, tmp_path: Path) -> None:
-    raw(tmp_path / "episodes", count=6)
-    filter_episodes(filter_params(), tmp_path / "episodes", tmp_path / "kept")
-    shard(shard_params(), tmp_path / "episodes", tmp_path / "kept", tmp_path / "shards")
+def test_shards_and_kept_episodes_are_exported_alike(
+    format_: str, datasets: Path, tmp_path: Path
+) -> None:
     kept, shards = tmp_path / "by_kept", tmp_path / "by_shards"
-    export(params_of(format_), tmp_path / "episodes", kept, kept=tmp_path / "kept")
-    exported(tmp_path / "shards", format_, shards)
+    export(params_of(format_), datasets / "episodes", kept, kept=datasets / "kept")
+    exported(datasets / "shards", format_, shards)
     foreign = {n: c for n, c in files_of(kept).items() if not n.startswith("parrot/")}
     assert foreign == {n: c for n, c in files_of(shards).items() if not n.startswith("parrot/")}
     wanted = hashes_of(episode for episode in synthetic_episodes(6) if episode.success)
@@ -428,23 +435,27 @@ def test_zarr_of_2022_knows_every_word_of_the_replay_buffer(tmp_path: Path) -> N
         }  # fmt: skip
 
 
-def test_memory_holds_an_episode_and_not_the_dataset(tmp_path: Path) -> None:
-    spec = make_spec({"camera": ImageSpec(height=32, width=32)}, 2)
-    episodes = (e for i in range(40) for e in [_long(i, spec)])
-    source = write_raw(tmp_path / "in", episodes, spec)
-    num_bytes = 40 * 101 * 32 * 32 * 3
-    for format_ in FORMATS:
+@pytest.mark.parametrize("format_", FORMATS)
+def test_memory_holds_an_episode_and_not_the_dataset(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There and back, ten times as many episodes need no more of it."""
+    monkeypatch.setattr(zarr2, "_CHUNK_BYTES", 1 << 16)
+    monkeypatch.setattr(publish, "_READ_BYTES", 1 << 16)
+    spec = make_spec({"camera": ImageSpec(height=16, width=16)}, 2)
+    peaks, num_bytes = [], []
+    for count in (1, 10, 100):  # the first one loads what all need
+        episodes = [synthetic_episode(i, spec=spec, num_steps=20) for i in range(count)]
+        num_bytes.append(sum(episode.observations["camera"].nbytes for episode in episodes))
+        source = write_raw(tmp_path / f"in-{count}", episodes, spec)
+        del episodes
         tracemalloc.start()
-        exported(source, format_, tmp_path / format_)
-        _, peak = tracemalloc.get_traced_memory()
+        out = exported(source, format_, tmp_path / f"out-{count}")
+        values = {"format": format_, "task": None, "success": "all", "bounds": None}
+        import_episodes(ImportParams(**values), out, tmp_path / f"back-{count}")
+        peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert peak < num_bytes / 2, format_
-
-
-def _long(index: int, spec: EpisodeSpec) -> Episode:
-    from synthetic import synthetic_episode
-
-    return synthetic_episode(index, spec=spec, num_steps=100)
+    assert peaks[2] - peaks[1] < (num_bytes[2] - num_bytes[1]) / 4
 
 
 # The document
