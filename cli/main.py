@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cli import compare, data, edits, options, panels, studies, tools, training
+from cli import compare, data, edits, exchange, options, panels, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.card import card
@@ -113,7 +113,8 @@ def report(
     print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 
-of_data("import")(data.import_)
+of_data("import")(exchange.import_)
+of_data()(exchange.export)
 of_data()(edits.select)
 of_data()(edits.split)
 of_data()(edits.merge)
