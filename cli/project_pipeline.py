@@ -99,7 +99,8 @@ def _on_the_lock(name: str, stage: dict[str, Any], shape: Shape) -> dict[str, An
     deps = [dep for dep in stage["deps"] if not _is_code(_path(dep))]
     if shape.module and name in IN_OWN_WORLD:
         deps.append(shape.module)
-    ordered = {key: stage[key] for key in ("desc", "matrix", "cmd") if key in stage}
+    first = ("desc", "matrix", "cmd")
+    ordered: dict[str, Any] = {key: stage[key] for key in first if key in stage}
     if deps:
         ordered["deps"] = deps
     ordered["params"] = [*stage.get("params", ()), {LOCK: [f"stages.{name}"]}]

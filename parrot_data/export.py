@@ -76,7 +76,7 @@ class _Dataset:
 
     @property
     def num_episodes(self) -> int:
-        return self.manifest.num_episodes if self.kept is None else len(self.kept)
+        return self.manifest.num_episodes if self.kept is None else len(self.kept.picked)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -86,13 +86,13 @@ class _Dataset:
 
     def entries(self) -> Iterator[EpisodeEntry]:
         if self.kept is not None:
-            return self.kept.entries()
+            return self.kept.picked.entries()
         return self.manifest.entries(self.folder)
 
     def episodes(self) -> Iterator[Episode]:
         """Each held against its entry."""
         if self.kept is not None:
-            return self.kept.episodes()
+            return self.kept.picked.episodes()
         tars, spec = self.manifest.tar_paths(self.folder), self.manifest.spec
         described = tar_shards.described_samples(tars, spec, self.entries())
         return (tar_shards.decode_described(*each, spec) for each in described)
