@@ -88,7 +88,8 @@ def _card_of_a_model(path: Path, license_id: str) -> tuple[str, dict[str, bytes]
     from parrot_data.errors import UserError
     from parrot_data.stores.publish import read_json
     from parrot_data.stores.seal import SEAL, check_seal, is_sealed
-    from parrot_models.cards.model_cards import FILM, prior_card, run_card
+    from parrot_models.cards.prior_card import prior_card
+    from parrot_models.cards.run_card import FILM, run_card
 
     kinds = "a dataset, or what train-prior or finetune wrote"
     if not is_sealed(path):

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 UNKNOWN_LICENSE = "unknown"  # a license by the hub's list
+LIBRARY = "parrot-priors"  # as the hub is to call it
 TAGS = ("robotics", "reinforcement-learning", "parrot")
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
          (10**7, "1M<n<10M"), (10**8, "10M<n<100M"))  # fmt: skip
