@@ -97,7 +97,7 @@ def _demonstrations(
     task = next((task for task in tasks if task in found), None)
     if task is not None:
         return list(islice(_successes(dataset, manifest, task), NUM_DEMONSTRATIONS)), ""
-    there = [task for task, _ in found.most_common(MOST_NAMED)]
+    there = sorted(found)[:MOST_NAMED]
     named = f"their successes are at {', '.join(there)}" if there else "nor of any other task"
     more = f" and {len(found) - len(there)} more" if len(found) > len(there) else ""
     return [], f"The data hold no successful episode of {' or '.join(tasks)}; {named}{more}."
