@@ -55,10 +55,10 @@
     return parrot.labelOf(group, group.codesOf(row)[0]);
   };
 
-  // What is done in a row, and by whom where that tells the rows apart.
+  // What is done in a row, behind what else tells the rows apart.
   parrot.nameOf = (row) => {
     const task = parrot.dataset.tasks[row.task];
-    return parrot.grouping().name === "task" ? task : `${task}, ${parrot.groupOf(row)}`;
+    return parrot.grouping().name === "task" ? task : `${parrot.groupOf(row)} · ${task}`;
   };
 
   parrot.labelOf = (facet, code) => (code === NONE ? "(none)" : facet.values[code]);
