@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.seal import check_seal
 from parrot_data.stores.sources import code_of
-from parrot_models.methods.runs import COMMAND, CONFIG, CURVE, FILM, METRICS, RunConfig, read_config
+from parrot_models.methods.runs import (
+    COMMAND,
+    CONFIG,
+    CURVE,
+    EVALUATION,
+    FILM,
+    METRICS,
+    RunConfig,
+    read_config,
+)
 from parrot_models.report_page.figures import contact_sheet
 from parrot_models.report_page.learning import band_of, read_curve
 from parrot_models.report_page.method_figures import learning_curves, lines_of
@@ -26,16 +36,25 @@ from parrot_models.report_page.method_figures import learning_curves, lines_of
 PAGE, MARKER = "index.html", "view.json"
 OUTPUT = output_of("view", MARKER, keys=("viewed_run",), files=(PAGE,))
 NUM_DEMONSTRATIONS, NUM_FRAMES, NUM_COLUMNS = 6, 6, 2
+MOST_NAMED = 8  # tasks of the data, in a sentence
 
 
-def view_run(run: Path, out: Path, *, dataset: Path | None = None) -> dict[str, Any]:
+def view_run(
+    run: Path,
+    out: Path,
+    *,
+    dataset: Path | None = None,
+    families: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Write one self-contained page that shows a run; the same bytes for the same run.
 
     Args:
         run: folder that finetune wrote.
         out: folder of the page, replaced at the end.
-        dataset: episodes or shards, some of whose successes at the run's task are shown beside it,
-            if there are any and they have images.
+        dataset: episodes or shards, some of whose successes at the run's task, or else at its
+            family, are shown beside it, if there are any and they have images.
+        families: of tasks that have one, by their names, such as "pick" of "pick-bar": data of it
+            show the same kind of task in other scenes.
 
     Returns:
         task, method, success_rate and num_demonstrations.
@@ -46,16 +65,17 @@ def view_run(run: Path, out: Path, *, dataset: Path | None = None) -> dict[str, 
     check_seal(run, COMMAND)
     config, metrics = read_config(run), read_json(run / METRICS)
     manifest = None if dataset is None else load_any_manifest(dataset)
-    hashes = {name: sha256_file(run / name) for name in (CONFIG, METRICS, CURVE)}
+    hashes = {name: sha256_file(run / name) for name in (CONFIG, METRICS, CURVE, EVALUATION)}
     if dataset is not None:
         hashes[f"{MANIFEST} of the data"] = sha256_file(dataset / MANIFEST)
     fingerprint = {"hashes": hashes, "code": code_of(__name__)}
     with open_work(out, OUTPUT, fingerprint, [run, *([dataset] if dataset else [])]) as work:
-        shown: list[Episode] = []
-        if dataset is not None and manifest is not None and manifest.spec.images:
-            shown = list(islice(_successes(dataset, manifest, config.task), NUM_DEMONSTRATIONS))
+        shown, note = list[Episode](), ""
+        if dataset is not None and manifest is not None:
+            tasks = [config.task, *filter(None, [(families or {}).get(config.task)])]
+            shown, note = _demonstrations(dataset, manifest, tasks)
         values = _values(run, config, metrics, hashes, shown)
-        values["note"] = _note(config.task, manifest, shown)
+        values["note"] = note
         (work.folder / PAGE).write_text(_filled(values), encoding="utf-8")
         write_json(work.folder / MARKER, {"viewed_run": hashes})
         work.publish()
@@ -67,19 +87,27 @@ def view_run(run: Path, out: Path, *, dataset: Path | None = None) -> dict[str, 
     }
 
 
+def _demonstrations(
+    dataset: Path, manifest: Manifest, tasks: Sequence[str]
+) -> tuple[list[Episode], str]:
+    """Successes at the first of these tasks that the data have any of, and why there are none."""
+    if not manifest.spec.images:
+        return [], "The data have no images to show demonstrations by."
+    found = Counter(entry.task for entry in manifest.entries(dataset) if entry.success)
+    task = next((task for task in tasks if task in found), None)
+    if task is not None:
+        return list(islice(_successes(dataset, manifest, task), NUM_DEMONSTRATIONS)), ""
+    there = sorted(found)[:MOST_NAMED]
+    named = f"their successes are at {', '.join(there)}" if there else "nor of any other task"
+    more = f" and {len(found) - len(there)} more" if len(found) > len(there) else ""
+    return [], f"The data hold no successful episode of {' or '.join(tasks)}; {named}{more}."
+
+
 def _successes(dataset: Path, manifest: Manifest, task: str) -> Iterator[Episode]:
     tars, entries = manifest.tar_paths(dataset), manifest.entries(dataset)
     for entry, sample in tar_shards.described_samples(tars, manifest.spec, entries):
         if entry.task == task and entry.success:
             yield tar_shards.decode_described(entry, sample, manifest.spec)
-
-
-def _note(task: str, manifest: Manifest | None, shown: list[Episode]) -> str:
-    if manifest is None or shown:
-        return ""
-    if not manifest.spec.images:
-        return "The data have no images to show demonstrations by."
-    return f"The data hold no successful episode of {task}."
 
 
 def _values(
@@ -91,6 +119,7 @@ def _values(
 ) -> dict[str, Any]:
     band = band_of([read_curve(run / CURVE)])
     curve = learning_curves({config.task: {config.method: band}}, lines_of([config.method]))
+    successes = read_json(run / EVALUATION)["successes"]
     images = [
         [episode.observations[name] for name in sorted(_images(episode))] for episode in shown
     ]
@@ -109,9 +138,19 @@ def _values(
         if images
         else "",
         "num_demonstrations": len(images),
+        "demonstrated_task": shown[0].task if shown else "",
+        "num_successes": sum(successes),
+        "num_evaluated": len(successes),
+        "marks": _marks(successes),
         "rows": list(_rows(metrics)),
         "hashes": hashes,
     }
+
+
+def _marks(successes: Sequence[bool]) -> str:
+    """A mark for each, ten by ten."""
+    marks = ["✓" if success else "✗" for success in successes]
+    return " ".join("".join(marks[at : at + 10]) for at in range(0, len(marks), 10))
 
 
 def _images(episode: Episode) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["agent"] |= {"hidden": [16]}
     save_part("prior", make_world(**ENVIRONMENT.kwargs).spec, folder / "prior")
     finetune(
-        FinetuneParams.model_validate(values), EvaluateParams(seed=7, num_episodes=1),
+        FinetuneParams.model_validate(values), EvaluateParams(seed=7, num_episodes=12),
         ENVIRONMENT, folder / "prior", TASK, "sac", 0, folder / "run",
     )  # fmt: skip
     return folder / "run"
@@ -57,6 +58,33 @@ def test_a_page_holds_the_runs_curve_film_and_numbers(run: Path, tmp_path: Path)
     before = page.read_bytes()
     view_run(run, tmp_path / "page")
     assert page.read_bytes() == before
+
+
+def test_the_evaluation_is_told_episode_by_episode(run: Path, tmp_path: Path) -> None:
+    successes = json.loads((run / "evaluation.json").read_text())["successes"]
+    view_run(run, tmp_path / "page")
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert f"{sum(successes)} of the 12 episodes" in page
+    (marks,) = re.findall(r">([✓✗ ]+)</p>", page)
+    assert [mark == "✓" for mark in marks.replace(" ", "")] == successes
+    assert [len(ten) for ten in marks.split(" ")] == [10, 2]
+
+
+def test_demonstrations_of_the_family_stand_in_for_the_tasks(run: Path, tmp_path: Path) -> None:
+    spec = SPECS["tabletop-like"]
+    raw = write_raw(tmp_path / "raw", synthetic_episodes(8, spec=spec), spec)
+    for families, wanted in [({TASK: "pick"}, True), ({"other": "pick"}, False), (None, False)]:
+        summary = view_run(run, tmp_path / "page", dataset=raw, families=families)
+        page = (tmp_path / "page" / "index.html").read_text()
+        assert (summary["num_demonstrations"] > 0) == wanted
+        assert ("successful episodes of pick in the data" in page) == wanted
+        assert ("their successes are at pick, place" in page) != wanted
+    families = {TASK: "lift"}
+    view_run(run, tmp_path / "page", dataset=raw, families=families)
+    assert (
+        f"no successful episode of {TASK} or lift;"
+        in (tmp_path / "page" / "index.html").read_text()
+    )
 
 
 def test_demonstrations_are_successes_of_the_task(run: Path, tmp_path: Path) -> None:
@@ -89,7 +117,11 @@ def test_a_changed_run_is_refused(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [(["--format", "rerun"], "is a run"), (["--format", "movie"], "none of page, rerun")],
+    [
+        (["--format", "rerun"], "is a run"),
+        (["--rollouts", "3"], "is for a prior"),
+        (["--format", "movie"], "none of page, rerun"),
+    ],
 )
 def test_what_a_run_cannot_be_is_told(
     run: Path, tmp_path: Path, arguments: list[str], word: str

@@ -6,15 +6,16 @@
   const SPEEDS = [0.25, 0.5, 1, 2, 4];
   const DEFAULT_RATE_HZ = 10;
   const KEYS = { ArrowLeft: -1, ArrowRight: 1 };
-  let open = null; // {row, cameras, charts, step}
+  let open = null; // {row, told, steps, cameras, charts, step}
+  let kept = null; // {row, told} of an episode that is shown beside whichever is open
   let timer = 0, opening = 0;
 
   const showStep = (step) => {
     if (!open) return Promise.resolve();
-    open.step = Math.min(open.row.steps, Math.max(0, step));
+    open.step = Math.min(open.steps, Math.max(0, step));
     get("scrub").value = open.step;
-    get("step").textContent = `step ${open.step} of ${open.row.steps}`;
-    for (const chart of open.charts) chart.showStep(open.step);
+    get("step").textContent = `step ${open.step} of ${open.steps}`;
+    for (const chart of open.charts) chart.showStep(Math.min(open.step, open.row.steps));
     const shown = open;
     return Promise.all(open.cameras.map((camera) => camera.show(open.step))).catch((error) => {
       if (shown === open) parrot.tell("episode-problem", error.message || "An image cannot be read.");
@@ -38,11 +39,11 @@
       if (!timer || episode !== open) return;
       await showStep(open.step + 1);
       if (!timer || episode !== open) return;
-      if (open.step >= open.row.steps) return pause();
+      if (open.step >= open.steps) return pause();
       due = Math.max(due + interval, performance.now() - interval);
       timer = setTimeout(next, Math.max(0, due - performance.now()));
     };
-    if (open.step >= open.row.steps) showStep(0);
+    if (open.step >= open.steps) showStep(0);
     timer = setTimeout(next, interval);
   };
 
@@ -79,25 +80,48 @@
     parrot.tell("episode-problem", "");
   };
 
+  // The cameras of an episode, which shows its end when it is over; with its name where it is not alone.
+  const camerasOf = ({ row, told }, isAlone) => parrot.dataset.cameras.map((camera) => {
+    const { element, show } = parrot.makeCamera(camera, told.images[camera.name], row.position, row.steps + 1);
+    element.dataset.episode = row.index;
+    if (!isAlone) {
+      const outcome = make("span", { className: "quiet" }, ` ${parrot.outcomeOf(row)}`);
+      element.append(make("figcaption", {}, `#${row.index} ${parrot.nameOf(row)}`, outcome));
+    }
+    return { element, show: (step) => show(Math.min(step, row.steps)) };
+  });
+
   const fill = (row, told) => {
-    const cameras = parrot.dataset.cameras.map((camera) =>
-      parrot.makeCamera(camera, told.images[camera.name], row.position, row.steps + 1));
+    const shown = kept && kept.row !== row ? [{ row, told }, kept] : [{ row, told }];
+    const steps = Math.max(...shown.map((each) => each.row.steps));
+    const cameras = shown.flatMap((each) => camerasOf(each, shown.length === 1));
     const charts = parrot.dataset.curves.map(({ name, dim }) => {
       const values = parrot.floats(told.arrays[name]);
       return parrot.makeChart({ name, dim, values, numRows: values.length / dim }, row.steps, seek);
     });
-    open = { row, cameras, charts, step: 0 };
+    open = { row, told, steps, cameras, charts, step: 0 };
     get("cameras").replaceChildren(...cameras.map(({ element }) => element));
     get("charts").replaceChildren(...charts.map(({ element }) => element));
     get("facts").replaceChildren(...factRows(row, told));
-    get("scrub").max = row.steps;
+    get("scrub").max = steps;
+    get("keep").hidden = !cameras.length;
+    get("keep").textContent = kept ? `Let go of #${kept.row.index}` : "Keep beside";
     get("body").classList.toggle("beside", cameras.length < 2);
+  };
+
+  // Keep the open episode beside those that are opened next, or let the kept one go.
+  const keep = () => {
+    const { row, told, step } = open;
+    kept = kept ? null : { row, told };
+    clear();
+    fill(row, told);
+    showStep(step);
   };
 
   parrot.openEpisode = async (row) => {
     const mine = ++opening;
     clear();
-    get("episode-title").textContent = `Episode ${row.index} · ${parrot.dataset.tasks[row.task]} · ${parrot.outcomeOf(row)}`;
+    get("episode-title").textContent = `Episode ${row.index} · ${parrot.nameOf(row)} · ${parrot.outcomeOf(row)}`;
     get("previous").disabled = !parrot.neighbour(row, -1);
     get("next").disabled = !parrot.neighbour(row, 1);
     get("previous").onclick = () => go(row, -1);
@@ -132,7 +156,7 @@
     if (event.key === " ") toggle();
     else if (event.key in KEYS) seek(open.step + KEYS[event.key] * (event.shiftKey ? 10 : 1));
     else if (event.key === "Home") seek(0);
-    else if (event.key === "End") seek(open.row.steps);
+    else if (event.key === "End") seek(open.steps);
     else if (event.key === "PageUp") go(open.row, -1);
     else if (event.key === "PageDown") go(open.row, 1);
     else return;
@@ -153,6 +177,7 @@
     get("back").onclick = () => open && seek(open.step - 1);
     get("forward").onclick = () => open && seek(open.step + 1);
     get("scrub").oninput = () => seek(Number(get("scrub").value));
+    get("keep").onclick = () => open && keep();
     get("close").onclick = parrot.closeEpisode;
     get("episode").addEventListener("keydown", onKey);
     get("episode").addEventListener("close", () => {

@@ -27,14 +27,14 @@
 
   const card = (row, place) => {
     const outcome = parrot.outcomeOf(row);
-    const task = parrot.dataset.tasks[row.task];
+    const name = parrot.nameOf(row);
     const element = make("button", {
       type: "button", className: `card ${row.success ? "success" : "failure"}`,
-      "aria-label": `Episode ${row.index}, ${task}, ${outcome}, ${parrot.counted(row.steps, "step")}`,
+      "aria-label": `Episode ${row.index}, ${name}, ${outcome}, ${parrot.counted(row.steps, "step")}`,
       onclick: () => parrot.openEpisode(row), onfocus: () => (focused = place),
     },
     picture(row),
-    make("span", { className: "line" }, make("b", {}, `#${row.index}`), ` ${task}`),
+    make("span", { className: "line" }, make("b", {}, `#${row.index}`), ` ${name}`),
     make("span", { className: "line quiet" },
       make("span", { className: "outcome" }, `${row.success ? "✓" : "✗"} ${outcome}`), ` · ${row.steps}`));
     Object.assign(element.style, {

@@ -50,14 +50,14 @@
   };
 
   const describe = () => {
-    const { name, kind, manifest_sha256, tasks, cameras, curves } = parrot.dataset;
+    const { name, kind, sha256, tasks, cameras, curves } = parrot.dataset;
     const title = name ? `Episodes of ${name}` : "Episodes";
     document.title = get("title").textContent = title;
     const vectors = curves.slice(2).map((curve) => `${parrot.curveLabel(curve.name)} (${curve.dim})`);
     const images = cameras.map((camera) => `${camera.name} (${camera.width} × ${camera.height})`);
     get("subtitle").textContent = [
       parrot.counted(tasks.length, "task"), [...images, ...vectors].join(", "),
-      `actions (${curves[0].dim})`, `${kind} ${manifest_sha256.slice(0, 12)}`,
+      `actions (${curves[0].dim})`, `${kind} ${sha256.slice(0, 12)}`,
     ].join(" · ");
   };
 

@@ -42,6 +42,25 @@
     return all.filter(({ values, least }) => values.length >= (least || 2));
   };
 
+  // By what the table and the cards tell the rows apart: the task, or the fact that the data name.
+  parrot.grouping = () => {
+    const { grouped_by } = parrot.dataset;
+    const named = parrot.facets().find(({ name }) => name === `facts.${grouped_by}`);
+    const byTask = (row) => [row.task];
+    return named || { name: "task", label: "task", values: parrot.dataset.tasks, codesOf: byTask };
+  };
+
+  parrot.groupOf = (row) => {
+    const group = parrot.grouping();
+    return parrot.labelOf(group, group.codesOf(row)[0]);
+  };
+
+  // What is done in a row, behind what else tells the rows apart.
+  parrot.nameOf = (row) => {
+    const task = parrot.dataset.tasks[row.task];
+    return parrot.grouping().name === "task" ? task : `${parrot.groupOf(row)} · ${task}`;
+  };
+
   parrot.labelOf = (facet, code) => (code === NONE ? "(none)" : facet.values[code]);
 
   parrot.outcomeOf = (row) => {

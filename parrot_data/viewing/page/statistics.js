@@ -29,34 +29,36 @@
       .map(([code, count]) => `${code < 0 ? "unknown" : parrot.dataset.failures[code]} ${count}`)
       .join(", ");
 
-  const showTasks = (rows) => {
-    const tasks = new Map();
+  const showGroups = (rows) => {
+    const grouping = parrot.grouping(), groups = new Map();
     for (const row of rows) {
-      const task = tasks.get(row.task) || { count: 0, successes: 0, failures: new Map() };
-      task.count += 1;
-      if (row.success) task.successes += 1;
-      else task.failures.set(row.failure, (task.failures.get(row.failure) || 0) + 1);
-      tasks.set(row.task, task);
+      const [code] = grouping.codesOf(row);
+      const group = groups.get(code) || { count: 0, successes: 0, failures: new Map() };
+      group.count += 1;
+      if (row.success) group.successes += 1;
+      else group.failures.set(row.failure, (group.failures.get(row.failure) || 0) + 1);
+      groups.set(code, group);
     }
-    const head = ["task", "episodes", "succeed", "", "failures"];
-    const body = [...tasks].sort((a, b) => a[0] - b[0]).slice(0, MOST_ROWS).map(([code, task]) => {
+    const head = [grouping.label, "episodes", "succeed", "", "failures"];
+    const body = [...groups].sort((a, b) => a[0] - b[0]).slice(0, MOST_ROWS).map(([code, group]) => {
       const bar = make("span", { className: "share" });
-      bar.style.setProperty("--share", task.successes / task.count);
-      const isChosen = parrot.chosen("task") === code;
+      bar.style.setProperty("--share", group.successes / group.count);
+      const isChosen = parrot.chosen(grouping.name) === code;
       const name = make("button", {
-        type: "button", className: "link", title: isChosen ? "Show every task" : "Show this task only",
-        onclick: () => parrot.choose("task", isChosen ? null : code),
-      }, parrot.dataset.tasks[code]);
+        type: "button", className: "link", title: isChosen ? `Show every ${grouping.label}` : `Show this ${grouping.label} only`,
+        onclick: () => parrot.choose(grouping.name, isChosen ? null : code),
+      }, parrot.labelOf(grouping, code));
       return make("tr", {},
-        make("th", { scope: "row" }, name), make("td", {}, task.count.toLocaleString("en")),
-        make("td", {}, parrot.percent(task.successes, task.count)), make("td", {}, bar),
-        make("td", { className: "text" }, failuresText(task.failures)));
+        make("th", { scope: "row" }, name), make("td", {}, group.count.toLocaleString("en")),
+        make("td", {}, parrot.percent(group.successes, group.count)), make("td", {}, bar),
+        make("td", { className: "text" }, failuresText(group.failures)));
     });
     const heading = make("tr", {}, ...head.map((text, at) =>
       make("th", { scope: "col", className: at === 0 || at === 4 ? "text" : "" }, text)));
     get("task-table").replaceChildren(make("thead", {}, heading), make("tbody", {}, ...body));
-    get("by-task").querySelector("summary").textContent = tasks.size > MOST_ROWS
-      ? `By task: the first ${MOST_ROWS} of ${tasks.size.toLocaleString("en")}` : "By task";
+    get("by-task").querySelector("summary").textContent = groups.size > MOST_ROWS
+      ? `By ${grouping.label}: the first ${MOST_ROWS} of ${groups.size.toLocaleString("en")}`
+      : `By ${grouping.label}`;
   };
 
   const showLengths = (rows) => {
@@ -77,7 +79,7 @@
 
   parrot.showStatistics = (rows) => {
     showTiles(rows);
-    showTasks(rows);
+    showGroups(rows);
     showLengths(rows);
   };
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from synthetic import synthetic_episode
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.viewing.pictures import layout_of
+from tests.parrot_data.synthetic import synthetic_episode
 
 HOSTILE = {
     "task": "</script><b>pick</b>",

@@ -94,7 +94,7 @@ def test_shards_show_the_kept_episodes(tmp_path: Path) -> None:
 def test_more_episodes_than_fit_one_file_of_each_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("parrot_data.view.ROWS_PER_INDEX", 50)
+    monkeypatch.setattr("parrot_data.viewing.page_writer.ROWS_PER_INDEX", 50)
     monkeypatch.setattr(scripts, "BYTES_PER_BLOCK", 20_000)
     spec = SPECS["two images"]
     episodes = [synthetic_episode(index, spec=spec, num_steps=3) for index in range(120)]
