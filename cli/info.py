@@ -119,7 +119,7 @@ def _dataset(folder: Path) -> tuple[str, dict[str, Any]]:
     left_out = {"kind", "files", "episodes", "tar_shards", "parents", "ancestors"}
     said = manifest.model_dump()
     facts = {key: value for key, value in said.items() if key not in left_out}
-    if manifest.parents:
+    if manifest.parents or manifest.ancestors:
         facts["lineage"] = edits_of(said)
     num_successes, num_terminated = 0, 0
     tasks, lengths = Counter[str](), Counter[int]()

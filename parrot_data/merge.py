@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from parrot_data.cards.dataset_card import write_card
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
@@ -76,7 +77,9 @@ def merge(
     with open_work(out, output, fingerprint, datasets) as work:
         parts, twins = _different(sources, params.duplicates), _Twins()
         picked = Picked(parts, twins.look)
-        write_like(work.folder, picked, origin_of(sources, EDIT, plain), progress)
+        manifest = write_like(work.folder, picked, origin_of(sources, EDIT, plain), progress)
+        if manifest.kind == "shards":
+            write_card(work.folder)
         work.publish()
     twins.tell()
     total = sum(source.manifest.num_episodes for source in sources)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parrot_data.cards.dataset_card import write_card
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
 from parrot_data.stores.dataset_output import dataset_output
@@ -56,6 +57,8 @@ def select(
     output = dataset_output(EDIT, source.manifest.kind, edit=EDIT)
     with open_work(out, output, fingerprint, [dataset]) as work:
         picked = Picked([source.picked(wanted(params.where, source.entries))])
-        write_like(work.folder, picked, origin_of([source], EDIT, plain), progress)
+        manifest = write_like(work.folder, picked, origin_of([source], EDIT, plain), progress)
+        if manifest.kind == "shards":
+            write_card(work.folder)
         work.publish()
     return {"num_episodes": len(picked), "of": source.manifest.num_episodes}

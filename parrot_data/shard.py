@@ -8,7 +8,7 @@ from parrot_data.cards.dataset_card import write_card
 from parrot_data.progress import Progress, silent
 from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.manifest import files_of
-from parrot_data.stores.origin import Origin
+from parrot_data.stores.origin import Origin, behind
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.selection import select
 from parrot_data.stores.shard_params import ShardParams
@@ -43,10 +43,10 @@ def shard(
     made_from = {"params": params.model_dump(), **sources.model_dump()}
     fingerprint = {**made_from, "code": code_of(__name__)}
     made_with = {**source.params, "filter": selection.decision.params, "shard": params.model_dump()}
+    edited_from = behind([(sources.episodes_manifest_sha256, source)])
+    origin = Origin(made_with, source.seed, ancestors=edited_from)
     with open_work(out, OUTPUT, fingerprint, [episodes, kept]) as work:
-        manifest = write_shards(
-            work.folder, selection.picked, params, Origin(made_with, source.seed), sources, progress
-        )
+        manifest = write_shards(work.folder, selection.picked, params, origin, sources, progress)
         write_card(work.folder)
         work.publish()
     return {

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from parrot_data.cards.dataset_card import write_card
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section, Seed
@@ -99,9 +100,11 @@ def split(
             folder.mkdir(exist_ok=True)
             picked = Picked([source.picked((part_of == number).tobytes())])
             origin = origin_of([source], EDIT, {**plain, "part": name})
-            write_like(
+            manifest = write_like(
                 folder, picked, origin, partial(_of_all, progress, number, len(params.names))
             )
+            if manifest.kind == "shards":
+                write_card(folder)
             parts.append(
                 SplitPart(
                     name=name,

@@ -21,13 +21,12 @@ from parrot_data.progress import Progress
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.manifest import (
     MANIFEST,
-    Ancestor,
     Manifest,
     Parent,
     ShardsManifest,
     load_any_manifest,
 )
-from parrot_data.stores.origin import Origin
+from parrot_data.stores.origin import Origin, behind
 from parrot_data.stores.picked import Part, Picked
 from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.shard_params import ShardParams
@@ -100,22 +99,11 @@ def origin_of(sources: Sequence[Source], edit: str, params: dict[str, Any]) -> O
         for source in sources
     }
     return Origin(
-        made_with, seeds.pop() if len(seeds) == 1 else 0, list(parents.values()), _behind(sources)
+        made_with,
+        seeds.pop() if len(seeds) == 1 else 0,
+        list(parents.values()),
+        behind((source.sha256, source.manifest) for source in sources),
     )
-
-
-def _behind(sources: Sequence[Source]) -> list[Ancestor]:
-    """Parents of the sources, then what is behind these; each step of the lineage once."""
-    nearest = [
-        Ancestor(**parent.model_dump(), child=source.sha256)
-        for source in sources
-        for parent in source.manifest.parents
-    ]
-    farther = [ancestor for source in sources for ancestor in source.manifest.ancestors]
-    steps: dict[tuple[str, str], Ancestor] = {}
-    for each in (*nearest, *farther):
-        steps.setdefault((each.sha256, each.child), each)
-    return list(steps.values())
 
 
 def write_like(folder: Path, picked: Picked, origin: Origin, progress: Progress) -> Manifest:

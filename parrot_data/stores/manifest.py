@@ -77,7 +77,8 @@ class _Dataset(Record):
         spec: what all of its episodes hold.
         episodes: the file of the entries, a line each.
         parents: the datasets that it was edited from; of none made by other stages.
-        ancestors: those further back, nearest first: lineage outlives the folders it names.
+        ancestors: those further back, nearest first, of shards also those of the episodes they were
+            made from: lineage outlives the folders it names.
     """
 
     schema_version: Literal[4] = 4

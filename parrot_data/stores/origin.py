@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parrot_data.stores.manifest import Ancestor, Parent
+from parrot_data.stores.manifest import Ancestor, Manifest, Parent
 
 
 @dataclass(frozen=True)
@@ -17,3 +17,20 @@ class Origin:
     seed: int
     parents: Sequence[Parent] = ()
     ancestors: Sequence[Ancestor] = ()
+
+
+def behind(sources: Iterable[tuple[str, Manifest]]) -> list[Ancestor]:
+    """What sources were edited from, then what is behind that; each step of the lineage once.
+
+    Args:
+        sources: SHA-256 of each one's manifest.json, and the manifest.
+    """
+    nearest: list[Ancestor] = []
+    farther: list[Ancestor] = []
+    for sha256, manifest in sources:
+        nearest += [Ancestor(**parent.model_dump(), child=sha256) for parent in manifest.parents]
+        farther += manifest.ancestors
+    steps: dict[tuple[str, str], Ancestor] = {}
+    for step in (*nearest, *farther):
+        steps.setdefault((step.sha256, step.child), step)
+    return list(steps.values())

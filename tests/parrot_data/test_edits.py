@@ -32,8 +32,10 @@ from parrot_data.merge import MergeParams, merge
 from parrot_data.select import SelectParams, select
 from parrot_data.shard import shard
 from parrot_data.split import SplitParams, split
+from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
+from parrot_data.stores.outputs.layout import check_replaceable
 from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.sources import code_of
 from parrot_data.stores.tar_shards import read_episodes
@@ -340,6 +342,10 @@ def test_parents_are_named_by_hash_and_lineage_outlives_them(made: Path, tmp_pat
     ]
     assert {parent.kind for parent in last.parents} == {"episodes"}
     assert last.params == load_any_manifest(source).params
+    kept_of(tmp_path / "out", tmp_path)
+    shards = load_any_manifest(tmp_path / "shards")
+    assert shards.parents == []
+    assert told(shards) == told(last)
     # However often parts are made and merged again, each step is there once.
     out = tmp_path / "out"
     for number in range(2):
@@ -402,6 +408,8 @@ def test_nothing_but_an_earlier_result_of_the_same_edit_is_replaced(
         if name != edit:
             with pytest.raises(UserError, match=rf"is no output of `parrot {edit}`"):
                 EDITS[edit](sources, out)
+        with pytest.raises(UserError, match="is no output of `parrot generate`"):
+            check_replaceable(out, dataset_output("generate", "episodes"))
         assert files_of(out) == before
 
 
