@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install repro study paper-lite paper images-alone study-dataset-size \
+.PHONY: help install repro experiments study paper-lite paper images-alone study-dataset-size \
 	study-mismatch study-exploration study-own-task study-audit study-panda comparison metaworld \
 	prune test check films bench bench-learning torture clean
 
@@ -38,6 +38,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 repro: install ## run the pipeline (only what changed), print the results and the report's path
 	@$(ACTIVATE) && dvc repro
 	@echo && cat report/table.txt && echo && echo "Report: $(CURDIR)/report/index.html"
+
+# Of two hundred params those that differ, and not the hashes of what stages depend on
+experiments: install ## compare experiments of `dvc exp run`: the params that differ, and the metrics
+	@$(ACTIVATE) && dvc exp show --only-changed --keep 'agents\..*|prior\..*' \
+		--drop '.*/.*|(models|judged|runs)$$' --hide-workspace
 
 # Beside the pipeline, which runs one agent after another: the runs of a study are independent, and
 # two with a thread each take less time than one after the other with two. A run that lies there

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from benchmarks.setting import Setting, Values
 from parrot_data import generate as generation
+from parrot_data import simulation
 from parrot_data.episodes.episode import Episode
 from parrot_data.filter import FilterParams, filter_episodes
 from parrot_data.shard import shard
@@ -57,8 +58,9 @@ def generation_here(stand_in: RepeatedEpisodes | None = None) -> Iterator[None]:
         stand_in: gives the episodes in place of the simulation.
     """
     with (
-        patch.object(generation, "share_out", _share_out_here),
+        patch.object(simulation, "share_out", _share_out_here),
         patch.object(generation, "Demonstrations", stand_in or Demonstrations),
+        patch.object(simulation, "Demonstrations", stand_in or Demonstrations),
     ):
         yield
 

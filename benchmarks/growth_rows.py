@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from pathlib import Path
 from statistics import median
 from time import process_time
 from types import MappingProxyType
@@ -29,6 +30,9 @@ from benchmarks.priors import prior_in_training, training_step
 from benchmarks.row import Figures, Row, at_most
 from benchmarks.setting import Setting
 from parrot_data.generate import generate
+from parrot_data.merge import MergeParams, merge
+from parrot_data.select import SelectParams, select
+from parrot_data.split import SplitParams, split
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.verify import verify
 from parrot_data.streams import generator
@@ -37,6 +41,7 @@ from parrot_models.training.likelihood import negative_log_likelihood
 
 # Linear and flat, with room for what any measurement varies by.
 COST_GROWTH, MEMORY_GROWTH, ALLOWED_MB = 1.2, 1.2, 16.0
+HALVES = ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,26 @@ def do_verify(setting: Setting, num_episodes: int) -> float:
     return _seconds_each(num_episodes, partial(verify, sharded(setting, num_episodes)))
 
 
+def do_select(setting: Setting, num_episodes: int) -> float:
+    """Write all episodes as a new dataset, each held against what is said of it."""
+    out = setting.scratch / "growing-selection"
+    params = SelectParams(where="success and num_steps > 0")
+    raw = repeated_raw_data(setting, num_episodes)
+    seconds = _seconds_each(num_episodes, partial(select, params, raw, out))
+    shutil.rmtree(out)
+    return seconds
+
+
+def do_merge(setting: Setting, num_episodes: int) -> float:
+    """Write the episodes of both halves as a new dataset, none of them twice."""
+    out = setting.scratch / "growing-merger"
+    halves = [_halves_folder(setting, num_episodes) / name for name in HALVES]
+    params = MergeParams(duplicates="refuse")
+    seconds = _seconds_each(num_episodes, partial(merge, params, halves, out))
+    shutil.rmtree(out)
+    return seconds
+
+
 def do_train(setting: Setting, num_episodes: int) -> float:
     """Train on a dataset that is decoded and opened already: load, augment, step.
 
@@ -131,12 +156,31 @@ def prepare_raw(setting: Setting, num_episodes: int) -> None:
     filtered(repeated_raw_data(setting, num_episodes))
 
 
+def prepare_raw_alone(setting: Setting, num_episodes: int) -> None:
+    """Raw data."""
+    repeated_raw_data(setting, num_episodes)
+
+
+def prepare_halves(setting: Setting, num_episodes: int) -> None:
+    """Raw data in two halves, made once."""
+    out = _halves_folder(setting, num_episodes)
+    if not out.exists():
+        params = SplitParams(shares=[0.5, 0.5], names=list(HALVES), seed=0)
+        split(params, repeated_raw_data(setting, num_episodes), out)
+
+
+def _halves_folder(setting: Setting, num_episodes: int) -> Path:
+    return setting.scratch / f"halves-{num_episodes}"
+
+
 WORK: Mapping[str, Work] = MappingProxyType(
     {
         "generate": Work(prepare_nothing, do_generate, is_simulation=True),
         "generate, storing alone": Work(prepare_real, do_store),
         "shard": Work(prepare_raw, do_shard),
         "verify": Work(sharded, do_verify),
+        "select": Work(prepare_raw_alone, do_select),
+        "merge": Work(prepare_halves, do_merge),
         "training step": Work(decoded, do_train, unit="step"),
     }
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.checkout import need_checkout
 from cli.console import LEAST_WIDTH, print_error, print_if_read
 from cli.options import PARAMS, Out, Overrides, Params, Prior, Workers, available_cores, set_threads
 from cli.paths import folder_to_write
@@ -42,6 +43,7 @@ def bench(
     Rows that results.json has, of the same code, values and machine, are not measured again. Exits
     with 1 where a row failed.
     """
+    need_checkout("bench")
     from benchmarks.bench import bench as measure
 
     set_threads(1)
@@ -80,6 +82,7 @@ def bench_compare(
     Only our own figures count: a rate that fell, a cost that rose. What a rival's figure did
     meanwhile says what the machine did, where the rival's code is not ours.
     """
+    need_checkout("bench-compare")
     from benchmarks.compare import compare, comparison_table
 
     changes = compare(before, after, tolerance)
@@ -94,6 +97,7 @@ def bench_compare(
 
 def profile(out: Out, params: Params = PARAMS, overrides: Overrides = None) -> None:
     """Write where a second of generation and one of fine-tuning goes, function by function."""
+    need_checkout("profile")
     from benchmarks.profiles import write_profile
 
     set_threads(1)
@@ -122,6 +126,7 @@ def bench_learning(
     overrides: Overrides = None,
 ) -> None:
     """Learn one task along the fast paths, the plain ones and from images, and compare curves."""
+    need_checkout("bench-learning")
     from benchmarks.learning import Runs, measure_learning
     from cli.params import Sections
     from parrot_models.methods.params import EvaluateParams

@@ -36,6 +36,19 @@ def lineage(folder: Path, data: Path) -> dict[str, str]:
     return {name: chain[name] for name in sorted(chain, key=_is_no_param)}
 
 
+def edits_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What a dataset was edited from, a line a step: its parents, then what is behind these."""
+    links = {}
+    for generation in ("parents", "ancestors"):
+        for number, step in enumerate(manifest.get(generation, ()), start=1):
+            name = f"{generation.removesuffix('s')} {number}"
+            params = ", ".join(f"{key} {value}" for key, value in step["params"].items())
+            into = f" into {step['child'][:12]}" if "child" in step else ""
+            size = f"{step['num_episodes']:,} {step['kind']}"
+            links[name] = f"{step['sha256']} ({size}): {step['edit']}{into}, {params}"
+    return links
+
+
 def _is_no_param(name: str) -> bool:
     return not name.startswith("params")
 
@@ -46,10 +59,13 @@ def _data_links(data: Path, recorded: str) -> dict[str, str]:
     if not state.startswith("as in"):
         return {"shards": f"{recorded} ({state})"}
     manifest = read_json(path)
+    sources = manifest["sources"] or {}  # none where shards of several were merged
+    steps = edits_of(manifest)
     return {
         "params of data": _sha256_of(manifest["params"]),
-        "raw data": str(manifest["sources"]["episodes_manifest_sha256"]),
-        "filter decision": str(manifest["sources"]["kept_sha256"]),
+        "raw data": str(sources.get("episodes_manifest_sha256", UNKNOWN)),
+        "filter decision": str(sources.get("kept_sha256", UNKNOWN)),
+        **dict(reversed(steps.items())),
         "shards": f"{recorded} ({state})",
     }
 

@@ -1,4 +1,4 @@
-"""The `parrot` command: one command a stage, in the pipeline's order.
+"""The `parrot` command: one command a stage, in the pipeline's order, and others by panels.
 
 A command translates its options, calls its stage and prints what came back. It imports the stage
 inside, so that `parrot --help` and the data commands load neither torch nor the simulator.
@@ -7,18 +7,22 @@ inside, so that `parrot --help` and the data commands load neither torch nor the
 from __future__ import annotations
 
 import itertools
+import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli import data, options, studies, tools, training
+from cli import compare, data, edits, exchange, options, panels, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
+from cli.card import card
 from cli.console import print_if_read, print_version
 from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
+from cli.project import init
 from cli.torture import torture
 from cli.usage import Usage
 from cli.view import view
@@ -27,34 +31,43 @@ app = typer.Typer(
     cls=Usage,
     help="PARROT behavioural priors for robot RL: from scripted episodes to a fine-tuned agent.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
 @app.callback()
 def parrot(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Print and exit."),
     ] = False,
 ) -> None:
     """Stand before every command: --version is the one option of all."""
+    if "DVC_STAGE" in os.environ:
+        from cli.project_lock import check_locked
+
+        check_locked()
 
 
-app.command()(data.generate)
-app.command("import")(data.import_)
-app.command("filter")(data.filter_)
-app.command()(data.shard)
-app.command()(training.train_prior)
-app.command()(training.pretrain)
-app.command()(training.judge)
-app.command()(training.finetune)
-app.command()(training.evaluate)
-app.command()(film)
+in_pipeline = partial(app.command, rich_help_panel=panels.PIPELINE)
+of_data = partial(app.command, rich_help_panel=panels.DATA)
+of_studies = partial(app.command, rich_help_panel=panels.STUDIES)
+a_tool = partial(app.command, rich_help_panel=panels.TOOLS)
+in_maintenance = partial(app.command, rich_help_panel=panels.MAINTENANCE)
+
+in_pipeline()(data.generate)
+in_pipeline("filter")(data.filter_)
+in_pipeline()(data.shard)
+in_pipeline()(training.train_prior)
+in_pipeline()(training.pretrain)
+in_pipeline()(training.judge)
+in_pipeline()(studies.parts)
+in_pipeline()(training.finetune)
+in_pipeline()(training.evaluate)
+in_pipeline()(film)
 
 
-@app.command()
+@in_pipeline()
 def report(
     out: Out,
     data: options.Data = Path("data/shards"),
@@ -100,24 +113,32 @@ def report(
     print_if_read(f"{table}\n\nReport: {out / 'index.html'}")
 
 
-app.command()(studies.parts)
+of_data("import")(exchange.import_)
+of_data()(exchange.export)
+of_data()(edits.select)
+of_data()(edits.split)
+of_data()(edits.merge)
+of_data()(edits.append)
+of_data()(view)
+of_data()(tools.verify)
+of_data()(compare.diff)
+of_data()(compare.regenerate)
 
-# Studies, beside the pipeline
-app.command()(studies.matrix)
-app.command()(studies.explore)
-app.command()(audit)
-app.command()(studies.report_study)
+of_studies()(studies.matrix)
+of_studies()(studies.explore)
+of_studies()(audit)
+of_studies()(studies.report_study)
 
-# Tools
-app.command()(tools.info)
-app.command()(tools.verify)
-app.command()(view)
-app.command()(tools.prune)
-app.command()(tools.measure_objects)
-app.command()(tools.contact_sheet)
-app.command()(tools.tasks)
-app.command()(bench)
-app.command()(bench_compare)
-app.command()(profile)
-app.command()(bench_learning)
-app.command()(torture)
+a_tool()(init)
+a_tool()(tools.info)
+a_tool()(card)
+a_tool()(tools.tasks)
+a_tool()(tools.prune)
+
+in_maintenance()(tools.contact_sheet)
+in_maintenance()(tools.measure_objects)
+in_maintenance()(bench)
+in_maintenance()(bench_compare)
+in_maintenance()(profile)
+in_maintenance()(bench_learning)
+in_maintenance()(torture)

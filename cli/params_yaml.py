@@ -93,8 +93,8 @@ def read_yaml(path: Path) -> Any:
         text = content.decode("utf-8")
     except FileNotFoundError as error:
         raise UserError(
-            f"{path} does not exist: run in the folder that holds params.yaml, "
-            "or name a params file with --params"
+            f"{path} does not exist: run in the folder that holds params.yaml, name a params file "
+            "with --params, or make a project with `parrot init DIR`"
         ) from error
     except IsADirectoryError as error:
         raise UserError(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.checkout import need_checkout
 from cli.options import PARAMS, Overrides, Params
 from cli.progress import show_progress
 
@@ -28,6 +29,7 @@ def torture(
 
     Exits with 1 where an attack was not survived.
     """
+    need_checkout("torture")
     from benchmarks.torture.torture import PAGE, torture
     from benchmarks.torture.trial import BRIEF, FULL
     from cli.params import load_params

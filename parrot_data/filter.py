@@ -113,15 +113,15 @@ def _decide(
     kept: list[int] = []
     dropped: list[DroppedEpisode] = []
     tallies: dict[str, _Tally] = {}
-    for done, entry in enumerate(manifest.entries(episodes), start=1):
+    for place, entry in enumerate(manifest.entries(episodes)):
         tally = tallies.setdefault(entry.task, _Tally())
         reason = _reason_to_drop(params, entry, tally.num_kept, len(kept))
         if reason:
             dropped.append(_dropped(entry, reason))
         else:
-            kept.append(entry.index)
+            kept.append(place)
         tally.add(entry, is_kept=not reason)
-        progress(done, manifest.num_episodes, "episodes")
+        progress(place + 1, manifest.num_episodes, "episodes")
     if not kept:
         raise UserError(
             f"No episode of {episodes} succeeded in a task that filter.tasks lets through: "

@@ -25,9 +25,14 @@ from parrot_models.judging.runs import world_of
 from parrot_models.methods.runs import AGENT, METRICS, Run, RunConfig, load_run, read_config
 from parrot_models.methods.table import named_method
 from parrot_models.networks.device import CPU
-from parrot_models.rl.evaluation import Env, FilmedEpisode, check_can_be_filmed, film_episode
+from parrot_models.rl.evaluation import (
+    Env,
+    FilmedEpisode,
+    check_can_be_filmed,
+    film_episode,
+    when_due,
+)
 from parrot_models.rl.gif import gif_bytes, scaled
-from parrot_models.rl.views import when_due
 
 __all__ = ["FilmParams", "film"]
 

@@ -36,6 +36,7 @@ from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import data_manifest_sha256, part_sha256
 from parrot_models.methods.runs import (
     AGENT,
+    CARD,
     CONFIG,
     CURVE,
     RunConfig,
@@ -57,7 +58,7 @@ _log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 OUTPUT = output_of(
     "finetune", CONFIG, keys=("task", "method", "seed", "agent", "prior_sha256"),
-    files=(AGENT, SEAL, "metrics.json", "evaluation.json", CURVE, "video.gif"),
+    files=(AGENT, SEAL, "metrics.json", "evaluation.json", CURVE, "video.gif", CARD),
     scratch=(CHECKPOINT,),
 )  # fmt: skip
 

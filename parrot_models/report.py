@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,17 +30,21 @@ from parrot_models.report_page.parts import TrainedPart, read_parts, with_prior
 from parrot_models.report_page.reach import with_reach
 from parrot_models.report_page.runs import read_runs
 from parrot_models.report_page.sources import source_hashes
+from parrot_models.report_page.values import values_shown
 
 __all__ = ["ReportParams", "report"]
 
-SUMMARY = "summary.json"
+SUMMARY, METRICS = "summary.json", "metrics.json"
 FIGURES = (
     *("audited", "contact_sheet", "improvement", "interquartile_means", "learning_curves"),
     *("likelihood", "performance_profiles", "rollouts", "*_reconstructions"),
 )
 OUTPUT = output_of(
     "report", SUMMARY, keys=("final", "parts", "prior", "runs"),
-    files=("index.html", "curves.csv", "table.txt", *(f"figures/{name}.png" for name in FIGURES)),
+    files=(
+        *("index.html", "curves.csv", "table.txt", METRICS),
+        *(f"figures/{name}.png" for name in FIGURES),
+    ),
 )  # fmt: skip
 HISTORY = ("step", "train_log_prob_per_dim", "validation_log_prob_per_dim")
 LIKELIHOOD = "log_prob_per_dim"
@@ -51,6 +54,7 @@ ROLLOUTS = {
     "mode_success_rate": "mode",
     "random_success_rate": "random",
 }
+COMPARED = ("rollout_success_rate", "mode_success_rate")  # of those, by DVC
 
 
 class _Read(NamedTuple):
@@ -79,7 +83,7 @@ def report(
     *,
     audited: Path | None = None,
 ) -> str:
-    """Write index.html, figures/, summary.json, curves.csv and table.txt into `out`.
+    """Write index.html, figures/, summary.json, metrics.json, curves.csv and table.txt into `out`.
 
     Args:
         params: see `ReportParams`.
@@ -121,20 +125,25 @@ def report(
         judgements = [judgement, *(part.judgement for part in read.trained[1:])]
         hashes = source_hashes(data, kept, prior, parts, judgements, results, audited)
         images = _images(params, read.manifest, data, prior, judgement)
-        page = _page(read, images, read_json(kept / "summary.json"), hashes)
+        values = values_shown(read.manifest, prior, parts, results)
+        page = _page(read, images, read_json(kept / "summary.json"), hashes, values)
         text = _text(read)
         texts = {"curves.csv": tables.curves_csv(results), "table.txt": f"{text}\n"}
         _write(work.folder, page, texts)
+        write_json(work.folder / METRICS, _metrics(read))
         write_json(work.folder / SUMMARY, _summary(read))
         work.publish()
     return text
 
 
 def _page(
-    read: _Read, images: Mapping[str, bytes], kept: Mapping[str, Any], hashes: Mapping[str, str]
+    read: _Read,
+    images: Mapping[str, bytes],
+    kept: Mapping[str, Any],
+    hashes: Mapping[str, str],
+    values: Sequence[tuple[str, str]],
 ) -> Page:
     manifest, judgement = read.manifest, read.judgement
-    params = json.dumps(manifest.params, indent=2, sort_keys=True)
     audited, correlations = audited_sections(read.audited)
     return Page(
         tiles=tiles(manifest, judgement, read.runs, read.found),
@@ -152,7 +161,7 @@ def _page(
         spec_rows=tables.spec_rows(manifest.spec, manifest.statistics),
         sheet_caption=_sizes(manifest),
         hashes=hashes,
-        values=[("Params of the data", params)],
+        values=values,
     )
 
 
@@ -248,8 +257,7 @@ def _write(work: Path, page: Page, texts: Mapping[str, str]) -> None:
 
 
 def _summary(read: _Read) -> dict[str, object]:
-    # Others script against the keys of `runs` and `prior`: they are a contract. What DVC should not
-    # show as a metric a number is a list. Null is what was not judged.
+    # Others script against the keys of `runs` and `prior`: they are a contract. Null: not judged
     return {
         "runs": [tables.run_entry(run) for run in read.runs],
         "final": tables.final_success(read.runs),
@@ -264,3 +272,11 @@ def _summary(read: _Read) -> dict[str, object]:
         ],
         **({"audited": audited_json(read.audited)} if read.audited else {}),
     }
+
+
+def _metrics(read: _Read) -> dict[str, object]:
+    """The few numbers by which DVC compares experiments; what is not known is left out."""
+    rates = {name: read.judgement.success(ROLLOUTS[name]) for name in COMPARED}
+    known = {name: rate for name, rate in rates.items() if rate is not None}
+    prior = {LIKELIHOOD: read.metrics[LIKELIHOOD], **known}
+    return {"agents": tables.compared(read.runs), "prior": prior}

@@ -10,12 +10,12 @@ import torch
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.outputs.layout import output_of
+from parrot_models.cards.prior_card import prior_card
 from parrot_models.networks.device import CPU
 from parrot_models.networks.stored import CONFIG
 from parrot_models.prior.architecture import prior_architecture
 from parrot_models.prior.behavioral_prior import WEIGHTS, BehavioralPrior
 from parrot_models.prior.measures import measure
-from parrot_models.prior.model_card import model_card
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.training import fit_flow
 from parrot_models.training.augment import augmentation_of
@@ -92,7 +92,7 @@ def train_prior(
             **measure(prior, batches, params.seed, progress),
             **pose_metrics(prior.pose, batches),
         },
-        card=model_card,
+        card=prior_card,
         data=data,
         out=out,
         output=OUTPUT,

@@ -15,7 +15,10 @@ import yaml
 from parrot_data.worlds.tabletop.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
-CHECKOUT = ("cli", "parrot_data", "parrot_models", "dvc.yaml", ".dvcignore", ".gitignore")
+CHECKOUT = (
+    *("cli", "parrot_data", "parrot_models", "pyproject.toml"),
+    *("dvc.yaml", ".dvcignore", ".gitignore"),
+)
 TASK = next(name for name, task in TASKS.items() if task.family == "pick")
 LARGE = (
     "data",

@@ -59,8 +59,7 @@ def test_git_gets_the_lock_and_the_reports_small_files_alone(pipeline: Pipeline)
     assert [path for path in made if path.startswith("report/")] == [
         "report/curves.csv",
         *(f"report/figures/{name}.png" for name in FIGURES),
-        "report/summary.json",
-        "report/table.txt",
+        *(f"report/{name}" for name in ("metrics.json", "summary.json", "table.txt")),
     ]
     assert "dvc.lock" in made
     assert [path for path in made if path.endswith("/.gitignore")] == [".dvc/.gitignore"]
@@ -94,13 +93,13 @@ def test_trainings_left_their_curves_beside_their_outputs(pipeline: Pipeline) ->
 def test_metrics_and_plots_are_known_to_dvc(pipeline: Pipeline) -> None:
     shown = json.loads(pipeline.call("dvc", "metrics", "show", "--json").stdout)
     metrics = shown[""]["data"]
-    assert set(metrics) == {
-        "data/kept/summary.json",
-        "models/prior/metrics.json",
-        "judged/prior/metrics.json",
-        "report/summary.json",
+    (values,) = (entry["data"] for entry in metrics.values())
+    assert list(metrics) == ["report/metrics.json"]
+    assert {task: list(methods) for task, methods in values["agents"].items()} == {
+        TASK: ["parrot", "sac"]
     }
-    assert all("data" in entry for entry in metrics.values())
+    prior = {"log_prob_per_dim", "mode_success_rate", "rollout_success_rate"}
+    assert values["prior"].keys() == prior
     plots = pipeline.call("dvc", "plots", "show", "--json")
     assert plots.returncode == 0, plots.stderr
     assert {"likelihood", "learning"} <= set(json.loads(plots.stdout)["data"])
@@ -135,7 +134,9 @@ def test_the_films_of_readme_are_made_by_one_command(pipeline: Pipeline) -> None
     shutil.rmtree(docs)
 
 
-@pytest.mark.parametrize("path", ["models/prior", "judged/prior", "runs/pick-bar/sac/0", "report"])
+@pytest.mark.parametrize(
+    "path", ["models/prior", "judged/prior", "parts.json", "runs/pick-bar/sac/0", "report"]
+)
 def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> None:
     done = pipeline.call("parrot", "info", path)
     assert done.returncode == 0, done.stderr
@@ -144,6 +145,8 @@ def test_info_knows_what_the_pipeline_made(pipeline: Pipeline, path: str) -> Non
 
 def test_info_prints_the_chain_from_params_to_agent(pipeline: Pipeline) -> None:
     shown = pipeline.call("parrot", "info", "runs/pick-bar/parrot/0").stdout
+    names = [line.split()[0].removeprefix("metrics.") for line in shown.splitlines()[1:5]]
+    assert names == ["task", "method", "seed", "success_rate"]
     chain = dict(re.findall(r"lineage\.(\w+(?: \w+)*) +([0-9a-f]{64})", shown))
     root = pipeline.folder
     for link, path in (

@@ -32,6 +32,7 @@ from benchmarks.torture.verdicts import (
     must_refuse,
     must_refuse_or_agree,
 )
+from parrot_data.stores.card_files import CARD, IMAGE, has_card
 
 KIND = "byte flips"
 SURVIVED = (
@@ -99,8 +100,10 @@ def _some_file(folder: Path, random: Random) -> Path:
 
 
 def _files_in(folder: Path) -> list[Path]:
+    """Those that have bytes, but for a dataset's card: that is no data, and anybody may edit it."""
+    card = {folder / CARD, folder / IMAGE} if has_card(folder) else set()
     paths = sorted(folder.rglob("*"))
-    return [path for path in paths if path.is_file() and path.stat().st_size]
+    return [path for path in paths if path not in card and path.is_file() and path.stat().st_size]
 
 
 def _verify(out: str, ground: Ground, random: Random) -> None:

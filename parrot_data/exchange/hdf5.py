@@ -1,4 +1,4 @@
-"""Reading HDF5 files of others: by hard links inside one file alone, sizes before bytes."""
+"""HDF5 files of others: read by hard links inside one file alone, sizes before bytes; written."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ try:
 except ModuleNotFoundError:  # it comes with the extra `exchange`
     h5py = None
 
+_CHUNK_BYTES = 1 << 19  # of an image that is written, before it is compressed
 _MAX_DEPTH, _MAX_LEAVES = 8, 1000  # of groups in groups, and of all in them
 
 
@@ -161,11 +162,7 @@ def open_hdf5(path: Path) -> Iterator[Node]:
     Raises:
         UserError: h5py is not installed; the file is missing, no HDF5, or damaged.
     """
-    if h5py is None:
-        raise UserError(
-            "Reading HDF5 needs h5py: install Parrot's extra `exchange` "
-            "(`pip install 'parrot-priors[exchange]'`), then give the same command again."
-        )
+    _require_h5py()
     regular_file(path)
     try:
         file = h5py.File(path, "r")
@@ -173,6 +170,36 @@ def open_hdf5(path: Path) -> Iterator[Node]:
         raise _damaged(path, error) from error
     with file:
         yield Node(file, str(path))
+
+
+def _require_h5py() -> None:
+    if h5py is None:
+        raise UserError(
+            "HDF5 needs h5py: install Parrot's extra `exchange` "
+            "(`pip install 'parrot-priors[exchange]'`), then give the same command again."
+        )
+
+
+@contextmanager
+def create_hdf5(path: Path) -> Iterator[Any]:
+    """A new file of h5py, which holds no trace of when it was written.
+
+    Raises:
+        UserError: h5py is not installed.
+    """
+    _require_h5py()
+    with h5py.File(path, "w") as file:
+        yield file
+
+
+def put(group: Any, name: str, rows: NDArray[Any]) -> None:
+    """Write an array into a group of h5py's; images are compressed, to the last bit the same."""
+    if rows.dtype != np.uint8 or rows.ndim < 3:
+        group.create_dataset(name, data=rows)
+        return
+    chunk_rows = max(1, min(len(rows), _CHUNK_BYTES // max(1, rows[0].nbytes)))
+    chunks = (chunk_rows, *rows.shape[1:])
+    group.create_dataset(name, data=rows, chunks=chunks, compression="gzip", compression_opts=1)
 
 
 @contextmanager

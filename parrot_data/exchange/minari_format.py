@@ -1,8 +1,9 @@
-"""Minari's folders: `data/metadata.json` and `data/main_data.hdf5`, read without Minari."""
+"""Minari's folders: `data/metadata.json` and `data/main_data.hdf5`, without Minari."""
 
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from parrot_data.episodes.spec import MAX_SIDE
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import MAX_SIDE, EpisodeSpec, ImageSpec
 from parrot_data.errors import UserError
-from parrot_data.exchange.hdf5 import Node, open_hdf5, reading
+from parrot_data.exchange.format import ExportOptions, Format, Holds
+from parrot_data.exchange.hdf5 import Node, create_hdf5, open_hdf5, put, reading
 from parrot_data.exchange.recording import (
     MAX_BYTES,
     Recording,
@@ -31,7 +34,8 @@ from parrot_data.exchange.recording import (
 _EPISODE = re.compile(r"episode_([0-9]{1,9})")
 _READ = ("observations", "actions", "rewards", "terminations", "truncations")
 _MAIN, _METADATA = "main_data.hdf5", "metadata.json"
-_MAX_METADATA_BYTES = 1 << 24
+_MAX_METADATA_BYTES = 1 << 26  # of a space of images, both bounds of every number of a pixel
+_VERSION = "0.5.4"  # of Minari, whose layout this is
 _UNBOUNDED = 1e30  # a bound beyond it is none: some write the largest float for it
 
 
@@ -210,3 +214,88 @@ def _holds_jpeg(episode: Node, space: Mapping[str, Any]) -> bool:
         _is_image(_space_at(space, place)) and node.num_axes(name) != 4
         for node, name, place in episode.leaves("observations")
     )
+
+
+def write(
+    episodes: Iterator[Episode],
+    spec: EpisodeSpec,
+    num_episodes: int,
+    folder: Path,
+    options: ExportOptions,
+) -> None:
+    """Write `data/`; see `parrot_data.exchange.format.Write`.
+
+    Minari loads it from a folder of the dataset's id, such as `reach-v0`, among its datasets, or
+    by `MinariDataset(OUT / "data")` from anywhere.
+    """
+    data = folder / "data"
+    data.mkdir()
+    text = json.dumps(_metadata_for(spec, num_episodes, options), sort_keys=True)
+    if len(text) > _MAX_METADATA_BYTES:
+        raise UserError(
+            "the images are too large for Minari, whose metadata name the bounds of every number "
+            "of them: export to another format."
+        )
+    with create_hdf5(data / _MAIN) as file:
+        for number, episode in enumerate(episodes):
+            _put_episode(file.create_group(f"episode_{number}"), number, episode)
+    (data / _METADATA).write_text(text + "\n", encoding="utf-8")
+
+
+def _put_episode(group: Any, number: int, episode: Episode) -> None:
+    group.attrs["id"] = number
+    group.attrs["total_steps"] = episode.num_steps
+    for name, rows in sorted(episode.observations.items()):
+        put(group, f"observations/{name}", rows)
+    last = np.arange(episode.num_steps) == episode.num_steps - 1
+    put(group, "actions", episode.actions)
+    put(group, "rewards", episode.rewards)
+    put(group, "terminations", last & episode.terminated)
+    put(group, "truncations", last & (not episode.terminated))
+    put(group, "infos/success", np.append(np.zeros(episode.num_steps, bool), episode.success))
+
+
+def _metadata_for(
+    spec: EpisodeSpec, num_episodes: int, options: ExportOptions
+) -> dict[str, object]:
+    unbounded = [math.inf] * spec.action.dim
+    action = {
+        "type": "Box",
+        "dtype": "float32",
+        "shape": [spec.action.dim],
+        "low": spec.action.low or [-each for each in unbounded],
+        "high": spec.action.high or unbounded,
+    }
+    seen = {
+        name: _space_of(np.dtype(each.dtype), each.shape, isinstance(each, ImageSpec))
+        for name, each in sorted(spec.observations.items())
+    }
+    return {
+        "dataset_id": f"{re.sub(r'[^A-Za-z0-9_-]', '-', options.title)}-v0",
+        "minari_version": _VERSION,
+        "data_format": "hdf5",
+        "jpeg_encoding": False,
+        "total_episodes": num_episodes,
+        "total_steps": options.num_steps,
+        "observation_space": json.dumps({"type": "Dict", "subspaces": seen}, sort_keys=True),
+        "action_space": json.dumps(action, sort_keys=True),
+    }
+
+
+def _space_of(dtype: np.dtype[Any], shape: tuple[int, ...], is_image: bool) -> dict[str, object]:
+    low, high = (0, 255) if is_image else (-math.inf, math.inf)
+    bounds = {"low": np.full(shape, low).tolist(), "high": np.full(shape, high).tolist()}
+    return {"type": "Box", "dtype": dtype.name, "shape": list(shape), **bounds}
+
+
+FORMAT = Format(
+    name="minari",
+    title="[Minari](https://minari.farama.org)",
+    layout=f"`data/{_MAIN}`, `data/{_METADATA}`",
+    makes=("data",),
+    files_of=files_of,
+    open_recording=open_recording,
+    write=write,
+    holds=Holds(observations="all", rewards=True, terminated=True, task=False, success=True),
+    says_bounds=True,
+)

@@ -1,5 +1,8 @@
 """NumPy's .npz, as OGBench and D4RL lay it out: all episodes in one row, ends marked by a flag.
 
+What is exported has the rows of OGBench: T + 1 an episode, the action and the reward in the last of
+which are zeros that no reader takes for a transition.
+
 `observations` (or several, `observations/NAME`), `actions` and `terminals` are needed; `timeouts`,
 `rewards` and `next_observations` are read where they are. Rows stream, so that a file larger than
 the memory can be imported; nothing is unpickled.
@@ -7,6 +10,7 @@ the memory can be imported; nothing is unpickled.
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +23,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
+from parrot_data.exchange.format import ExportOptions, Format, Holds
+from parrot_data.exchange.npy import read_header, read_rows, write_header
 from parrot_data.exchange.recording import (
     Recording,
     Trajectory,
@@ -34,6 +42,8 @@ _OBSERVATIONS, _NEXT = "observations", "next_observations"
 _ENDS = ("terminals", "timeouts")
 _MAX_ROWS = 1 << 30
 _READ_ROWS = 1 << 16
+FILE = "episodes.npz"  # of an export
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of zip's calendar, where others write today
 
 
 @dataclass(frozen=True)
@@ -51,24 +61,25 @@ class _Member:
 
 def files_of(source: Path) -> list[Path]:
     """The files that decide what is imported."""
-    return [regular_file(source)]
+    return [_file_of(source)]
+
+
+def _file_of(source: Path) -> Path:
+    return regular_file(source / FILE if source.is_dir() else source)
 
 
 @contextmanager
-def open_recording(
-    source: Path, key: str, bounds: tuple[float, float] | None
-) -> Iterator[Recording]:
+def open_recording(source: Path, key: str) -> Iterator[Recording]:
     """Open a file of numpy's.
 
     Args:
         source: the file.
         key: of the success rule, "" for none: an array of a flag a step or an episode.
-        bounds: of every dimension of the action, which the file cannot say; None without.
 
     Raises:
         UserError: it is no such file, damaged, or holds pickled objects.
     """
-    regular_file(source)
+    source = _file_of(source)
     with ExitStack() as stack:
         with _reading(source):
             archive = stack.enter_context(zipfile.ZipFile(source))
@@ -82,7 +93,6 @@ def open_recording(
             task=source.stem,
             num_episodes=len(ends) - 1,
             trajectories=_trajectories(streams, ends, key),
-            bounds=None if bounds is None else _of_each(bounds, members["actions"]),
             notes=_notes(members, num_rows - max(marked), key),
         )
 
@@ -120,7 +130,7 @@ class _Streams:
         member = self.members[key]
         check_size(f"{self.source}: {shown(key)}", member.dtype, member.shape)
         with _opened(self._archive, member) as file:
-            return _rows(file, member, member.shape[0] if member.shape else 1)
+            return read_rows(file, key, member.dtype, member.shape)
 
 
 def _trajectories(streams: _Streams, ends: Sequence[int], key: str) -> Iterator[Trajectory]:
@@ -149,12 +159,6 @@ def _trajectories(streams: _Streams, ends: Sequence[int], key: str) -> Iterator[
                 flag=flag,
             )
         yield trajectory
-
-
-def _of_each(bounds: tuple[float, float], actions: _Member) -> tuple[list[float], list[float]]:
-    """The same bounds for each dimension of the action."""
-    (low, high), width = bounds, int(np.prod(actions.shape[1:], dtype=object))
-    return [low] * width, [high] * width
 
 
 def _flags_of(streams: _Streams, key: str, num_episodes: int) -> NDArray[Any] | None:
@@ -195,36 +199,13 @@ def _members_of(archive: zipfile.ZipFile, source: Path) -> dict[str, _Member]:
                 "numpy.savez's; write it again."
             )
         with archive.open(info) as file:
-            dtype, shape = _header(file, f"{source}: {shown(key)}")
+            dtype, shape = read_header(file, f"{source}: {shown(key)}")
             header_bytes = file.tell()
         members[key] = member = _Member(key, dtype, shape)
         rows = shape[0] if shape else 1
         if info.file_size != header_bytes + rows * member.row_bytes:
             raise UserError(f"{source}: {shown(key)} is not of the size that it claims: remake it.")
     return members
-
-
-def _header(file: IO[bytes], where: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise UserError(
-            f"{where} is of a format of numpy's that holds no plain numbers: remake it."
-        )
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, is_fortran, dtype = read(file)
-    if any(side < 0 for side in shape):
-        raise UserError(f"{where} claims the shape {shape}: remake it.")
-    if dtype.hasobject:
-        raise UserError(
-            f"{where} is pickled, and nothing is unpickled, as that could run any program: save it "
-            "as plain numbers, or leave it out of the file."
-        )
-    if is_fortran and len(shape) > 1:
-        raise UserError(f"{where} is stored by columns: save numpy.ascontiguousarray of it.")
-    return dtype, shape
 
 
 def _num_rows(members: Mapping[str, _Member], source: Path) -> int:
@@ -294,17 +275,12 @@ def _notes(members: Mapping[str, _Member], num_after: int, key: str) -> list[str
 def _opened(archive: zipfile.ZipFile, member: _Member) -> Iterator[IO[bytes]]:
     """A member of the archive, at its first row."""
     with archive.open(f"{member.key}.npy") as file:
-        _header(file, member.key)
+        read_header(file, member.key)
         yield file
 
 
 def _rows(file: IO[bytes], member: _Member, count: int) -> NDArray[Any]:
-    num_bytes = count * member.row_bytes
-    data = file.read(num_bytes)
-    if len(data) != num_bytes:
-        raise ValueError(f"{member.key} ends too early")
-    shape = (count, *member.shape[1:]) if member.shape else ()
-    return np.frombuffer(data, dtype=member.dtype, count=-1 if data else 0).reshape(shape)
+    return read_rows(file, member.key, member.dtype, (count, *member.shape[1:]))
 
 
 @contextmanager
@@ -321,3 +297,74 @@ def _reading(source: Path) -> Iterator[None]:
             f"{source} cannot be read as .npz ({reason}): name another file, or write it again "
             "with numpy.savez."
         ) from error
+
+
+class _Column:
+    """Rows of one array, on the disk until how many they are is known."""
+
+    def __init__(
+        self, stack: ExitStack, folder: Path, key: str, dtype: np.dtype[Any], row: tuple[int, ...]
+    ) -> None:
+        self.key, self._dtype, self._row = key, dtype, row
+        self._path = folder / f"{key.replace('/', '.')}.rows"
+        self._file = stack.enter_context(self._path.open("wb"))
+        self._num_rows = 0
+
+    def append(self, rows: NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        self._num_rows += len(rows)
+
+    def move_into(self, archive: zipfile.ZipFile) -> None:
+        """Write the member, and take the rows away; they are all there once the file is closed."""
+        info = zipfile.ZipInfo(f"{self.key}.npy", _FIRST_DAY)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        with archive.open(info, "w", force_zip64=True) as member, self._path.open("rb") as rows:
+            write_header(member, self._dtype, (self._num_rows, *self._row))
+            shutil.copyfileobj(rows, member)
+        self._path.unlink()
+
+
+def write(
+    episodes: Iterator[Episode],
+    spec: EpisodeSpec,
+    num_episodes: int,  # noqa: ARG001 each format has the same arguments
+    folder: Path,
+    options: ExportOptions,  # noqa: ARG001
+) -> None:
+    """Write `episodes.npz`; see `parrot_data.exchange.format.Write`."""
+    keys = {name: f"{_OBSERVATIONS}/{name}" for name in spec.observations}
+    if len(keys) == 1:
+        keys = dict.fromkeys(keys, _OBSERVATIONS)
+    float32, flag = np.dtype(np.float32), np.dtype(np.bool_)
+    with ExitStack() as stack:
+        seen = {
+            name: _Column(stack, folder, keys[name], each.dtype, each.shape)
+            for name, each in sorted(spec.observations.items())
+        }
+        actions = _Column(stack, folder, "actions", float32, (spec.action.dim,))
+        rewards = _Column(stack, folder, "rewards", float32, ())
+        terminals = _Column(stack, folder, "terminals", flag, ())
+        success = _Column(stack, folder, "success", flag, ())
+        for episode in episodes:
+            for name, column in seen.items():
+                column.append(episode.observations[name])
+            actions.append(np.pad(episode.actions, ((0, 1), (0, 0))))
+            rewards.append(np.pad(episode.rewards, (0, 1)))
+            terminals.append(np.arange(episode.num_steps + 1) == episode.num_steps)
+            success.append(np.array([episode.success]))
+    with zipfile.ZipFile(folder / FILE, "w", compresslevel=1) as archive:
+        for column in (*seen.values(), actions, rewards, terminals, success):
+            column.move_into(archive)
+
+
+FORMAT = Format(
+    name="npz",
+    title="NumPy, with [OGBench](https://github.com/seohongpark/ogbench)'s keys",
+    layout=f"`{FILE}`",
+    makes=(FILE,),
+    files_of=files_of,
+    open_recording=open_recording,
+    write=write,
+    holds=Holds(observations="all", rewards=True, terminated=False, task=False, success=True),
+    says_bounds=False,
+)

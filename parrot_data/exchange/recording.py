@@ -32,6 +32,7 @@ class Trajectory:
         rewards: T of them; None where the file has none.
         terminated: whether the environment ended it.
         flag: what the key of the success rule holds of it; None where it holds nothing.
+        task: what it calls its own task, "" where it does not.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Trajectory:
     rewards: NDArray[Any] | None
     terminated: bool
     flag: NDArray[Any] | None
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Recording:
 
     Attributes:
         path: the file.
-        task: what it calls the task, "" where it does not.
+        task: what it calls the task of all, "" where it does not.
         num_episodes: how many trajectories there are.
         trajectories: all of them, once, one in memory at a time.
         bounds: lower and upper ones of the action, where the file or its format says them.

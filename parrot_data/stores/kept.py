@@ -24,7 +24,11 @@ class DroppedEpisode(Record):
 
 
 class KeptEpisodes(Record):
-    """The decision of `filter`: indices kept, in order, and the episodes dropped."""
+    """The decision of `filter`: places of the episodes kept, in order, and the episodes dropped.
+
+    A place counts from 0 through the dataset. Of what `generate` made it is the index; where
+    datasets were merged, several episodes may have one index.
+    """
 
     params: dict[str, Any]
     kept: list[Count]
@@ -40,22 +44,23 @@ def check_decision(decision: KeptEpisodes, entries: Iterable[EpisodeEntry], path
             keeps one that failed, or says of one what its entry does not.
     """
     kept, dropped = iter(decision.kept), iter(decision.dropped)
-    next_kept, next_dropped = next(kept, None), next(dropped, None)
-    tasks = decision.params["tasks"]
-    for entry in entries:
-        if next_kept == entry.index and entry.success and (not tasks or entry.task in tasks):
+    next_kept, tasks = next(kept, None), decision.params["tasks"]
+    for place, entry in enumerate(entries):
+        if next_kept == place:
+            is_right = entry.success and (not tasks or entry.task in tasks)
             next_kept = next(kept, None)
-        elif next_dropped is not None and _is_of(next_dropped, entry, tasks):
-            next_dropped = next(dropped, None)
         else:
+            next_dropped = next(dropped, None)
+            is_right = next_dropped is not None and _is_of(next_dropped, entry, tasks)
+        if not is_right:
             raise UserError(
                 f"{path} does not decide as `parrot filter` would of episode {entry.index}: run "
                 "`parrot filter` again."
             )
-    if not decision.kept or next_kept is not None or next_dropped is not None:
+    if not decision.kept or next_kept is not None or next(dropped, None) is not None:
         raise UserError(
-            f"{path}: its keys kept and dropped must list indices of the episodes, ascending and "
-            "each once: run `parrot filter` again."
+            f"{path}: its keys kept and dropped must list all of the episodes, in order and each "
+            "once: run `parrot filter` again."
         )
 
 

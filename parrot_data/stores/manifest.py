@@ -10,9 +10,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Annotated, Any, Literal, overload
 
-from pydantic import model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from parrot_data.episodes.episode import MAX_STEPS
 from parrot_data.episodes.spec import EpisodeSpec
@@ -27,9 +27,45 @@ MANIFEST = "manifest.json"
 
 
 class BlockEntry(FileEntry):
-    """A tar of raw episodes with contiguous indices."""
+    """A tar of raw episodes, whose indices ascend."""
 
     num_episodes: Count
+
+
+Kind = Literal["episodes", "shards"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Parent(Record):
+    """A dataset that another was edited from, and what was done to it.
+
+    Attributes:
+        sha256: of its manifest.json, which vouches for all the rest of it.
+        kind: its kind.
+        num_episodes: how many it held.
+        seed: its seed.
+        made_with: its params, by section: of what made it.
+        edit: the command that edited it: "select", "split", "merge" or "append".
+        params: of the edit.
+    """
+
+    sha256: Sha256
+    kind: Kind
+    num_episodes: Count
+    seed: int
+    made_with: dict[str, Any]
+    edit: str
+    params: dict[str, Any]
+
+
+class Ancestor(Parent):
+    """A parent of a parent, or of another ancestor.
+
+    Attributes:
+        child: SHA-256 of the manifest of what it was edited into.
+    """
+
+    child: Sha256
 
 
 class _Dataset(Record):
@@ -40,6 +76,8 @@ class _Dataset(Record):
         seed: of `generate`.
         spec: what all of its episodes hold.
         episodes: the file of the entries, a line each.
+        parents: the datasets that it was edited from; of none made by other stages.
+        ancestors: those further back, nearest first: lineage outlives the folders it names.
     """
 
     schema_version: Literal[4] = 4
@@ -48,6 +86,15 @@ class _Dataset(Record):
     spec: EpisodeSpec
     num_episodes: Count
     episodes: FileEntry
+    parents: list[Parent] = Field(default_factory=list)
+    ancestors: list[Ancestor] = Field(default_factory=list)
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was never edited says nothing of edits."""
+        values: dict[str, Any] = dump(self)
+        names = ("parents", "ancestors")
+        return {key: value for key, value in values.items() if value or key not in names}
 
     def entries(self, folder: Path) -> Iterator[EpisodeEntry]:
         """Stream what is said of each episode, in their order; see `read_entries`.
@@ -92,7 +139,11 @@ class Sources(Record):
 
 
 class ShardsManifest(_Dataset):
-    """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order."""
+    """Manifest of a training set, as `shard` leaves it; both stores hold `episodes`, in order.
+
+    Attributes:
+        sources: what it was sharded from; None where parents were sharded from different files.
+    """
 
     kind: Literal["shards"] = "shards"
     num_transitions: Count
@@ -100,7 +151,7 @@ class ShardsManifest(_Dataset):
     files: list[FileEntry]
     tar_shards: list[FileName]
     zarr: FileName
-    sources: Sources
+    sources: Sources | None
 
     def tar_paths(self, folder: Path) -> list[Path]:
         """The tars, in the order of their episodes."""
@@ -126,6 +177,8 @@ class ShardsManifest(_Dataset):
     def _check(self) -> ShardsManifest:
         _check_names([self.episodes, *self.files])
         self.statistics.check(self.spec)
+        if self.sources is None and not self.parents:
+            raise ValueError("it names neither sources nor parents")
         in_zarr = f"{self.zarr}/"
         tars = [file.name for file in self.files if not file.name.startswith(in_zarr)]
         if sorted(tars) != sorted(self.tar_shards):

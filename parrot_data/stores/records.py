@@ -25,8 +25,13 @@ class Record(BaseModel):
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,9}")
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name means the same file inside a folder on every system."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _plain_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_plain_name(name):
         raise ValueError(f"{name[:200]!r} is no plain name of a file inside the folder")
     return name
 

@@ -73,6 +73,48 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
     replace_synced(temporary, path)
 
 
+def write_tars(
+    path_of: Callable[[int], Path], samples: Iterable[Sample], most: int
+) -> list[tuple[Path, int]]:
+    """Write samples as they are into tars of up to `most`; in each of them keys ascend.
+
+    Of datasets that were merged, keys begin again, and so does a tar: in one, two samples of the
+    same key would be read as one.
+
+    Args:
+        path_of: where to write the tar of a number, from 0 on.
+        samples: as `read_samples` gives them.
+        most: samples a tar; all tars are full but the last, and those before such a beginning.
+
+    Returns:
+        Of each tar its path and how many samples it holds.
+    """
+    written: list[tuple[Path, int]] = []
+    stream = _Runs(samples)
+    while stream.next is not None:
+        path, count = path_of(len(written)), stream.num_given
+        write_samples(path, stream.run(most))
+        written.append((path, stream.num_given - count))
+    return written
+
+
+class _Runs:
+    """A stream of samples, cut where it has given enough of them or their keys do not ascend."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._samples = iter(samples)
+        self.next = next(self._samples, None)
+        self.num_given = 0
+
+    def run(self, most: int) -> Iterator[Sample]:
+        last, stop = -1, self.num_given + most
+        while self.next is not None and self.num_given < stop and int(self.next["__key__"]) > last:
+            sample, last = self.next, int(self.next["__key__"])
+            self.num_given += 1
+            yield sample
+            self.next = next(self._samples, None)
+
+
 def read_episodes(source: Path | Iterable[Path], spec: EpisodeSpec) -> Iterator[Episode]:
     """Stream episodes from a folder's tars in the order of their names, or from the tars named.
 
@@ -182,6 +224,12 @@ def decode_sample(
             f"({error!r}): {REMEDY}."
         ) from error
     return episode
+
+
+def array_members(sample: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """Extension and bytes, still compressed, of a sample's members but for the metadata."""
+    members = sorted(item for item in sample.items() if not item[0].startswith("__"))
+    return [(extension, content) for extension, content in members if extension != _METADATA]
 
 
 def key_of(index: int) -> str:

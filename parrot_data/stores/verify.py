@@ -9,6 +9,7 @@ from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.stores import tar_shards
+from parrot_data.stores.card_files import CARD, IMAGE, has_card
 from parrot_data.stores.entries import entry_of
 from parrot_data.stores.manifest import (
     MANIFEST,
@@ -64,7 +65,9 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     }
     for name in sorted(expected - found):
         raise UserError(f"{folder / name} is missing: {_REMEDY}.")
-    for name in sorted(found - expected):
+    # A card is no data, and may be edited
+    card = {CARD, IMAGE} if has_card(folder) else set()
+    for name in sorted(found - expected - card):
         raise UserError(f"{folder / name} is not in the manifest: move it out of the dataset.")
 
 

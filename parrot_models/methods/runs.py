@@ -24,6 +24,7 @@ from parrot_data.errors import UserError
 from parrot_data.stores.publish import read_json, write_json
 from parrot_data.stores.seal import check_seal, is_sealed, seal
 from parrot_data.streams import generator
+from parrot_models.cards.run_card import run_card
 from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import Trained, load_part, part_sha256
 from parrot_models.methods.table import make_agent, named_method
@@ -36,14 +37,15 @@ from parrot_models.rl.evaluation import (
     evaluate_agent,
     record_gif,
     steps_to,
+    when_due,
     write_curve,
 )
 from parrot_models.rl.learner import EpisodeSummary
 from parrot_models.rl.params import AgentParams
 from parrot_models.rl.sac import SAC
-from parrot_models.rl.views import ViewedEnv, when_due
+from parrot_models.rl.views import ViewedEnv
 
-AGENT = "agent.safetensors"
+AGENT, CARD = "agent.safetensors", "README.md"
 CONFIG = "config.json"
 COMMAND = "parrot finetune"
 METRICS, EVALUATION, CURVE, FILM = "metrics.json", "evaluation.json", "curve.csv", "video.gif"
@@ -237,8 +239,8 @@ def write_results(
 ) -> dict[str, Any]:
     """Judge a trained agent and write all there is to say of its run.
 
-    Written: the agent, metrics.json, evaluation.json, curve.csv and, if asked for, video.gif, then
-    the seal.
+    Written: the agent, metrics.json, evaluation.json, curve.csv, if asked for video.gif, and
+    README.md, its card, then the seal.
 
     Args:
         folder: of the run.
@@ -281,7 +283,9 @@ def write_results(
         film = folder / FILM
         record_gif(env, policy, seed=evaluation.seed, episode_indices=filmed, path=film)
         written.append(FILM)
-    seal(folder, written)
+    card = run_card(config.model_dump(mode="json"), metrics, is_filmed=FILM in written)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    seal(folder, [*written, CARD])
     return metrics
 
 

@@ -20,6 +20,7 @@ RATES = {
 }
 STEPS = ("steps to 50 %", "steps to 80 %", "env steps")
 COUNTS = ("steps_to_50", "steps_to_80", "env_steps")
+COMPARED = ("success_rate", "steps_to_80")
 REACH = {"demonstrated": "reach demos", "uniform": "reach uniform"}
 NONE = "-"
 
@@ -81,11 +82,24 @@ def run_entry(run: Run) -> dict[str, object]:
 
 
 def final_success(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean final success over seeds, by task and method: rows for `dvc metrics`."""
+    """Mean final success over seeds, by task and method."""
     table: dict[str, dict[str, dict[str, float]]] = {}
     for (task, method), group in grouped(runs).items():
         rate = float(np.mean([run.success_rate for run in group]))
         table.setdefault(task, {})[method] = {"success_rate": rate}
+    return table
+
+
+def compared(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, float]]]:
+    """What experiments are compared by, means over seeds, by task and method.
+
+    Steps to 80 % are left out where a seed never reached it.
+    """
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for (task, method), group in grouped(runs).items():
+        values = {name: _mean([getattr(run, name) for run in group]) for name in COMPARED}
+        known = {name: value for name, value in values.items() if value is not None}
+        table.setdefault(task, {})[method] = known
     return table
 
 

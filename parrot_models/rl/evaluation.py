@@ -20,6 +20,7 @@ from parrot_models.networks.finite import check_actions
 from parrot_models.rl.gif import gif_bytes, scaled
 from parrot_models.rl.learner import EpisodeSummary
 from parrot_models.rl.replay import Observation
+from parrot_models.rl.views import ViewedEnv
 
 Env = gymnasium.Env[Any, Any]
 
@@ -75,6 +76,19 @@ def evaluate_agent(
         progress(index + 1, num_episodes, f"success {sum(successes) / len(successes):.2f}")
     outcomes = {name: count / num_episodes for name, count in sorted(counts.items())}
     return EvaluationResult(successes, episode_returns, outcomes)
+
+
+def when_due(env: ViewedEnv, decide: SelectAction) -> SelectAction:
+    """A policy in an environment that is asked where a decision is due; in between it holds."""
+    held: NDArray[np.float32] | None = None
+
+    def select_action(observation: Observation) -> NDArray[np.float32]:
+        nonlocal held
+        if held is None or env.view.is_due[0]:
+            held = decide(observation)
+        return held
+
+    return select_action
 
 
 def check_can_be_filmed(env: Env) -> None:

@@ -21,7 +21,6 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 from torch import Tensor
 
-from parrot_data.episodes.rollout import SelectAction
 from parrot_models.networks.device import to_device
 from parrot_models.rl.params import Observe
 from parrot_models.rl.replay import Observation, one_row, row_of
@@ -335,19 +334,6 @@ class ViewedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """The one of z = 0, if the warm-up draws a z: see `DirectView.warmup_mode`."""
         actions = self.view.warmup_mode()
         return None if actions is None else actions[0]
-
-
-def when_due(env: ViewedEnv, decide: SelectAction) -> SelectAction:
-    """A policy in an environment that is asked where a decision is due; in between it holds."""
-    held: NDArray[np.float32] | None = None
-
-    def select_action(observation: Observation) -> NDArray[np.float32]:
-        nonlocal held
-        if held is None or env.view.is_due[0]:
-            held = decide(observation)
-        return held
-
-    return select_action
 
 
 def _added(encoding: Encoding, seeing: Seeing) -> dict[str, Tensor]:

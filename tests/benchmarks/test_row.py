@@ -51,7 +51,15 @@ TARGETS = {
     },
     "growth": {
         f"growth of {what}, {stage}": [bound]
-        for stage in ("generate", "generate, storing alone", "shard", "verify", "training step")
+        for stage in (
+            "generate",
+            "generate, storing alone",
+            "shard",
+            "verify",
+            "select",
+            "merge",
+            "training step",
+        )
         for what, bound in (("cost", "<= 1.2x"), ("memory", "<= 1.2x + 16"))
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from cli.panels import PANELS
 from parrot_data.stores.manifest import load_any_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,28 @@ def test_help_lists_the_commands_in_the_pipelines_order() -> None:
     assert shown.exit_code == 0
     places = [re.search(rf"│ {name} ", shown.output).start() for name in COMMANDS]  # type: ignore[union-attr]
     assert places == sorted(places)
+
+
+def test_every_command_stands_in_a_panel_of_the_help() -> None:
+    assert {command.rich_help_panel for command in app.registered_commands} == set(PANELS)
+    shown = parrot("--help").output
+    places = [shown.index(f"─ {panel} ─") for panel in PANELS]
+    assert places == sorted(places)
+    assert "─ Commands ─" not in shown
+
+
+def test_a_shell_completes_commands() -> None:
+    code = "import sys; sys.argv[0] = 'parrot'; from cli.entry import main; main()"
+    asked = {"_PARROT_COMPLETE": "complete_bash", "COMP_WORDS": "parrot tra", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["train-prior"], "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -157,6 +181,29 @@ def test_info_tells_what_a_dataset_shows(episodes: Path, shards: Path) -> None:
         assert shown["num_steps"] == "25 to 25"
         assert shown["num_terminated"] == "0"
         assert shown["spec.action.dim"] == "7"
+
+
+def test_info_says_first_what_it_is_and_how_large_then_params_and_hashes_last(
+    episodes: Path,
+) -> None:
+    lines = parrot("info", episodes).output.splitlines()
+    names = [line.split()[0] for line in lines[1:]]
+    kinds = list(dict.fromkeys(name.split(".")[0] for name in names))
+    assert kinds[:3] == ["seed", "num_episodes", "num_successes"]
+    assert kinds[-4:] == ["schema_version", "params", "spec", "sha256"]
+
+
+def test_info_of_parts_says_what_each_method_starts_from(tmp_path: Path) -> None:
+    path = tmp_path / "parts.json"
+    path.write_text(json.dumps({"parrot": "a" * 64, "bc_sac": None}))
+    shown = parrot("info", path)
+    assert shown.exit_code == 0, shown.output
+    told = dict(line.split(maxsplit=1) for line in shown.output.splitlines())
+    assert told["starts_from.parrot"] == "prior"
+    assert told["starts_from.bc_sac"].startswith("bc (not trained")
+    assert told["sha256.parrot"] == "a" * 64
+    path.write_text("{}")
+    assert_one_sentence(parrot("info", path), str(tmp_path))
 
 
 def test_info_of_a_file_is_that_of_its_folder(shards: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+import shutil
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from pydantic import BaseModel, ConfigDict, Field
 
 from cli.params import load_params, section
 from parrot_data.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 GOOD = """
 generate:
   num_episodes: 3
@@ -170,3 +174,24 @@ def test_a_missing_file_to_extend_is_named(params_file: Path) -> None:
     params_file.write_text(f"extends: absent.yaml\n{GOOD}")
     with pytest.raises(UserError, match=r"absent\.yaml does not exist"):
         read(params_file)
+
+
+@pytest.mark.parametrize(
+    ("override", "lines"),
+    [
+        ("generate.num_episodes=7", {"-  num_episodes: 3000", "+  num_episodes: 7"}),
+        ("train_prior.steps=5", {"-  steps: 4000", "+  steps: 5"}),
+        ("train_prior.flow=spline", {"-  flow: affine", "+  flow: spline"}),
+        ("finetune.methods=[parrot]", {"-  - sac"}),
+        ("evaluate.num_episodes=100", set()),
+    ],
+)
+def test_an_experiment_of_dvc_changes_its_own_line_alone(
+    tmp_path: Path, override: str, lines: set[str]
+) -> None:
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    before = path.read_text().splitlines()
+    apply_overrides(path, [override])  # what `dvc exp run -S` does
+    diff = list(difflib.unified_diff(before, path.read_text().splitlines(), n=0, lineterm=""))[2:]
+    changed = {line.split("  #")[0] for line in diff if not line.startswith("@@")}
+    assert changed == lines

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ PARAMS = ReportParams(
     bootstrap_draws=100,
     bootstrap_seed=0,
 )
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 METHODS, SEEDS = ("parrot", "sac"), ("0", "1")
 WANTED = list(itertools.product(("pick-1",), METHODS, SEEDS))
 PRIOR = {
@@ -132,7 +134,7 @@ def write_parts(inputs: Path) -> None:
 def test_same_inputs_make_the_same_bytes(inputs: Path) -> None:
     first, second = make(inputs, "first"), make(inputs, "second")
     names = [path.relative_to(first) for path in first.rglob("*") if path.is_file()]
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -144,6 +146,62 @@ def test_page_needs_no_other_file(inputs: Path) -> None:
     assert all(source.startswith("data:image/") for source in sources)
     # What encodes an image may spell anything
     assert "http" not in re.sub(r'"data:image/[^"]*"', "", html)
+
+
+def test_page_shows_the_params_of_data_prior_and_runs(inputs: Path) -> None:
+    write_json(inputs / "prior" / "config.json", {"params": {"train_prior": {"steps": 4321}}})
+    for task, method, seed in WANTED:
+        config = {"agent": {"hidden": len(method)}, "environment": {}, "seed": seed}
+        write_json(inputs / "runs" / task / method / seed / "config.json", config)
+    html = (make(inputs) / "index.html").read_text()
+    titles = re.findall(r"<summary>(Params of [^<]*)</summary>", html)
+    assert titles[:2] == ["Params of the data", "Params of the prior"]
+    assert titles[2:] == ["Params of runs of parrot", "Params of runs of sac"]
+    assert html.count("&#34;steps&#34;: 4321") == 1
+    assert html.count("&#34;hidden&#34;: 6") == html.count("&#34;hidden&#34;: 3") == 1
+
+
+CLICKS = """<script>setTimeout(() => {
+  const film = document.querySelector("button.film"), copy = document.querySelector(".copy");
+  const states = [film.getAttribute("aria-pressed")];
+  film.click();
+  states.push(film.getAttribute("aria-pressed"));
+  copy.click();
+  const cut = [...document.querySelectorAll(".scroll")].filter(
+    (each) => each.scrollWidth > each.clientWidth
+  );
+  const digest = copy.parentElement.firstChild.textContent;
+  setTimeout(() => {
+    document.title = [...states, cut.length, digest, copy.textContent].join(" ");
+  }, 300);
+}, 300)</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
+@pytest.mark.parametrize("asks_for_calm", [False, True])
+def test_films_stop_and_nothing_is_cut_off_in_a_browser(inputs: Path, asks_for_calm: bool) -> None:
+    kept = inputs / "kept" / "summary.json"
+    summary = json.loads(kept.read_text())
+    for values in summary["tasks"].values():
+        values["failures"] = {f"one of many long reasons {number}": number for number in range(20)}
+    write_json(kept, summary)
+    path = make(inputs) / "index.html"
+    path.write_text(path.read_text().replace("</body>", CLICKS))
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,900")
+    calm = ["--force-prefers-reduced-motion"] if asks_for_calm else []
+    shown = subprocess.run(
+        [CHROMIUM, *options, *calm, f"--user-data-dir={inputs / 'browser'}",
+         "--virtual-time-budget=2000", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    title = re.search("<title>(.*)</title>", shown)
+    assert title
+    digest = sha256_file(inputs / "shards" / "manifest.json")
+    moves, rests = "false", "true"
+    states = [rests, moves] if asks_for_calm else [moves, rests]
+    assert title[1].split() == [*states, "0", digest, "copied"]
 
 
 def test_page_names_the_hash_of_everything_it_came_from(inputs: Path) -> None:
@@ -182,6 +240,22 @@ def test_summary_has_the_keys_others_script_against_and_no_more(inputs: Path) ->
     }
     assert summary["final"] == {
         "pick-1": {"parrot": {"success_rate": 0.9}, "sac": {"success_rate": 0.0}}
+    }
+
+
+def test_experiments_are_compared_by_a_few_numbers(inputs: Path) -> None:
+    assert json.loads((make(inputs) / "metrics.json").read_text()) == {
+        "agents": {
+            "pick-1": {
+                "parrot": {"success_rate": 0.9, "steps_to_80": 400},
+                "sac": {"success_rate": 0.0},
+            }
+        },
+        "prior": {
+            "log_prob_per_dim": 1.25,
+            "rollout_success_rate": 0.4,
+            "mode_success_rate": 0.5,
+        },
     }
 
 

@@ -87,7 +87,7 @@ def contents_of(folder: Path) -> dict[str, Callable[[], object]]:
         return hashes_of(read_episodes(verify(dataset).tar_paths(dataset), SPEC))
 
     def selected() -> list[str]:
-        return hashes_of(select(episodes, kept).episodes())
+        return hashes_of(select(episodes, kept).picked.episodes())
 
     return {
         "verify episodes": lambda: verified(episodes),

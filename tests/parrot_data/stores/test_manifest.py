@@ -12,8 +12,10 @@ from parrot_data.errors import UserError
 from parrot_data.stores.kept import load_kept
 from parrot_data.stores.manifest import (
     MANIFEST,
+    Ancestor,
     BlockEntry,
     EpisodesManifest,
+    Parent,
     load_manifest,
     save_manifest,
 )
@@ -50,6 +52,20 @@ def test_every_flipped_bit_is_found(manifest: EpisodesManifest, tmp_path: Path) 
         path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
         with pytest.raises(UserError, match=r"manifest\.json"):
             load_manifest(tmp_path, "episodes")
+
+
+def test_parents_come_back_and_who_has_none_does_not_mention_them(
+    manifest: EpisodesManifest, tmp_path: Path
+) -> None:
+    assert not {"parents", "ancestors"} & json.loads((tmp_path / MANIFEST).read_text()).keys()
+    parent = Parent(
+        sha256="2" * 64, kind="episodes", num_episodes=4, seed=1, made_with=manifest.params,
+        edit="select", params={"where": "success"},
+    )  # fmt: skip
+    ancestor = Ancestor(**parent.model_dump(), child="2" * 64)
+    edited = manifest.model_copy(update={"parents": [parent], "ancestors": [ancestor]})
+    save_manifest(tmp_path, edited)
+    assert load_manifest(tmp_path, "episodes") == edited
 
 
 def test_the_other_kind_is_refused(manifest: EpisodesManifest, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from rl_fakes import EPISODE_STEPS, IMAGE_ALONE, ONE_IMAGE, SPECS, VECTOR_ALONE, FakePrior, PointEnv
 
+from parrot_models.rl.evaluation import when_due
 from parrot_models.rl.views import (
     CONTEXT,
     FEATURES,
@@ -13,7 +14,6 @@ from parrot_models.rl.views import (
     LatentView,
     Seeing,
     ViewedEnv,
-    when_due,
 )
 
 

@@ -1,0 +1,148 @@
+"""Merge datasets of one kind and spec into a new one: their episodes, one dataset after the other.
+
+Sources are only read; their params and seeds may differ. An episode that several hold, by its
+content hash, is refused or kept once. What an edit keeps of an episode, and what its index then
+means, says `parrot_data.stores.edits`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from parrot_data.errors import UserError
+from parrot_data.progress import Progress, silent
+from parrot_data.section import Section
+from parrot_data.stores.dataset_output import dataset_output
+from parrot_data.stores.edits import Source, open_source, origin_of, spec_difference, write_like
+from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.picked import Part, Picked
+from parrot_data.stores.sources import code_of
+from parrot_data.stores.tar_shards import Sample, array_members
+
+_log = logging.getLogger(__name__)
+EDIT = "merge"
+Duplicates = Literal["refuse", "drop"]
+
+
+class MergeParams(Section):
+    """How datasets are merged.
+
+    Attributes:
+        duplicates: of episodes that are the same, "refuse" to merge, or "drop" all but the first.
+    """
+
+    duplicates: Duplicates
+
+
+def merge(
+    params: MergeParams, datasets: Sequence[Path], out: Path, *, progress: Progress = silent
+) -> dict[str, object]:
+    """Write the episodes of several datasets as a new one, in the order in which they are named.
+
+    Episodes whose arrays are the same, byte for byte as they are stored, but whose metadata differ
+    are kept, and that is logged. An interrupted call leaves nothing but `<out>.partial`; the next
+    one starts anew.
+
+    Args:
+        params: what becomes of duplicates.
+        datasets: two or more, all of episodes or all of shards.
+        out: folder of the result; an earlier one of this command is replaced at the end.
+        progress: called after each episode, once a store.
+
+    Returns:
+        num_episodes and num_dropped.
+
+    Raises:
+        UserError: a dataset is missing or damaged, kinds or specs differ, an episode is there
+            twice, or `open_work` refuses `out`.
+    """
+    if len(datasets) < 2:
+        raise UserError("merge needs two datasets or more: name them all.")
+    sources = [open_source(dataset) for dataset in datasets]
+    _check_alike(sources)
+    plain = params.model_dump()
+    fingerprint = {
+        "params": plain,
+        "parents": [source.sha256 for source in sources],
+        "code": code_of(__name__),
+    }
+    output = dataset_output(EDIT, sources[0].manifest.kind, edit=EDIT)
+    with open_work(out, output, fingerprint, datasets) as work:
+        parts, twins = _different(sources, params.duplicates), _Twins()
+        picked = Picked(parts, twins.look)
+        write_like(work.folder, picked, origin_of(sources, EDIT, plain), progress)
+        work.publish()
+    twins.tell()
+    total = sum(source.manifest.num_episodes for source in sources)
+    return {"num_episodes": len(picked), "num_dropped": total - len(picked)}
+
+
+def _check_alike(sources: Sequence[Source]) -> None:
+    first = sources[0]
+    for other in sources[1:]:
+        if other.manifest.kind != first.manifest.kind:
+            raise UserError(
+                f"{first.folder} is a dataset of {first.manifest.kind} and {other.folder} of "
+                f"{other.manifest.kind}: merge either before they are sharded, or both after."
+            )
+        differs = spec_difference(first.manifest.spec, other.manifest.spec)
+        if differs:
+            raise UserError(
+                f"{first.folder} and {other.folder} hold episodes of different specs ({differs}): "
+                "only datasets of one spec can be merged."
+            )
+
+
+def _different(sources: Sequence[Source], duplicates: Duplicates) -> list[Part]:
+    """The episodes of each source that none before it holds, nor itself at an earlier place."""
+    seen: set[bytes] = set()
+    parts: list[Part] = []
+    first, count = "", 0
+    for source in sources:
+        is_new = bytearray()
+        for entry in source.entries():
+            content_hash = bytes.fromhex(entry.content_hash)
+            is_new.append(content_hash not in seen)
+            seen.add(content_hash)
+            if not is_new[-1]:
+                first = first or f"episode {entry.index} of {source.folder}"
+                count += 1
+        parts.append(source.picked(bytes(is_new)))
+    if count and duplicates == "refuse":
+        raise UserError(
+            f"{count} episode{'s are' if count > 1 else ' is'} there twice, by content hash, the "
+            f"first of them {first}: merge without, or keep each once with --duplicates drop."
+        )
+    return [part for part in parts if any(part.is_picked)]
+
+
+@dataclass
+class _Twins:
+    """Notes episodes whose arrays are the same, but whose index or other metadata differ."""
+
+    _first: dict[bytes, bytes] = field(default_factory=dict)  # content hash, by hash of the arrays
+    _found: dict[bytes, int] = field(default_factory=dict)  # index, by content hash
+
+    def look(self, entry: EpisodeEntry, sample: Sample) -> None:
+        digest = hashlib.blake2b(digest_size=16)
+        for name, content in array_members(sample):
+            digest.update(f"{name} {len(content)} ".encode())
+            digest.update(content)
+        content_hash = bytes.fromhex(entry.content_hash)
+        if self._first.setdefault(digest.digest(), content_hash) != content_hash:
+            self._found[content_hash] = entry.index
+
+    def tell(self) -> None:
+        if self._found:
+            _log.warning(
+                "%s of the episodes have the arrays of others and differ in index or other "
+                "metadata alone, the first of them episode %s: all are kept",
+                f"{len(self._found):,}",
+                next(iter(self._found.values())),
+            )
