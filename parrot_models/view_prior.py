@@ -53,8 +53,6 @@ OUTPUT = output_of(
     "view", MARKER, keys=("viewed_prior",), files=WRITTEN, scratch=(ROLLOUTS,)
 )  # fmt: skip
 Described = tuple[EpisodeEntry, Episode]
-
-
 _POLICIES: Mapping[str, Callable[[BehavioralPrior], Policy]] = {
     SAMPLED: policies.sampling,
     LIKELIEST: policies.most_likely_latent,
@@ -140,7 +138,8 @@ def shards_of(prior: Path) -> Path:
     Raises:
         UserError: they do not, or the prior does not say which they were.
     """
-    recorded = read_json(prior / CONFIG).get("data_manifest_sha256")
+    config = read_json(prior / CONFIG)
+    recorded = config.get("data_manifest_sha256") if isinstance(config, dict) else None
     for folder in (prior / "../../data/shards", Path("data/shards")):
         if (folder / MANIFEST).is_file() and sha256_file(folder / MANIFEST) == recorded:
             return folder
@@ -253,7 +252,7 @@ def _chosen(manifest: Manifest, dataset: Path, num_episodes: int) -> dict[int, E
 
     first = heapq.nsmallest(num_episodes, ranked(), key=lambda each: each[:2])
     label = SCRIPTED if "environment" in manifest.params else DEMONSTRATED
-    found = {}
+    found: dict[int, EpisodeEntry] = {}
     for _, _, entry in sorted(first, key=lambda each: each[1]):
         facts = {**entry.facts, POLICY: label, NUMBER: entry.index}
         index = len(_POLICIES) * num_episodes + len(found)  # behind those of the rollouts

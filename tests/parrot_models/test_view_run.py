@@ -54,7 +54,7 @@ def test_a_page_holds_the_runs_curve_film_and_numbers(run: Path, tmp_path: Path)
     page = tmp_path / "page" / "index.html"
     assert [kind for kind, _ in images_in(page)] == ["png", "gif"]
     assert images_in(page)[1][1] == (run / "video.gif").read_bytes()
-    assert not re.search(r"https?:|<script|src=\"(?!data:)", page.read_text())
+    assert not re.search(r"https?:|@import|fetch\(|src=\"(?!data:)", page.read_text())
     before = page.read_bytes()
     view_run(run, tmp_path / "page")
     assert page.read_bytes() == before
