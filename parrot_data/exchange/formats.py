@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from parrot_data.exchange import diffusion_policy, minari_format, npz, robomimic, webdataset_format
+from parrot_data.exchange import (
+    diffusion_policy,
+    lerobot,
+    minari_format,
+    npz,
+    robomimic,
+    webdataset_format,
+)
 from parrot_data.exchange.format import Format
 
 FORMATS: dict[str, Format] = {
@@ -12,6 +19,7 @@ FORMATS: dict[str, Format] = {
         minari_format.FORMAT,
         npz.FORMAT,
         diffusion_policy.FORMAT,
+        lerobot.FORMAT,
         webdataset_format.FORMAT,
     )
 }
