@@ -27,11 +27,11 @@ def of_numbers(rows: NDArray[Any]) -> Statistics:
         rows: (T, D), or (T,) for a number a step.
 
     Returns:
-        (D,) each; `min` and `max` of whole numbers are whole, all else is float64.
+        (D,) each; `min` and `max` of whole numbers and flags are such, all else is float64.
     """
     flat = rows.reshape(len(rows), -1)
     plain = flat.astype(np.float64)
-    ends = flat if flat.dtype == np.int64 else plain
+    ends = plain if flat.dtype.kind == "f" else flat
     quantiles = np.quantile(plain, list(QUANTILES.values()), axis=0)
     return {
         "min": ends.min(axis=0),

@@ -273,14 +273,20 @@ def _episodes_schema(features: Mapping[str, Feature]) -> Any:
     fields += [(f"data/{each}_index", number) for each in ("chunk", "file")]
     fields += [(f"dataset_{each}_index", number) for each in ("from", "to")]
     for key, feature in features.items():
-        for name in statistics.NAMES:
-            is_whole = name == "count" or (name in ("min", "max") and feature.dtype == "int64")
-            kind = pa.list_(number if is_whole else pa.float64())
-            if feature.dtype == "image" and name != "count":
-                kind = pa.list_(pa.list_(kind))
-            fields.append((f"stats/{key}/{name}", kind))
+        fields += [
+            (f"stats/{key}/{name}", _statistic_type(feature, name)) for name in statistics.NAMES
+        ]
     fields += [(f"meta/episodes/{each}_index", number) for each in ("chunk", "file")]
     return pa.schema(fields)
+
+
+def _statistic_type(feature: Feature, name: str) -> Any:
+    if name == "count":
+        return pa.list_(pa.int64())
+    if feature.dtype == "image":  # of shape (3, 1, 1)
+        return pa.list_(pa.list_(pa.list_(pa.float64())))
+    is_float = name not in ("min", "max") or feature.dtype.startswith("float")
+    return pa.list_(pa.float64() if is_float else feature.arrow())
 
 
 def _write_tasks(path: Path, tasks: tuple[str, ...]) -> None:
