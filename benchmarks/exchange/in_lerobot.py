@@ -25,6 +25,8 @@ from lerobot.policies.act.modeling_act import ACTPolicy
 
 PACKAGES = ("lerobot", "torch", "datasets", "pyarrow", "pandas", "numpy", "pillow")
 OWN = ("index", "episode_index", "frame_index", "task_index", "timestamp")
+BACKEND = "pyav"  # torchcodec asks for ffmpeg on the system
+MOST_ERROR = 8.0  # levels of 255, of a frame of a video on average
 CHUNK = 4  # actions that a policy is asked for at once
 Expected = dict[str, np.ndarray]
 
@@ -37,6 +39,11 @@ def must(holds: bool, what: str) -> None:
     """Raise DifferentError unless it holds."""
     if not holds:
         raise DifferentError(what)
+
+
+def loaded(root: Path, **options: Any) -> LeRobotDataset:
+    """A dataset in a folder; nothing is asked of any hub."""
+    return LeRobotDataset("parrot/check", root=root, video_backend=BACKEND, **options)
 
 
 def check_frames(data: LeRobotDataset, expected: Expected) -> str:
@@ -53,22 +60,32 @@ def check_frames(data: LeRobotDataset, expected: Expected) -> str:
         frame = index - int(lengths[:episode].sum())
         where = f"episode {episode}, frame {frame}"
         for key in features:
-            check_row(item[key], expected[f"rows/{key}"][index], f"{where}: {key}")
+            is_video = data.features[key]["dtype"] == "video"
+            wanted = expected[f"rows/{key}"][index]
+            check_row(item[key], wanted, f"{where}: {key}", is_video=is_video)
         own = {"index": index, "episode_index": episode, "frame_index": frame}
         for key, value in own.items():
             must(item[key].item() == value, f"{where}: {key}")
         must(item["timestamp"].item() == np.float32(frame / fps), f"{where}: timestamp")
         must(item["task"] == str(expected["tasks"][episode]), f"{where}: task")
-    return f"{len(data)} frames of {len(lengths)} episodes are equal in {', '.join(features)}"
+    videos = [key for key in features if key in data.meta.video_keys]
+    equal = [key for key in features if key not in videos]
+    lossy = f", and within {MOST_ERROR:g} levels of 255 in {', '.join(videos)}" if videos else ""
+    episodes = f"{len(data)} frames of {len(lengths)} episodes"
+    return f"{episodes} are equal in {', '.join(equal)}{lossy}"
 
 
-def check_row(found: torch.Tensor, wanted: np.ndarray, where: str) -> None:
+def check_row(found: torch.Tensor, wanted: np.ndarray, where: str, *, is_video: bool) -> None:
     """A value of a frame; images come channels first, in [0, 1]."""
     if wanted.ndim == 3:
         must(found.dtype == torch.float32 and found.shape[0] == 3, f"{where}: kind of image")
         found = found.permute(1, 2, 0) * 255
         must(bool((found - found.round()).abs().max() < 1e-3), f"{where}: levels")
         found = found.round().to(torch.uint8)
+    if is_video:
+        error = np.abs(found.numpy().astype(float) - wanted).mean()
+        must(found.shape == wanted.shape and error < MOST_ERROR, f"{where}: off by {error}")
+        return
     array = found.numpy().reshape(wanted.shape)
     must(array.dtype == wanted.dtype and array.tobytes() == wanted.tobytes(), where)
 
@@ -83,7 +100,7 @@ def check_episodes(data: LeRobotDataset, expected: Expected) -> str:
         must(episode["tasks"] == [str(expected["tasks"][number])], f"tasks of episode {number}")
         must((data.root / data.meta.get_data_file_path(number)).is_file(), "path of its data")
     last = len(ends) - 1
-    alone = LeRobotDataset(data.repo_id, root=data.root, episodes=[last])
+    alone = loaded(data.root, episodes=[last])
     must(len(alone) == expected["lengths"][last], "length of an episode alone")
     must(torch.equal(alone[0]["action"], data[int(ends[last - 1])]["action"]), "episode alone")
     return "episodes begin and end where they should, and one loads without the others"
@@ -109,7 +126,7 @@ def check_statistics(data: LeRobotDataset, expected: Expected) -> str:
 def check_windows(data: LeRobotDataset, expected: Expected) -> str:
     """Chunks of actions by `delta_timestamps`, padded where an episode ends."""
     times = {"action": [step / data.fps for step in range(CHUNK)]}
-    chunked = LeRobotDataset(data.repo_id, root=data.root, delta_timestamps=times)
+    chunked = loaded(data.root, delta_timestamps=times)
     actions, ends = expected["rows/action"], np.cumsum(expected["lengths"])
     for index in range(len(data)):
         item, end = chunked[index], int(ends[np.searchsorted(ends, index, side="right")])
@@ -142,7 +159,7 @@ def check_policy(data: LeRobotDataset) -> str:
         )
     )
     times = {"action": [step / data.fps for step in range(CHUNK)]}
-    chunked = LeRobotDataset(data.repo_id, root=data.root, delta_timestamps=times)
+    chunked = loaded(data.root, delta_timestamps=times)
     batch = next(iter(torch.utils.data.DataLoader(chunked, batch_size=8)))
     loss, _ = policy.forward(batch)
     loss.backward()
@@ -152,9 +169,18 @@ def check_policy(data: LeRobotDataset) -> str:
 
 def write_own(data: LeRobotDataset, expected: Expected, root: Path) -> LeRobotDataset:
     """The same frames in a dataset that LeRobot itself writes."""
-    features = {key: each for key, each in data.features.items() if key not in DEFAULT_FEATURES}
+    features = {
+        key: {name: value for name, value in each.items() if name != "info"}
+        for key, each in data.features.items()
+        if key not in DEFAULT_FEATURES
+    }
     own = LeRobotDataset.create(
-        data.repo_id, fps=data.fps, features=features, root=root, use_videos=False
+        data.repo_id,
+        fps=data.fps,
+        features=features,
+        root=root,
+        use_videos=bool(data.meta.video_keys),
+        vcodec="h264",
     )
     index = 0
     for length, task in zip(expected["lengths"], expected["tasks"], strict=True):
@@ -164,6 +190,10 @@ def write_own(data: LeRobotDataset, expected: Expected, root: Path) -> LeRobotDa
             index += 1
         own.save_episode()
     own.finalize()
+    read = loaded(root)
+    for key in read.meta.video_keys:
+        frames = [(item[key] * 255).round().to(torch.uint8) for item in read]
+        np.save(root.parent / f"{key}.npy", torch.stack(frames).permute(0, 2, 3, 1).numpy())
     return own
 
 
@@ -200,7 +230,7 @@ def check(folder: Path) -> list[str]:
     """All of it, in one folder; a sentence each."""
     with np.load(folder / "expected.npz") as archive:
         expected = dict(archive)
-    data = LeRobotDataset("parrot/check", root=folder / "exported")
+    data = loaded(folder / "exported")
     said = [
         check_frames(data, expected),
         check_episodes(data, expected),

@@ -20,6 +20,7 @@ FORMATS: dict[str, Format] = {
         npz.FORMAT,
         diffusion_policy.FORMAT,
         lerobot.FORMAT,
+        lerobot.VIDEO_FORMAT,
         webdataset_format.FORMAT,
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from parrot_data.exchange.lerobot.layout import (
     TIMESTAMP,
     TRUNCATED,
     VERSION,
+    VIDEO_PATH,
     name_of,
 )
 from parrot_data.exchange.lerobot.tables import Rows, num_rows, numbers_of, parquet_files, reading
@@ -37,6 +38,7 @@ except ModuleNotFoundError:  # it comes with the extra `exchange`
 
 _MAX_INFO_BYTES = 1 << 24
 _MAX_TASKS, _MAX_TASK = 1_000_000, 10_000  # and letters of one
+_OF_VIDEO = ("chunk_index", "file_index", "from_timestamp")
 _OF_ROWS = (TIMESTAMP, FRAME, EPISODE, INDEX, TASK)
 
 
@@ -178,33 +180,39 @@ class Span:
     Attributes:
         index: its number.
         length: how many rows it has.
+        videos: of each feature that is one, by key, the file and the time of the first frame, s.
     """
 
     index: int
     length: int
+    videos: dict[str, tuple[Path, float]]
 
 
-def spans_of(root: Path, num_steps: int) -> list[Span]:
+def spans_of(root: Path, num_steps: int, videos: Sequence[str]) -> list[Span]:
     """The episodes, in the order of their rows.
 
     Args:
         root: folder of the dataset.
         num_steps: rows of the data.
+        videos: keys of the features that are.
 
     Raises:
         UserError: `meta/episodes` is damaged, or its lengths are not those of the data.
     """
     paths = parquet_files(root, EPISODES_FOLDER)
-    count, found = num_rows(paths), []
-    for path, batch in Rows(paths, [EPISODE, "length"]).take(count):
-        columns = []
-        for name in (EPISODE, "length"):
+    places = [f"videos/{key}/{each}" for key in videos for each in _OF_VIDEO]
+    found: list[Span] = []
+    for path, batch in Rows(paths, [EPISODE, "length", *places]).take(num_rows(paths)):
+        columns = {}
+        for name in (EPISODE, "length", *places):
             with reading(path):
                 numbers = numbers_of(batch.column(name), (), f"{path}: {name}")
-            if numbers.dtype.kind not in "iu":
+            if numbers.dtype.kind not in "iu" and not name.endswith(_OF_VIDEO[-1]):
                 raise UserError(f"{path}: {name} is {numbers.dtype}, no whole numbers: mend it.")
-            columns.append(numbers.tolist())
-        found.extend(map(Span, *columns))
+            columns[name] = numbers.tolist()
+        for row, index in enumerate(columns[EPISODE]):
+            there = {key: _video_of(root, key, columns, row) for key in videos}
+            found.append(Span(index, columns["length"][row], there))
     for span in found:
         if not 1 <= span.length <= MAX_STEPS:
             raise UserError(
@@ -218,6 +226,13 @@ def spans_of(root: Path, num_steps: int) -> list[Span]:
             "the whole dataset."
         )
     return found
+
+
+def _video_of(
+    root: Path, key: str, columns: Mapping[str, list[Any]], row: int
+) -> tuple[Path, float]:
+    chunk, file, start = (columns[f"videos/{key}/{each}"][row] for each in _OF_VIDEO)
+    return root / VIDEO_PATH.format(video_key=key, chunk_index=chunk, file_index=file), start
 
 
 def tasks_of(root: Path) -> dict[int, str]:

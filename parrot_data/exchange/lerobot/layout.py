@@ -41,25 +41,33 @@ NAME = "parrot_name"  # in a feature, the observation's name where the key does 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the data.
+    """A column of the data, or a video beside it.
 
     Attributes:
         dtype: "image", "video", or a number's as numpy spells it.
         shape: of one row; (height, width, 3) of an image.
         names: of its dimensions; None for LeRobot's own columns.
         name: of the observation, where the key does not tell it.
+        info: of a video, as LeRobot describes it.
     """
 
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...] | None = None
     name: str = ""
+    info: Mapping[str, Any] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is one, in a video or not."""
+        return self.dtype in ("image", "video")
 
     def json(self) -> dict[str, Any]:
         """As `info.json` has it."""
         names = None if self.names is None else list(self.names)
-        said = {"dtype": self.dtype, "shape": list(self.shape), "names": names}
-        return {**said, NAME: self.name} if self.name else said
+        said: dict[str, Any] = {"dtype": self.dtype, "shape": list(self.shape), "names": names}
+        said |= {NAME: self.name} if self.name else {}
+        return said | ({"info": dict(self.info)} if self.info else {})
 
     def arrow(self) -> Any:
         """The Arrow type of the column."""
@@ -90,13 +98,13 @@ def keys_of(spec: EpisodeSpec) -> dict[str, str]:
     return keys
 
 
-def features_of(spec: EpisodeSpec) -> dict[str, Feature]:
-    """The columns of the data, in their order."""
+def features_of(spec: EpisodeSpec, *, image: str = "image") -> dict[str, Feature]:
+    """The features, in their order; `image` is what images are: "image" or "video"."""
     features = {}
     for name, key in keys_of(spec).items():
         each = spec.observations[name]
         if isinstance(each, ImageSpec):
-            features[key] = Feature("image", each.shape, ("height", "width", "channels"))
+            features[key] = Feature(image, each.shape, ("height", "width", "channels"))
         else:
             is_renamed = key != f"{OBSERVATION}{name}"
             names = tuple(f"{name}_{i}" for i in range(each.dim))

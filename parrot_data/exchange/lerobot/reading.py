@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,11 @@ from parrot_data.exchange.lerobot.layout import (
     TASK,
     TASKS,
     TRUNCATED,
+    VIDEO_FOLDER,
     need_pyarrow,
 )
 from parrot_data.exchange.lerobot.tables import Rows, num_rows, numbers_of, parquet_files, reading
+from parrot_data.exchange.lerobot.video import VideoReader
 from parrot_data.exchange.recording import (
     Recording,
     Trajectory,
@@ -69,6 +71,7 @@ def files_of(source: Path) -> list[Path]:
         regular_file(source / TASKS),
         *parquet_files(source, EPISODES_FOLDER),
         *parquet_files(source, DATA_FOLDER),
+        *map(regular_file, sorted((source / VIDEO_FOLDER).glob("*/*/*.mp4"))),
     ]
 
 
@@ -87,16 +90,21 @@ def open_recording(source: Path, key: str) -> Iterator[Recording]:
     files_of(source)
     description = described(source)
     data = parquet_files(source, DATA_FOLDER)
-    spans = spans_of(source, num_rows(data))
+    videos = [each.key for each in description.observations.values() if each.is_video]
+    spans = spans_of(source, num_rows(data), videos)
     tasks = tasks_of(source)
-    yield Recording(
-        path=source,
-        task=next(iter(tasks.values())) if len(tasks) == 1 else "",
-        num_episodes=len(spans),
-        trajectories=_trajectories(data, description, spans, tasks, key),
-        control_rate_hz=description.fps,
-        notes=_notes(description, key),
-    )
+    with ExitStack() as stack:
+        readers = {each: VideoReader(description.fps) for each in videos}
+        for reader in readers.values():
+            stack.callback(reader.close)
+        yield Recording(
+            path=source,
+            task=next(iter(tasks.values())) if len(tasks) == 1 else "",
+            num_episodes=len(spans),
+            trajectories=_trajectories(data, description, spans, tasks, key, readers),
+            control_rate_hz=description.fps,
+            notes=_notes(description, key),
+        )
 
 
 @dataclass(frozen=True)
@@ -113,17 +121,21 @@ def _trajectories(
     spans: Sequence[Span],
     tasks: Mapping[int, str],
     key: str,
+    readers: Mapping[str, VideoReader],
 ) -> Iterator[Trajectory]:
     seen = description.observations
     flags = {each for each in (REWARD, DONE, TRUNCATED, key) if each in description.flags}
-    columns = [*seen.values(), description.action]
+    columns = [*(each for each in seen.values() if not each.is_video), description.action]
     columns += [description.flags[each] for each in sorted(flags)]
     columns += [Column(each, ()) for each in (EPISODE, FRAME, TASK)]
     rows = Rows(data, list(dict.fromkeys(each.key for each in columns)))
     for span in spans:
         steps = _steps_of(rows, columns, span)
         numbers = steps.numbers
-        everything = {**numbers, **steps.images}
+        everything: dict[str, NDArray[Any]] = {**numbers, **steps.images}
+        for each in seen.values():
+            if each.is_video:
+                everything[each.key] = _film_of(readers[each.key], each, span)
         yield Trajectory(
             name=str(span.index),
             observations={name: everything[each.key] for name, each in seen.items()},
@@ -134,6 +146,15 @@ def _trajectories(
             flag=numbers[key] if key in flags else None,
             task=_task_of(numbers[TASK], tasks, data[0], span),
         )
+
+
+def _film_of(reader: VideoReader, column: Column, span: Span) -> NDArray[np.uint8]:
+    path, start_s = span.videos[column.key]
+    where, shape = f"{path}: episode {span.index}", (span.length, *column.shape)
+    check_size(where, _BYTE, shape)
+    images = np.empty(shape, np.uint8)
+    reader.read(path, start_s, images, where)
+    return images
 
 
 def _steps_of(rows: Rows, columns: Sequence[Column], span: Span) -> _Steps:
@@ -219,6 +240,8 @@ def _task_of(numbers: NDArray[Any], tasks: Mapping[int, str], path: Path, span: 
 
 def _notes(description: Description, key: str) -> list[str]:
     notes = []
+    if any(each.is_video for each in description.observations.values()):
+        notes.append("images were stored as videos: they are what the encoder left of them")
     left_out = [each for each in description.left_out if each != key]
     if left_out:
         notes.append(f"of each step, {listed(left_out)} are not kept")

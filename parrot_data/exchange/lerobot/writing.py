@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import EpisodeSpec
+from parrot_data.errors import UserError
 from parrot_data.exchange.format import ExportOptions
 from parrot_data.exchange.lerobot import statistics
 from parrot_data.exchange.lerobot.layout import (
@@ -29,7 +30,6 @@ from parrot_data.exchange.lerobot.layout import (
     FRAME,
     INDEX,
     INFO,
-    PARQUET_PATH,
     REWARD,
     STATISTICS,
     SUCCESS,
@@ -39,24 +39,24 @@ from parrot_data.exchange.lerobot.layout import (
     TRUNCATED,
     VERSION,
     VIDEO_FILE_MB,
+    VIDEO_PATH,
     Feature,
     features_of,
     keys_of,
     need_pyarrow,
 )
+from parrot_data.exchange.lerobot.table_writer import TableWriter, column_of, write_tasks
+from parrot_data.exchange.lerobot.video import CODEC, PIXELS, VideoWriter, check_size, need_av
 
 try:
     import pyarrow as pa
-    from pyarrow import parquet
 except ModuleNotFoundError:  # it comes with the extra `exchange`
-    pa = parquet = None
+    pa = None
 
 _log = logging.getLogger(__name__)
 FPS_WHERE_UNKNOWN = 10  # LeRobot knows no dataset without one
-_PNG_LEVEL = 6  # LeRobot's own
 _GROUP_BYTES = 1 << 26  # of rows that are encoded and written at once
 _EPISODES_AT_ONCE = 64
-_INDEX = "__index_level_0__"  # pandas' name of the column that is its index
 
 
 def write(
@@ -73,17 +73,63 @@ def write(
     """
     need_pyarrow()
     fps = _fps_of(options.control_rate_hz)
-    features = features_of(spec)
+    _write(episodes, spec, num_episodes, folder, options, fps, features_of(spec))
+
+
+def write_video(
+    episodes: Iterator[Episode],
+    spec: EpisodeSpec,
+    num_episodes: int,
+    folder: Path,
+    options: ExportOptions,
+) -> None:
+    """Write `data`, `meta` and `videos`, lossy; see `parrot_data.exchange.format.Write`.
+
+    Raises:
+        UserError: pyarrow or PyAV is not installed, there are no images, or one of an odd size.
+    """
+    need_pyarrow()
+    need_av()
+    if not spec.images:
+        raise UserError("there are no images to make videos of: export to lerobot.")
+    for name, image in spec.images.items():
+        check_size(name, image.height, image.width)
+    fps = _fps_of(options.control_rate_hz)
+    features = {
+        key: replace(each, info=_video_info(each, fps)) if each.dtype == "video" else each
+        for key, each in features_of(spec, image="video").items()
+    }
+    _write(episodes, spec, num_episodes, folder, options, fps, features)
+
+
+def _write(
+    episodes: Iterator[Episode],
+    spec: EpisodeSpec,
+    num_episodes: int,
+    folder: Path,
+    options: ExportOptions,
+    fps: float,
+    features: Mapping[str, Feature],
+) -> None:
+    columns = {key: each for key, each in features.items() if each.dtype != "video"}
     task_index = {name: number for number, name in enumerate(options.tasks)}
     total, start = statistics.Total(), 0
     with (
-        _Tables(folder / DATA_FOLDER, _data_schema(features)) as data,
+        TableWriter(folder / DATA_FOLDER, _data_schema(columns)) as data,
         _EpisodeRows(folder / EPISODES_FOLDER, features) as rows,
+        ExitStack() as stack,
     ):
+        videos = {
+            key: VideoWriter(folder, key, each.shape[:2], fps)
+            for key, each in features.items()
+            if each.dtype == "video"
+        }
+        for video in videos.values():
+            stack.callback(video.close)
         for number, episode in enumerate(episodes):
             place = data.place()
             table = _columns_of(episode, spec, number, start, task_index[episode.task], fps)
-            _write_steps(data, table, features)
+            _write_steps(data, table, columns)
             found = {key: _statistics_of(table[key], features[key]) for key in features}
             total.add(found)
             stop = start + episode.num_steps
@@ -96,11 +142,16 @@ def write(
                     "data/file_index": place[1],
                     "dataset_from_index": start,
                     "dataset_to_index": stop,
+                    **{
+                        f"videos/{key}/{name}": value
+                        for key, video in videos.items()
+                        for name, value in video.add(table[key]).items()
+                    },
                 },
                 found,
             )
             start = stop
-    _write_tasks(folder / TASKS, options.tasks)
+    write_tasks(folder / TASKS, options.tasks)
     _write_json(folder / STATISTICS, total.json())
     _write_json(folder / INFO, _info_of(features, fps, num_episodes, start, len(options.tasks)))
 
@@ -110,7 +161,7 @@ def _fps_of(control_rate_hz: float | None) -> float:
     if control_rate_hz is None:
         _log.warning(
             "the control rate is not known, and LeRobot knows no dataset without one: fps %d is "
-            "written",
+            "written; give --control-rate HZ where it is another",
             FPS_WHERE_UNKNOWN,
         )
         return FPS_WHERE_UNKNOWN
@@ -139,83 +190,19 @@ def _columns_of(
 
 
 def _statistics_of(rows: NDArray[Any], feature: Feature) -> statistics.Statistics:
-    return statistics.of_images(rows) if feature.dtype == "image" else statistics.of_numbers(rows)
+    return statistics.of_images(rows) if feature.is_image else statistics.of_numbers(rows)
 
 
 def _write_steps(
-    data: _Tables, table: Mapping[str, NDArray[Any]], features: Mapping[str, Feature]
+    data: TableWriter, table: Mapping[str, NDArray[Any]], features: Mapping[str, Feature]
 ) -> None:
     """Rows in groups of bounded size: PNG of a whole episode need not fit into one column."""
     num_steps = len(table[FRAME])
-    row_bytes = sum(rows.nbytes for rows in table.values()) // num_steps
+    row_bytes = sum(table[key].nbytes for key in features) // num_steps
     at_once = max(1, _GROUP_BYTES // row_bytes)
     for first in range(0, num_steps, at_once):
         group = {key: table[key][first : first + at_once] for key in features}
-        data.write([_column_of(group[key], each, first) for key, each in features.items()])
-
-
-def _column_of(rows: NDArray[Any], feature: Feature, first: int) -> Any:
-    """Rows as an Arrow array; `first` is the step of the first of them."""
-    kind = feature.arrow()
-    if feature.dtype == "image":
-        paths = [f"frame-{first + step:06d}.png" for step in range(len(rows))]
-        columns = [pa.array(map(_png_of, rows), pa.binary()), pa.array(paths, pa.string())]
-        return pa.StructArray.from_arrays(columns, names=["bytes", "path"])
-    flat = pa.array(np.ascontiguousarray(rows).ravel())
-    return flat if feature.shape == (1,) else pa.FixedSizeListArray.from_arrays(flat, type=kind)
-
-
-def _png_of(image: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=_PNG_LEVEL)
-    return buffer.getvalue()
-
-
-class _Tables:
-    """Parquet files of one schema, a new one where the last has grown large.
-
-    Args:
-        folder: of the files, which is made.
-        schema: of Arrow.
-    """
-
-    def __init__(self, folder: Path, schema: Any) -> None:
-        self._folder, self._schema = folder, schema
-        self._number = -1
-        self._file: Any = None
-        self._writer: Any = None
-
-    def place(self) -> tuple[int, int]:
-        """Chunk and file of what is written next, up to the next call of this."""
-        if self._file is None or self._file.tell() >= DATA_FILE_MB << 20:
-            self._close()
-            self._number += 1
-            path = self._folder / PARQUET_PATH.format(**self._place())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb")
-            self._writer = parquet.ParquetWriter(
-                self._file, self._schema, compression="snappy", use_dictionary=False
-            )
-        return tuple(self._place().values())  # type: ignore[return-value]
-
-    def write(self, columns: list[Any]) -> None:
-        """Write rows, as one group."""
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
-
-    def _place(self) -> dict[str, int]:
-        chunk, file = divmod(self._number, FILES_PER_CHUNK)
-        return {"chunk_index": chunk, "file_index": file}
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._writer.close()
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
+        data.write([column_of(group[key], each, first) for key, each in features.items()])
 
 
 class _EpisodeRows:
@@ -228,7 +215,7 @@ class _EpisodeRows:
 
     def __init__(self, folder: Path, features: Mapping[str, Feature]) -> None:
         self._schema = _episodes_schema(features)
-        self._tables = _Tables(folder, self._schema)
+        self._tables = TableWriter(folder, self._schema)
         self._rows: list[dict[str, Any]] = []
 
     def add(self, row: Mapping[str, Any], found: Mapping[str, statistics.Statistics]) -> None:
@@ -273,6 +260,11 @@ def _episodes_schema(features: Mapping[str, Feature]) -> Any:
     fields += [(f"data/{each}_index", number) for each in ("chunk", "file")]
     fields += [(f"dataset_{each}_index", number) for each in ("from", "to")]
     for key, feature in features.items():
+        if feature.dtype == "video":
+            fields += [(f"videos/{key}/{each}_index", number) for each in ("chunk", "file")]
+            ends = [f"videos/{key}/{each}_timestamp" for each in ("from", "to")]
+            fields += [(end, pa.float64()) for end in ends]
+    for key, feature in features.items():
         fields += [
             (f"stats/{key}/{name}", _statistic_type(feature, name)) for name in statistics.NAMES
         ]
@@ -283,31 +275,10 @@ def _episodes_schema(features: Mapping[str, Feature]) -> Any:
 def _statistic_type(feature: Feature, name: str) -> Any:
     if name == "count":
         return pa.list_(pa.int64())
-    if feature.dtype == "image":  # of shape (3, 1, 1)
+    if feature.is_image:  # of shape (3, 1, 1)
         return pa.list_(pa.list_(pa.list_(pa.float64())))
     is_float = name not in ("min", "max") or feature.dtype.startswith("float")
     return pa.list_(pa.float64() if is_float else feature.arrow())
-
-
-def _write_tasks(path: Path, tasks: tuple[str, ...]) -> None:
-    """The tasks, as pandas writes a table whose index they are."""
-    text = {"pandas_type": "unicode", "numpy_type": "object", "metadata": None}
-    whole = {"pandas_type": "int64", "numpy_type": "int64", "metadata": None}
-    described = {
-        "index_columns": [_INDEX],
-        "column_indexes": [],
-        "columns": [
-            {"name": TASK, "field_name": TASK, **whole},
-            {"name": None, "field_name": _INDEX, **text},
-        ],
-        "creator": {"library": "pyarrow", "version": pa.__version__},
-        "pandas_version": "2.0.0",
-    }
-    schema = pa.schema(
-        [(TASK, pa.int64()), (_INDEX, pa.string())], {"pandas": json.dumps(described)}
-    )
-    columns = [pa.array(range(len(tasks)), pa.int64()), pa.array(tasks, pa.string())]
-    parquet.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
 
 def _info_of(
@@ -325,8 +296,21 @@ def _info_of(
         "fps": fps,
         "splits": {"train": f"0:{num_episodes}"},
         "data_path": DATA_PATH,
-        "video_path": None,
+        "video_path": VIDEO_PATH if any(each.info for each in features.values()) else None,
         "features": {key: each.json() for key, each in features.items()},
+    }
+
+
+def _video_info(feature: Feature, fps: float) -> dict[str, Any]:
+    return {
+        "video.height": feature.shape[0],
+        "video.width": feature.shape[1],
+        "video.codec": CODEC,
+        "video.pix_fmt": PIXELS,
+        "video.is_depth_map": False,
+        "video.fps": fps,
+        "video.channels": 3,
+        "has_audio": False,
     }
 
 
