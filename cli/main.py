@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, options, studies, tools, training
+from cli import data, exchange, options, studies, tools, training
 from cli.audit import audit
 from cli.bench import bench, bench_compare, bench_learning, profile
 from cli.console import print_if_read, print_version
@@ -42,9 +42,10 @@ def parrot(
 
 
 app.command()(data.generate)
-app.command("import")(data.import_)
+app.command("import")(exchange.import_)
 app.command("filter")(data.filter_)
 app.command()(data.shard)
+app.command()(exchange.export)
 app.command()(training.train_prior)
 app.command()(training.pretrain)
 app.command()(training.judge)

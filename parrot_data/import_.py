@@ -11,19 +11,19 @@ import hashlib
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.errors import UserError, told
-from parrot_data.exchange import minari_format, npz, robomimic
-from parrot_data.exchange.fit import Fit
-from parrot_data.exchange.recording import Recording, shown
+from parrot_data.exchange.fit import Fit, held_arrays
+from parrot_data.exchange.format import Holds
+from parrot_data.exchange.formats import format_of
+from parrot_data.exchange.recording import Recording
 from parrot_data.exchange.success import SuccessRule, success_rule
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
@@ -31,19 +31,18 @@ from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
 from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.entries import entry_of, line_of
-from parrot_data.stores.manifest import EpisodesManifest, save_manifest
+from parrot_data.stores.manifest import BlockEntry, EpisodesManifest, save_manifest
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.records import FileEntry
+from parrot_data.stores.sidecar import DESCRIPTION, Sidecar, sidecar_of
 from parrot_data.stores.sources import code_of
 
 _log = logging.getLogger(__name__)
 OUTPUT = dataset_output("import", "episodes", scratch=("episodes-*.json", "episodes-*.jsonl"))
 
-Format = Literal["robomimic", "minari", "npz"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 # No values of params.yaml: they change no episode, only how many lie in a file, and its size.
 EPISODES_PER_FILE, ZSTD_LEVEL = 100, 3
-MAX_TASK = 100  # letters of its name
 _Bound = Annotated[float, Field(allow_inf_nan=True)]  # what bounds nothing is told in a sentence
 
 
@@ -58,81 +57,144 @@ class ImportParams(Section):
             not say them; None where there are none.
     """
 
-    format: Format
+    format: str
     task: str | None
     success: str
     bounds: tuple[_Bound, _Bound] | None
 
 
 def import_episodes(
-    params: ImportParams, source: Path, out: Path, *, progress: Progress = silent
+    params: ImportParams,
+    source: Path,
+    out: Path,
+    *,
+    use_sidecar: bool = True,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """Write the episodes of a file of others as tars and a manifest under `out`.
 
     An interrupted run leaves its finished tars in `<out>.partial`; the next one goes on from there.
-    What is changed, lost or odd is logged, a sentence each.
+    What is changed, lost or odd is logged, a sentence each. What `export` wrote becomes the dataset
+    that it was: see `parrot_data.stores.sidecar`.
 
     Args:
         params: how to take the source.
         source: a file, or Minari's folder.
         out: folder of the result, replaced at the end.
+        use_sidecar: take the sidecar beside the source, if there is one, as what decides.
         progress: called after every episode.
 
     Returns:
-        num_episodes, num_successes and success_rate.
+        task, or num_tasks where there are several, num_episodes, num_successes and success_rate.
 
     Raises:
         UserError: a param makes no sense; the source is missing, damaged or of another format; an
-            episode does not fit; or `open_work` refuses `out`.
+            episode does not fit, or is not the one that was exported; or `open_work` refuses `out`.
     """
     rule = success_rule(params.success)
     _check_bounds(params)
-    files = _files_of(params.format, source)
+    format_ = format_of(params.format)
+    files = format_.files_of(source)
+    sidecar = sidecar_of(source, files) if use_sidecar else None
     plain = {"import": {**params.model_dump(), "source_sha256": _sha256_of(files)}}
-    fingerprint = {"params": plain, "code": code_of(__name__)}
+    fingerprint: dict[str, Any] = {"params": plain, "code": code_of(__name__)}
+    if sidecar is not None:
+        _check_unasked(params, sidecar)
+        fingerprint["sidecar"] = sha256_file(sidecar.folder / DESCRIPTION)
     with open_work(out, OUTPUT, fingerprint, [source]) as work:
-        with _opened(params, source, rule) as recording:
-            task = _task_of(params.task, recording)
-            fit = Fit(recording, task, rule)
-            blocks = blocks_of(recording.num_episodes, EPISODES_PER_FILE)
-            _write_blocks(fit.episodes(), work.folder, blocks, progress)
-        file_entries, entries = gather(work.folder, blocks)
-        manifest = EpisodesManifest(
-            params=plain,
-            spec=fit.spec,
-            seed=0,  # of nothing: no episode was drawn
-            num_episodes=recording.num_episodes,
-            files=file_entries,
-            episodes=entries,
-        )
+        with format_.open_recording(source, rule.key) as recording:
+            taken = (
+                _Taken(recording, params, rule)
+                if sidecar is None
+                else _Restored(recording, sidecar, format_.holds)
+            )
+            blocks = blocks_of(taken.num_episodes, EPISODES_PER_FILE)
+            _write_blocks(taken.episodes(), work.folder, blocks, progress)
+        manifest = taken.manifest(plain, *gather(work.folder, blocks))
         save_manifest(work.folder, manifest)
-        num_successes = sum(entry.success for entry in manifest.entries(work.folder))
+        num_successes, tasks = 0, set[str]()
+        for entry in manifest.entries(work.folder):
+            num_successes += entry.success
+            tasks.add(entry.task)
         work.publish()
-    _tell(source, rule, fit)
+    for sentence in taken.notes():
+        _log.warning("%s: %s", source, sentence)
     return {
-        "task": task,
-        "num_episodes": recording.num_episodes,
+        **({"task": tasks.pop()} if len(tasks) == 1 else {"num_tasks": len(tasks)}),
+        "num_episodes": manifest.num_episodes,
         "num_successes": num_successes,
-        "success_rate": num_successes / recording.num_episodes,
+        "success_rate": num_successes / manifest.num_episodes,
     }
 
 
-def _tell(source: Path, rule: SuccessRule, fit: Fit) -> None:
-    """Say what the episodes do not show: what was taken for granted, changed, lost."""
-    if rule.kind == "all":
-        _log.warning("%s: every episode counts as a success, as --success is all", source)
-    for sentence in fit.notes():
-        _log.warning("%s: %s", source, sentence)
+class _Taken:
+    """Episodes of a recording as any foreign one: by what it says and the command."""
+
+    def __init__(self, recording: Recording, params: ImportParams, rule: SuccessRule) -> None:
+        self._fit = Fit(recording, params.task, rule, params.bounds)
+        self._rule, self.num_episodes = rule, recording.num_episodes
+
+    def episodes(self) -> Iterator[Episode]:
+        return self._fit.episodes()
+
+    def manifest(
+        self, params: Mapping[str, Any], files: list[BlockEntry], entries: FileEntry
+    ) -> EpisodesManifest:
+        return EpisodesManifest(
+            params=dict(params),
+            spec=self._fit.spec,
+            seed=0,  # of nothing: no episode was drawn
+            num_episodes=self.num_episodes,
+            files=files,
+            episodes=entries,
+        )
+
+    def notes(self) -> list[str]:
+        """What the episodes do not show: what was taken for granted, changed, lost."""
+        granted = ["every episode counts as a success, as --success is all"]
+        return [*(granted if self._rule.kind == "all" else ()), *self._fit.notes()]
 
 
-def _files_of(format_: Format, source: Path) -> list[Path]:
-    match format_:
-        case "robomimic":
-            return robomimic.files_of(source)
-        case "minari":
-            return minari_format.files_of(source)
-        case "npz":
-            return npz.files_of(source)
+class _Restored:
+    """Episodes of a recording that `export` wrote, as they were."""
+
+    def __init__(self, recording: Recording, sidecar: Sidecar, holds: Holds) -> None:
+        self._recording, self._sidecar, self._holds = recording, sidecar, holds
+        self.num_episodes = sidecar.export.num_episodes
+
+    def episodes(self) -> Iterator[Episode]:
+        spec = self._sidecar.spec
+        found = (
+            (each.name, held_arrays(each, spec, self._holds))
+            for each in self._recording.trajectories
+        )
+        return self._sidecar.episodes(found)
+
+    def manifest(
+        self,
+        params: Mapping[str, Any],  # noqa: ARG002 an export has its own
+        files: list[BlockEntry],
+        entries: FileEntry,
+    ) -> EpisodesManifest:
+        return self._sidecar.manifest(files, entries)
+
+    def notes(self) -> list[str]:
+        return [f"the dataset is the one that was exported, by {self._sidecar.folder}"]
+
+
+def _check_unasked(params: ImportParams, sidecar: Sidecar) -> None:
+    """Refuse answers to what the sidecar knows."""
+    asked = {
+        "--task": params.task is not None,
+        "--success": params.success != "all",
+        "--bounds": params.bounds is not None,
+    }
+    for option, is_given in asked.items():
+        if is_given:
+            raise UserError(
+                f"{option} is known from the sidecar {sidecar.folder}: leave it out, or give "
+                "--without-sidecar, too."
+            )
 
 
 def _sha256_of(files: Sequence[Path]) -> str:
@@ -146,35 +208,10 @@ def _check_bounds(params: ImportParams) -> None:
     if params.bounds is None:
         return
     low, high = params.bounds
-    if params.format != "npz":
-        raise UserError(
-            f"--bounds are for npz, {params.format} says those of its actions: leave them out."
-        )
+    if format_of(params.format).says_bounds:
+        raise UserError(f"{params.format} says those of its actions: leave out --bounds.")
     if not -math.inf < low < high < math.inf:
         raise UserError(f"--bounds {low:g} {high:g} bound nothing: give a lower and an upper one.")
-
-
-def _opened(
-    params: ImportParams, source: Path, rule: SuccessRule
-) -> AbstractContextManager[Recording]:
-    match params.format:
-        case "robomimic":
-            return robomimic.open_recording(source, rule.key)
-        case "minari":
-            return minari_format.open_recording(source, rule.key)
-        case "npz":
-            return npz.open_recording(source, rule.key, params.bounds)
-
-
-def _task_of(task: str | None, recording: Recording) -> str:
-    name = recording.task if task is None else task
-    if not name or len(name) > MAX_TASK or not name.isprintable():
-        said = f"--task {shown(name)}" if task is not None else f"{recording.path}"
-        raise UserError(
-            f"{said} names no task by 1 to {MAX_TASK} letters that can be printed: give one with "
-            "--task NAME."
-        )
-    return name
 
 
 def _write_blocks(

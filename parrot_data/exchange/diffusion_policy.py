@@ -60,9 +60,11 @@ def open_recording(source: Path, key: str) -> Iterator[Recording]:
     ends = _ends_of(store)
     names = sorted(path.parent.name for path in (store / "data").glob("*/.zarray"))
     if _ACTION not in names:
-        raise UserError(f"{store}/data has no {_ACTION}, only {listed(names) or 'nothing'}: add it.")
+        raise UserError(
+            f"{store}/data has no {_ACTION}, only {listed(names) or 'nothing'}: add it."
+        )
     arrays = {name: open_array(store / "data" / name) for name in names}
-    for name, array in arrays.items():
+    for array in arrays.values():
         if not array.shape or array.shape[0] != ends[-1]:
             raise UserError(
                 f"{array.path} is of shape {array.shape}, but the episodes end at {ends[-1]}: make "

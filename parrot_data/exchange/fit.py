@@ -25,9 +25,11 @@ from parrot_data.episodes.spec import (
     VectorSpec,
 )
 from parrot_data.errors import UserError
+from parrot_data.exchange.format import Holds
 from parrot_data.exchange.recording import Recording, Trajectory, listed, shown
 from parrot_data.exchange.success import SuccessRule
 
+MAX_TASK = 100  # letters of its name
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -36,12 +38,25 @@ class Fit:
 
     Args:
         recording: as its format opened it.
-        task: name of what was done.
+        task: name of what was done; None for what the recording calls it.
         rule: which episodes count as successes.
+        bounds: least and greatest number of every dimension of the action, where the recording
+            does not say them; None where there are none.
+
+    Attributes:
+        tasks: of the episodes so far.
     """
 
-    def __init__(self, recording: Recording, task: str, rule: SuccessRule) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        task: str | None,
+        rule: SuccessRule,
+        bounds: tuple[float, float] | None,
+    ) -> None:
         self._recording, self._task, self._rule = recording, task, rule
+        self._bounds_of_each = bounds
+        self.tasks: set[str] = set()
         self._notes = dict.fromkeys(recording.notes)  # in order, each once
         self._names: dict[str, str] = {}  # by the key in the file
         self._spec: EpisodeSpec | None = None
@@ -99,7 +114,7 @@ class Fit:
         self._spread_over("action", actions)
         return Episode(
             index=index,
-            task=self._task,
+            task=self._task_of(trajectory, where),
             success=self._rule.holds(trajectory, num_kept, where),
             failure="",
             terminated=trajectory.terminated and num_kept == num_steps,
@@ -108,6 +123,17 @@ class Fit:
             rewards=rewards[:num_kept],
             facts={"source": shown(trajectory.name)},
         )
+
+    def _task_of(self, trajectory: Trajectory, where: str) -> str:
+        task = trajectory.task or self._recording.task if self._task is None else self._task
+        if not task or len(task) > MAX_TASK or not task.isprintable():
+            said = where if self._task is None else f"--task {shown(task)}"
+            raise UserError(
+                f"{said} names no task by 1 to {MAX_TASK} letters that can be printed: give one "
+                "with --task NAME."
+            )
+        self.tasks.add(task)
+        return task
 
     def _num_steps(self, trajectory: Trajectory, where: str) -> int:
         actions = trajectory.actions
@@ -154,6 +180,8 @@ class Fit:
         for key in sorted(whole):
             self._names[key] = self._name_of(key, where)
         low, high = self._recording.bounds or (None, None)
+        if self._bounds_of_each is not None:
+            low, high = ([bound] * actions.shape[1] for bound in self._bounds_of_each)
         if low is not None and len(low) != actions.shape[1]:
             raise UserError(
                 f"{where}: its actions have {actions.shape[1]} dimensions, and its action space "
@@ -292,3 +320,29 @@ class Fit:
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
+
+
+def held_arrays(trajectory: Trajectory, spec: EpisodeSpec, holds: Holds) -> dict[str, NDArray[Any]]:
+    """What a trajectory that was exported holds, by the names of `Episode.arrays`.
+
+    Where a format has rows of T + 1 observations, the last of its actions and rewards are nobody's.
+    Rows that contradict each other are left out, and observations of other names stay as they are:
+    neither is what was exported.
+    """
+    seen, after = dict(trajectory.observations), dict(trajectory.next_observations or {})
+    if len(seen) == len(spec.observations) == 1:  # some formats have no name for it
+        seen = dict(zip(spec.observations, seen.values(), strict=True))
+        after = dict(zip(spec.observations, after.values(), strict=False))
+    found = {"actions": trajectory.actions}
+    if trajectory.rewards is not None:
+        found["rewards"] = trajectory.rewards
+    is_padded = holds.observations == "all" and not after
+    if is_padded and all(len(rows) == len(trajectory.actions) for rows in seen.values()):
+        found = {name: rows[:-1] for name, rows in found.items()}
+    for name, rows in seen.items():
+        following = after.get(name)
+        if following is None or name not in spec.observations:
+            found[f"observation.{name}"] = rows
+        elif following.dtype == rows.dtype and np.array_equal(following[:-1], rows[1:]):
+            found[f"observation.{name}"] = np.concatenate([rows, following[-1:]])
+    return found

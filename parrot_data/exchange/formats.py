@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parrot_data.errors import UserError
 from parrot_data.exchange import (
     diffusion_policy,
     lerobot,
@@ -24,6 +25,17 @@ FORMATS: dict[str, Format] = {
         webdataset_format.FORMAT,
     )
 }
+
+
+def format_of(name: str) -> Format:
+    """The format of a name on the command line.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in FORMATS:
+        raise UserError(f"--format {name!a} is none of {', '.join(FORMATS)}: name one of them")
+    return FORMATS[name]
 
 
 def table() -> str:

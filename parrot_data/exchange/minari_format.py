@@ -1,4 +1,4 @@
-"""Minari's folders: `data/metadata.json` and `data/main_data.hdf5`, read and written without Minari."""
+"""Minari's folders: `data/metadata.json` and `data/main_data.hdf5`, without Minari."""
 
 from __future__ import annotations
 

@@ -302,10 +302,12 @@ def _reading(source: Path) -> Iterator[None]:
 class _Column:
     """Rows of one array, on the disk until how many they are is known."""
 
-    def __init__(self, folder: Path, key: str, dtype: np.dtype[Any], row: tuple[int, ...]) -> None:
+    def __init__(
+        self, stack: ExitStack, folder: Path, key: str, dtype: np.dtype[Any], row: tuple[int, ...]
+    ) -> None:
         self.key, self._dtype, self._row = key, dtype, row
         self._path = folder / f"{key.replace('/', '.')}.rows"
-        self._file = self._path.open("wb")
+        self._file = stack.enter_context(self._path.open("wb"))
         self._num_rows = 0
 
     def append(self, rows: NDArray[Any]) -> None:
@@ -313,13 +315,12 @@ class _Column:
         self._num_rows += len(rows)
 
     def move_into(self, archive: zipfile.ZipFile) -> None:
-        """Write the member, and take the rows away."""
-        self._file.close()
+        """Write the member, and take the rows away; they are all there once the file is closed."""
         info = zipfile.ZipInfo(f"{self.key}.npy", _FIRST_DAY)
         info.compress_type = zipfile.ZIP_DEFLATED
         with archive.open(info, "w", force_zip64=True) as member, self._path.open("rb") as rows:
             write_header(member, self._dtype, (self._num_rows, *self._row))
-            shutil.copyfileobj(rows, member, 1 << 20)
+            shutil.copyfileobj(rows, member)
         self._path.unlink()
 
 
@@ -334,23 +335,23 @@ def write(
     keys = {name: f"{_OBSERVATIONS}/{name}" for name in spec.observations}
     if len(keys) == 1:
         keys = dict.fromkeys(keys, _OBSERVATIONS)
-    seen = {
-        name: _Column(folder, key, spec.observations[name].dtype, spec.observations[name].shape)
-        for name, key in sorted(keys.items())
-    }
     float32, flag = np.dtype(np.float32), np.dtype(np.bool_)
-    actions = _Column(folder, "actions", float32, (spec.action.dim,))
-    rewards, terminals, success = (
-        _Column(folder, key, dtype, ())
-        for key, dtype in (("rewards", float32), ("terminals", flag), ("success", flag))
-    )
-    for episode in episodes:
-        for name, column in seen.items():
-            column.append(episode.observations[name])
-        actions.append(np.pad(episode.actions, ((0, 1), (0, 0))))
-        rewards.append(np.pad(episode.rewards, (0, 1)))
-        terminals.append(np.arange(episode.num_steps + 1) == episode.num_steps)
-        success.append(np.array([episode.success]))
+    with ExitStack() as stack:
+        seen = {
+            name: _Column(stack, folder, keys[name], each.dtype, each.shape)
+            for name, each in sorted(spec.observations.items())
+        }
+        actions = _Column(stack, folder, "actions", float32, (spec.action.dim,))
+        rewards = _Column(stack, folder, "rewards", float32, ())
+        terminals = _Column(stack, folder, "terminals", flag, ())
+        success = _Column(stack, folder, "success", flag, ())
+        for episode in episodes:
+            for name, column in seen.items():
+                column.append(episode.observations[name])
+            actions.append(np.pad(episode.actions, ((0, 1), (0, 0))))
+            rewards.append(np.pad(episode.rewards, (0, 1)))
+            terminals.append(np.arange(episode.num_steps + 1) == episode.num_steps)
+            success.append(np.array([episode.success]))
     with zipfile.ZipFile(folder / FILE, "w", compresslevel=1) as archive:
         for column in (*seen.values(), actions, rewards, terminals, success):
             column.move_into(archive)

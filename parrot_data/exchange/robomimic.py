@@ -143,7 +143,9 @@ def write(
                 put(demo, f"next_obs/{name}", rows[1:])
             put(demo, "actions", episode.actions)
             put(demo, "rewards", episode.rewards)
-            put(demo, "dones", (np.arange(episode.num_steps) == episode.num_steps - 1).astype("<i8"))
+            put(
+                demo, "dones", (np.arange(episode.num_steps) == episode.num_steps - 1).astype("<i8")
+            )
             if episode.success:
                 masks["success"].append(f"demo_{number}".encode())
             if names:
@@ -167,10 +169,9 @@ def _mask_names(tasks: Sequence[str]) -> dict[str, str]:
 
 
 def _remarks(spec: EpisodeSpec) -> list[str]:
-    action = spec.action
-    if action.low is not None and action.high is not None:
-        if set(action.low) == {-1.0} and set(action.high) == {1.0}:
-            return []
+    low, high = spec.action.low, spec.action.high
+    if low is not None and high is not None and {*low, -1.0} == {-1.0} and {*high, 1.0} == {1.0}:
+        return []
     return [
         "robomimic's policies act within [-1, 1] and the data's bounds are others: scale the "
         "actions before you train with it"

@@ -98,7 +98,7 @@ def _overview(tars: Sequence[Path]) -> tuple[int, set[str]]:
 def _is_read(extension: str, key: str) -> bool:
     array = _ARRAY.fullmatch(extension)
     if array is None:
-        return extension.split(".")[-1] == "json"
+        return extension.endswith("json")
     name = array[1]
     return bool(_OBSERVATION.fullmatch(name)) or _plural(name) in ("actions", "rewards", key)
 
@@ -121,7 +121,9 @@ def _trajectory(sample: Sample, name: str, where: str, key: str) -> Trajectory:
         if array is None:
             said |= json_object(content.decode("utf-8", "replace"))
             continue
-        arrays[_plural(array[1])] = _unpacked(content, bool(array[2]), f"{where}: {shown(extension)}")
+        arrays[_plural(array[1])] = _unpacked(
+            content, bool(array[2]), f"{where}: {shown(extension)}"
+        )
     observations = {
         found[1]: rows for each, rows in arrays.items() if (found := _OBSERVATION.fullmatch(each))
     }

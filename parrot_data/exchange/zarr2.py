@@ -91,7 +91,10 @@ class ArrayReader:
                     min(c, n - s)
                     for c, n, s in zip(self._chunks[1:], self.row, starts, strict=True)
                 ]
-                target = (slice(None), *(slice(s, s + n) for s, n in zip(starts, sides, strict=True)))
+                target = (
+                    slice(None),
+                    *(slice(s, s + n) for s, n in zip(starts, sides, strict=True)),
+                )
                 band[target] = chunk[(slice(None), *map(slice, sides))]
             self._recent = number, band
         return self._recent[1]
@@ -207,7 +210,9 @@ def _dtype_of(said: dict[str, Any], path: Path) -> np.dtype[Any]:
     except TypeError:
         dtype = np.dtype(object)
     if dtype.kind not in _KINDS:
-        raise UserError(f"{path} is of {shown(name)}, no plain numbers: leave it out of the folder.")
+        raise UserError(
+            f"{path} is of {shown(name)}, no plain numbers: leave it out of the folder."
+        )
     return dtype
 
 
