@@ -88,6 +88,18 @@ def column_of(rows: NDArray[Any], feature: Feature, first: int) -> Any:
     return flat if feature.shape == (1,) else pa.FixedSizeListArray.from_arrays(flat, type=kind)
 
 
+def lists_of(rows: NDArray[np.float64], shape: tuple[int, ...], kind: Any) -> Any:
+    """Rows of numbers as lists of lists, of an Arrow type that ends in some kind of number."""
+    leaf = kind
+    for _ in shape:
+        leaf = leaf.value_type
+    found = pa.array(rows.ravel().astype(leaf.to_pandas_dtype()), leaf)
+    for side in reversed(shape):
+        offsets = pa.array(np.arange(0, len(found) + 1, side), pa.int32())
+        found = pa.ListArray.from_arrays(offsets, found)
+    return found
+
+
 def _png_of(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=_PNG_LEVEL)

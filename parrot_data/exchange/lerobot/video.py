@@ -1,7 +1,6 @@
 """Videos of a LeRobot dataset: H.264 in MP4, episodes after one another, by PyAV.
 
-What is written is lossy: colours are halved in both directions, and a frame is what the encoder
-left of it.
+What is written is lossy: a frame is what the encoder left of it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,11 @@ from parrot_data.exchange.recording import regular_file, shown
 
 try:
     import av
+    from av.video.reformatter import Interpolation, VideoReformatter
 except ModuleNotFoundError:  # it comes with the extra `video`
     av = None
 
-CODEC, PIXELS = "h264", "yuv420p"
+CODEC = "h264"
 # Every second frame stands alone, as LeRobot has it, so that any is found fast; no frame refers to
 # a later one; one thread, as more give other bytes.
 _OPTIONS = {"crf": "18", "g": "2", "bf": "0", "threads": "1"}
@@ -39,12 +39,26 @@ def need_av() -> None:
         )
 
 
-def check_size(name: str, height: int, width: int) -> None:
-    """Raise UserError unless H.264 can hold images of a size."""
-    if height % 2 or width % 2:
-        raise UserError(
-            f"the image {name} is of {height} x {width} pixels, and a video needs even numbers: "
-            "export to lerobot, without videos."
+def pixels_of(height: int, width: int) -> str:
+    """Format of the pixels: what every player knows, or where a side is odd, colours undivided."""
+    return "yuv444p" if height % 2 or width % 2 else "yuv420p"
+
+
+class _Pixels:
+    """Converts between formats of pixels, the same on every processor.
+
+    Args:
+        format_: to convert to.
+    """
+
+    def __init__(self, format_: str) -> None:
+        self._format, self._reformatter = format_, VideoReformatter()
+        self._how = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+
+    def of(self, frame: Any) -> Any:
+        """The frame, converted; in one thread, as starting more costs more than all the rest."""
+        return self._reformatter.reformat(
+            frame, format=self._format, interpolation=self._how, threads=1
         )
 
 
@@ -61,6 +75,7 @@ class VideoWriter:
     def __init__(self, root: Path, key: str, size: tuple[int, int], fps: float) -> None:
         self._root, self._key, self._size = root, key, size
         self._rate = Fraction(fps).limit_denominator(100_000)
+        self._pixels = _Pixels(pixels_of(*size))
         self._number = -1
         self._container: Any = None
         self._stream: Any = None
@@ -73,7 +88,7 @@ class VideoWriter:
         chunk, file = divmod(self._number, FILES_PER_CHUNK)
         start = self._num_frames
         for image in images:
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame = self._pixels.of(av.VideoFrame.from_ndarray(image, format="rgb24"))
             frame.pts, frame.time_base = self._num_frames, 1 / self._rate
             self._mux(frame)
             self._num_frames += 1
@@ -101,7 +116,7 @@ class VideoWriter:
         self._container = av.open(str(path), "w", format="mp4")
         self._stream = self._container.add_stream("libx264", self._rate, options=dict(_OPTIONS))
         self._stream.height, self._stream.width = self._size
-        self._stream.pix_fmt = PIXELS
+        self._stream.pix_fmt = pixels_of(*self._size)
         self._num_frames = self._num_bytes = 0
 
     def _mux(self, frame: Any) -> None:
@@ -115,10 +130,14 @@ class VideoReader:
 
     Args:
         fps: frames a second.
+
+    Raises:
+        UserError: PyAV is not installed.
     """
 
     def __init__(self, fps: float) -> None:
-        self._fps = fps
+        need_av()
+        self._fps, self._pixels = fps, _Pixels("rgb24")
         self._path: Path | None = None
         self._container: Any = None
         self._frames: Iterator[Any] = iter(())
@@ -137,7 +156,6 @@ class VideoReader:
             UserError: the file is missing or damaged, its frames are of another size, or there is
                 none at the time of one.
         """
-        need_av()
         with _reading(path):
             if path != self._path or self._next is None or self._time() > start_s + 0.5 / self._fps:
                 self._open(path)
@@ -153,7 +171,7 @@ class VideoReader:
                         f"{where} has frames of {size}, in meta/info.json {out.shape[1:3]}: make "
                         "them agree."
                     )
-                out[step] = self._next.to_ndarray(format="rgb24")
+                out[step] = self._pixels.of(self._next).to_ndarray()
 
     def close(self) -> None:
         """Close the file that is open."""
@@ -166,6 +184,8 @@ class VideoReader:
         self._container = av.open(str(regular_file(path)), "r", format="mp4")
         if not self._container.streams.video:
             raise UserError(f"{path} holds no video: download it again.")
+        # Threads that decode ahead can wait for Python's lock while Python waits for them.
+        self._container.streams.video[0].codec_context.thread_count = 1
         self._frames = self._container.decode(video=0)
         self._path, self._next = path, next(self._frames, None)
 

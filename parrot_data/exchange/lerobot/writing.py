@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.errors import UserError
 from parrot_data.exchange.format import ExportOptions
 from parrot_data.exchange.lerobot import statistics
 from parrot_data.exchange.lerobot.layout import (
@@ -45,8 +45,8 @@ from parrot_data.exchange.lerobot.layout import (
     keys_of,
     need_pyarrow,
 )
-from parrot_data.exchange.lerobot.table_writer import TableWriter, column_of, write_tasks
-from parrot_data.exchange.lerobot.video import CODEC, PIXELS, VideoWriter, check_size, need_av
+from parrot_data.exchange.lerobot.table_writer import TableWriter, column_of, lists_of, write_tasks
+from parrot_data.exchange.lerobot.video import CODEC, VideoWriter, need_av, pixels_of
 
 try:
     import pyarrow as pa
@@ -86,14 +86,10 @@ def write_video(
     """Write `data`, `meta` and `videos`, lossy; see `parrot_data.exchange.format.Write`.
 
     Raises:
-        UserError: pyarrow or PyAV is not installed, there are no images, or one of an odd size.
+        UserError: pyarrow or PyAV is not installed.
     """
     need_pyarrow()
     need_av()
-    if not spec.images:
-        raise UserError("there are no images to make videos of: export to lerobot.")
-    for name, image in spec.images.items():
-        check_size(name, image.height, image.width)
     fps = _fps_of(options.control_rate_hz)
     features = {
         key: replace(each, info=_video_info(each, fps)) if each.dtype == "video" else each
@@ -214,18 +210,17 @@ class _EpisodeRows:
     """
 
     def __init__(self, folder: Path, features: Mapping[str, Feature]) -> None:
+        self._features = features
         self._schema = _episodes_schema(features)
         self._tables = TableWriter(folder, self._schema)
         self._rows: list[dict[str, Any]] = []
+        self._numbers: list[NDArray[np.float64]] = []  # all statistics of an episode, in a row
 
     def add(self, row: Mapping[str, Any], found: Mapping[str, statistics.Statistics]) -> None:
         """Add the row of an episode and its statistics by feature."""
-        flat = {
-            f"stats/{key}/{name}": each[name].tolist()
-            for key, each in found.items()
-            for name in statistics.NAMES
-        }
-        self._rows.append({**row, **flat})
+        self._rows.append(dict(row))
+        each = [found[key][name].ravel() for key in self._features for name in statistics.NAMES]
+        self._numbers.append(np.concatenate(each, dtype=np.float64))
         if len(self._rows) == _EPISODES_AT_ONCE:
             self._flush()
 
@@ -234,10 +229,28 @@ class _EpisodeRows:
             return
         chunk, file = self._tables.place()
         place = {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
-        rows = [{**row, **place} for row in self._rows]
-        columns = [pa.array([row[each.name] for row in rows], each.type) for each in self._schema]
+        told = self._statistics()
+        columns = []
+        for each in self._schema:
+            if each.name in told:
+                columns.append(told[each.name])
+            else:
+                values = [row.get(each.name, place.get(each.name)) for row in self._rows]
+                columns.append(pa.array(values, each.type))
         self._tables.write(columns)
-        self._rows = []
+        self._rows, self._numbers = [], []
+
+    def _statistics(self) -> dict[str, Any]:
+        numbers, found, at = np.stack(self._numbers), {}, 0
+        for key, feature in self._features.items():
+            for name in statistics.NAMES:
+                shape = (1,) if name == "count" else feature.shape
+                shape = (3, 1, 1) if len(shape) == 3 else shape
+                stop = at + math.prod(shape)
+                kind = _statistic_type(feature, name)
+                found[f"stats/{key}/{name}"] = lists_of(numbers[:, at:stop], shape, kind)
+                at = stop
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -306,7 +319,7 @@ def _video_info(feature: Feature, fps: float) -> dict[str, Any]:
         "video.height": feature.shape[0],
         "video.width": feature.shape[1],
         "video.codec": CODEC,
-        "video.pix_fmt": PIXELS,
+        "video.pix_fmt": pixels_of(*feature.shape[:2]),
         "video.is_depth_map": False,
         "video.fps": fps,
         "video.channels": 3,
