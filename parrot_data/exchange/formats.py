@@ -40,7 +40,7 @@ def format_of(name: str) -> Format:
 
 def table() -> str:
     """What each format holds to the last bit, as a table of Markdown."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("`--format`", "of", "an export is", "observations", "rewards", "terminated", "task",
          "success", "bounds"),
         ("---",) * 9,

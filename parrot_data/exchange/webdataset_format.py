@@ -188,7 +188,7 @@ def _members(path: Path, key: str | None) -> Iterator[tuple[str, str, bytes | No
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
-                tar.members = []  # else it keeps every header it ever read
+                tar.members = []  # type: ignore[attr-defined] # else it keeps all it ever read
                 name, extension = _split(member.name)
                 if not member.isreg() or not extension:
                     continue
@@ -233,7 +233,6 @@ def write(
             for position, episode in enumerate(islice(episodes, EPISODES_PER_TAR)):
                 key = f"{number * EPISODES_PER_TAR + position:08d}"
                 for extension, content in _sample_of(episode, images).items():
-                    tar.members = []
                     info = tarfile.TarInfo(f"{key}.{extension}")
                     info.size = len(content)
                     tar.addfile(info, io.BytesIO(content))

@@ -230,7 +230,8 @@ def _compressor_of(said: dict[str, Any], path: Path) -> str:
 def _unpacked(packed: bytes, compressor: str, num_bytes: int) -> bytes:
     """A chunk, of no more bytes than it must have."""
     if compressor == "blosc":
-        if int.from_bytes(packed[4:8], "little") != num_bytes or len(packed) < _BLOSC_HEADER_BYTES:
+        sizes = [int.from_bytes(packed[at : at + 4], "little") for at in (4, 12)]
+        if sizes != [num_bytes, len(packed)] or len(packed) < _BLOSC_HEADER_BYTES:
             raise ValueError(f"it does not unpack to {num_bytes} bytes")
         plain = bytes(numcodecs.Blosc().decode(packed))
     elif compressor == "zstd":

@@ -68,7 +68,7 @@ class Export(Record):
         files: names of the foreign files, relative to the folder of the export.
     """
 
-    schema_version: Literal[1] = _SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     format: str
     held: dict[str, Rows]
     dataset: dict[str, Any]

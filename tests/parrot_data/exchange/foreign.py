@@ -10,7 +10,7 @@ import numpy as np
 
 from parrot_data.import_ import ImportParams
 
-FORMATS = ("robomimic", "minari", "npz")
+FORMATS = ("robomimic", "minari", "npz", "webdataset")
 
 
 @dataclass
@@ -54,9 +54,13 @@ def params(
 
 def write(format_: str, episodes: list[Recorded], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return {"robomimic": write_robomimic, "minari": write_minari, "npz": write_npz}[format_](
-        episodes, folder
-    )
+    writers = {
+        "robomimic": write_robomimic,
+        "minari": write_minari,
+        "npz": write_npz,
+        "webdataset": write_webdataset,
+    }
+    return writers[format_](episodes, folder)
 
 
 def write_robomimic(episodes: list[Recorded], folder: Path) -> Path:
@@ -131,3 +135,23 @@ def write_npz(episodes: list[Recorded], folder: Path) -> Path:
         is_success=np.array([e.success for e in episodes]),
     )
     return folder / "reach.npz"
+
+
+def write_webdataset(episodes: list[Recorded], folder: Path) -> Path:
+    import webdataset
+
+    path = folder / "reach.tar"
+    with webdataset.TarWriter(str(path)) as tar:
+        for index, episode in enumerate(episodes):
+            arrays = {f"obs.{name}.npy": rows for name, rows in episode.observations.items()}
+            said = {"task": "lift", "is_success": episode.success}
+            tar.write(
+                {
+                    "__key__": f"{index:06d}",
+                    **arrays,
+                    "actions.npy": episode.actions,
+                    "rewards.npy": episode.rewards,
+                    "meta.json": said,
+                }
+            )
+    return path

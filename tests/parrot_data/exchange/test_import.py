@@ -215,7 +215,10 @@ def test_an_episode_that_does_not_fit_is_refused_by_name(
     spoil(episodes[1])
     said = refusal(episodes, format_, tmp_path)
     assert SPOILT[spoil][0] in said
-    name = {"robomimic": "demo_1", "minari": "episode_1", "npz": "episode 1"}[format_]
+    name = {
+        "robomimic": "demo_1", "minari": "episode_1", "npz": "episode 1",
+        "webdataset": "episode 000001",
+    }[format_]  # fmt: skip
     assert name in said
 
 
@@ -293,6 +296,7 @@ def test_what_a_format_tells_stands_in_the_spec(tmp_path: Path) -> None:
         "robomimic": ("Lift", [-1.0, -1.0], 20.0),
         "minari": ("arm/reach-v0", [-1.0, -1.0], None),
         "npz": ("reach", None, None),
+        "webdataset": ("lift", None, None),
     }
 
 
