@@ -22,7 +22,13 @@ import typer
 from numpy.typing import NDArray
 
 from parrot_data.episodes.episode import Episode
-from parrot_data.episodes.spec import ActionSpec, EpisodeSpec, ImageSpec, VectorSpec
+from parrot_data.episodes.spec import (
+    ActionSpec,
+    EpisodeSpec,
+    ImageSpec,
+    ObservationSpec,
+    VectorSpec,
+)
 from parrot_data.exchange.format import ExportOptions, Format
 from parrot_data.exchange.lerobot import FORMAT, VIDEO_FORMAT
 from parrot_data.exchange.lerobot.layout import SUCCESS, keys_of
@@ -86,7 +92,7 @@ def _cases(folder: Path) -> Iterator[Case]:
     title = "episodes of `parrot generate`"
     yield Case("generated", title, manifest.spec, made)
     yield Case("filmed", f"{title}, with videos", manifest.spec, made, VIDEO_FORMAT)
-    cameras = {
+    cameras: dict[str, ObservationSpec] = {
         "front": ImageSpec(height=40, width=64),
         "wrist": ImageSpec(height=33, width=32),
         "joints": VectorSpec(dim=6),
@@ -97,7 +103,7 @@ def _cases(folder: Path) -> Iterator[Case]:
 
 
 def _made_up(
-    name: str, title: str, observations: dict[str, ImageSpec | VectorSpec], action_dim: int
+    name: str, title: str, observations: Mapping[str, ObservationSpec], action_dim: int
 ) -> Case:
     """Episodes of random numbers; what they mean is nothing, and how many they are differs."""
     spec = EpisodeSpec(
@@ -150,27 +156,21 @@ def _export(case: Case, folder: Path) -> None:
     }
     ends = np.cumsum(lengths) - 1
     total = sum(lengths)
-    np.savez(
-        folder / "expected.npz",
-        **rows,
-        **{
-            "rows/action": np.concatenate([each.actions for each in episodes]),
-            "rows/next.reward": np.concatenate([each.rewards for each in episodes])[:, None],
-            "rows/next.done": _marked(total, ends),
-            "rows/next.truncated": _marked(total, _where(ends, episodes, is_terminated=False)),
-            f"rows/{SUCCESS}": _marked(
-                total, [end for end, each in zip(ends, episodes, strict=True) if each.success]
-            ),
-        },
-        lengths=lengths,
-        tasks=[episode.task for episode in episodes],
-        fps=case.fps,
-    )
-
-
-def _where(ends: Iterable[int], episodes: list[Episode], *, is_terminated: bool) -> list[int]:
-    both = zip(ends, episodes, strict=True)
-    return [end for end, each in both if each.terminated == is_terminated]
+    rows |= {
+        "rows/action": np.concatenate([each.actions for each in episodes]),
+        "rows/next.reward": np.concatenate([each.rewards for each in episodes])[:, None],
+        "rows/next.done": _marked(total, ends),
+        "rows/next.truncated": _marked(
+            total, [end for end, each in zip(ends, episodes, strict=True) if not each.terminated]
+        ),
+        f"rows/{SUCCESS}": _marked(
+            total, [end for end, each in zip(ends, episodes, strict=True) if each.success]
+        ),
+        "lengths": np.array(lengths),
+        "tasks": np.array([episode.task for episode in episodes]),
+        "fps": np.array(case.fps),
+    }
+    np.savez(folder / "expected.npz", allow_pickle=False, **rows)
 
 
 def _marked(total: int, places: Iterable[int]) -> NDArray[np.bool_]:

@@ -66,7 +66,8 @@ class Rows:
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[str]) -> None:
         self._batches = _batches(paths, columns)
-        self._path, self._batch = paths[0], None
+        self._path = paths[0]
+        self._batch: Any = None
         self._at = 0
 
     def take(self, count: int) -> Iterator[tuple[Path, Any]]:

@@ -72,7 +72,7 @@ class VideoWriter:
         fps: frames a second.
     """
 
-    def __init__(self, root: Path, key: str, size: tuple[int, int], fps: float) -> None:
+    def __init__(self, root: Path, key: str, size: tuple[int, ...], fps: float) -> None:
         self._root, self._key, self._size = root, key, size
         self._rate = Fraction(fps).limit_denominator(100_000)
         self._pixels = _Pixels(pixels_of(*size))
