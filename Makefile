@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help install repro experiments study paper-lite paper images-alone study-dataset-size \
 	study-mismatch study-exploration study-own-task study-audit study-panda comparison metaworld \
-	prune test check films bench bench-learning torture clean
+	prune test check check-lerobot films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -131,6 +131,15 @@ test: install ## run the tests, PARALLEL at a time
 
 check: install ## the gate: format, lint, types, layers, tests
 	@$(ACTIVATE) && ruff format --check . && ruff check . && mypy && lint-imports && OMP_NUM_THREADS=1 pytest -n $(PARALLEL) --dist loadgroup -W error
+
+# Its own environment, as LeRobot's torch and ours exclude each other; LEROBOT_PYTHON=/path/to/python
+# names one that has LeRobot already.
+LEROBOT_PYTHON ?=
+check-lerobot: install ## load an export with LeRobot itself (installs 8 GB for the time), write docs
+	@$(ACTIVATE) && made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
+		parrot generate --out "$$made/episodes" --set generate.num_episodes=12 && \
+		python -m benchmarks.exchange.check_lerobot "$$made/episodes" --out docs/lerobot_check.txt \
+		$(if $(LEROBOT_PYTHON),--python $(LEROBOT_PYTHON))
 
 bench: install ## measure every figure beside its rival (a quarter of an hour, leave the machine idle)
 	@$(PIP) install -e '.[bench]' -c constraints.txt

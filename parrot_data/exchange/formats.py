@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from parrot_data.errors import UserError
-from parrot_data.exchange import diffusion_policy, minari_format, npz, robomimic, webdataset_format
+from parrot_data.exchange import (
+    diffusion_policy,
+    lerobot,
+    minari_format,
+    npz,
+    robomimic,
+    webdataset_format,
+)
 from parrot_data.exchange.format import Format
 
 FORMATS: dict[str, Format] = {
@@ -13,6 +20,8 @@ FORMATS: dict[str, Format] = {
         minari_format.FORMAT,
         npz.FORMAT,
         diffusion_policy.FORMAT,
+        lerobot.FORMAT,
+        lerobot.VIDEO_FORMAT,
         webdataset_format.FORMAT,
     )
 }

@@ -56,11 +56,27 @@ def webdataset(out: Path) -> None:
             archive.addfile(info, io.BytesIO(content))
 
 
+def lerobot(out: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = out / "data/chunk-000/file-000.parquet"
+    rows = parquet.read_table(path)
+    second = rows["episode_index"].to_pylist().index(1)
+    actions = rows["action"].to_pylist()
+    actions[second][0] += 1
+    place = rows.schema.get_field_index("action")
+    edited = pa.array(actions, rows.schema.field("action").type)
+    parquet.write_table(rows.set_column(place, rows.schema.field("action"), edited), path)
+
+
 # What adds 1 to an action of the second episode.
 EDITS: dict[str, Callable[[Path], None]] = {
     "robomimic": robomimic,
     "minari": minari,
     "npz": npz,
     "diffusion-policy": diffusion_policy,
+    "lerobot": lerobot,
+    "lerobot-video": lerobot,
     "webdataset": webdataset,
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 # Of an episode: actions, rewards (None where that way gives none) and observations by name.
 Seen = tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]
@@ -101,6 +104,35 @@ def by_diffusion_policy(out: Path, names: list[str]) -> list[Seen]:
     return found
 
 
+def by_lerobot(out: Path, names: list[str]) -> list[Seen]:
+    """As `LeRobotDataset` of lerobot/datasets: load_nested_dataset, load_episodes; see
+    docs/lerobot_check.txt for LeRobot itself.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def rows_of(folder: str) -> pa.Table:
+        paths = sorted((out / folder).glob("*/*.parquet"))
+        return pa.concat_tables([parquet.read_table(path) for path in paths])
+
+    rows, found = rows_of("data"), []
+    for episode in rows_of("meta/episodes").to_pylist():
+        there = slice(episode["dataset_from_index"], episode["dataset_to_index"])
+        seen = {name: lerobots_rows(rows, name)[there] for name in names}
+        actions = np.stack(rows["action"].to_numpy()[there]).reshape(there.stop - there.start, -1)
+        found.append((actions, rows["next.reward"].to_numpy()[there], seen))
+    return found
+
+
+def lerobots_rows(rows: Any, name: str) -> np.ndarray:
+    if f"observation.images.{name}" in rows.column_names:
+        encoded = rows[f"observation.images.{name}"].to_pylist()
+        return np.stack([np.asarray(Image.open(io.BytesIO(each["bytes"]))) for each in encoded])
+    key = f"observation.{name}"
+    vectors = rows[key if key in rows.column_names else "observation.state"].to_pylist()
+    return np.array(vectors, dtype=np.float32).reshape(len(vectors), -1)
+
+
 def by_webdataset(out: Path, names: list[str]) -> list[Seen]:
     import webdataset
 
@@ -121,5 +153,6 @@ READERS: dict[str, Callable[[Path, list[str]], list[Seen]]] = {
     "minari": by_minari,
     "npz": by_ogbench,
     "diffusion-policy": by_diffusion_policy,
+    "lerobot": by_lerobot,
     "webdataset": by_webdataset,
 }

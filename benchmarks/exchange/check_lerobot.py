@@ -1,0 +1,269 @@
+"""Check against LeRobot itself: what Parrot exports loads there, what LeRobot writes imports here.
+
+LeRobot and its torch (several GB) are installed into a temporary environment, as theirs and
+Parrot's exclude each other: `make check-lerobot`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from parrot_data.episodes.episode import Episode
+from parrot_data.episodes.spec import (
+    ActionSpec,
+    EpisodeSpec,
+    ImageSpec,
+    ObservationSpec,
+    VectorSpec,
+)
+from parrot_data.exchange.format import ExportOptions, Format
+from parrot_data.exchange.lerobot import FORMAT, VIDEO_FORMAT
+from parrot_data.exchange.lerobot.layout import SUCCESS, keys_of
+from parrot_data.exchange.recording import Trajectory
+from parrot_data.stores.manifest import load_manifest
+from parrot_data.stores.tar_shards import read_episodes
+from parrot_data.streams import generator
+
+_IN_LEROBOT = Path(__file__).with_name("in_lerobot.py")
+_WANTED = ("lerobot==0.4.4", "torch==2.10.0")  # the last LeRobot for Python 3.11, and its newest
+_FPS = 20.0  # where the spec says none
+
+
+@dataclass(frozen=True)
+class Case:
+    """Episodes to export.
+
+    Attributes:
+        name: of the folder.
+        title: for the report.
+        spec: of the episodes.
+        episodes: a few.
+        format: of the export.
+    """
+
+    name: str
+    title: str
+    spec: EpisodeSpec
+    episodes: list[Episode]
+    format: Format = FORMAT
+
+    @property
+    def fps(self) -> float:
+        """Of the export."""
+        return self.spec.control_rate_hz or _FPS
+
+
+def main(
+    episodes: Annotated[Path, typer.Argument(help="A dataset that `parrot generate` wrote.")],
+    out: Annotated[Path, typer.Option(help="The report.")],
+    python: Annotated[
+        Path | None, typer.Option(help="Of an environment that has LeRobot; else one is made.")
+    ] = None,
+) -> None:
+    """Export, load with LeRobot, compare every frame; write with LeRobot, import, compare."""
+    with TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        cases = list(_cases(episodes))
+        for case in cases:
+            _export(case, work / case.name)
+        found = _in_lerobot(python or _environment(work / "environment"), cases, work)
+        lines = _report(cases, found, work)
+    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    typer.echo(out.read_text(encoding="utf-8"), nl=False)
+    raise typer.Exit("different" in found)
+
+
+def _cases(folder: Path) -> Iterator[Case]:
+    manifest = load_manifest(folder, "episodes")
+    made = list(read_episodes(manifest.tar_paths(folder), manifest.spec))
+    title = "episodes of `parrot generate`"
+    yield Case("generated", title, manifest.spec, made)
+    yield Case("filmed", f"{title}, with videos", manifest.spec, made, VIDEO_FORMAT)
+    cameras: dict[str, ObservationSpec] = {
+        "front": ImageSpec(height=40, width=64),
+        "wrist": ImageSpec(height=33, width=32),
+        "joints": VectorSpec(dim=6),
+    }
+    yield _made_up("cameras", "two cameras, 14 unbounded actions", cameras, 14)
+    vectors = {"state": VectorSpec(dim=5), "goal": VectorSpec(dim=1)}
+    yield _made_up("vectors", "vectors alone, one action", vectors, 1)
+
+
+def _made_up(
+    name: str, title: str, observations: Mapping[str, ObservationSpec], action_dim: int
+) -> Case:
+    """Episodes of random numbers; what they mean is nothing, and how many they are differs."""
+    spec = EpisodeSpec(
+        observations=dict(observations),
+        action=ActionSpec(dim=action_dim, low=None, high=None),
+        control_rate_hz=None,
+        cameras={},
+        tool=None,
+        mirror=None,
+        privileged={},
+    )
+    rng = generator(0, f"check of LeRobot's format: {name}")
+    return Case(name, title, spec, [_episode(rng, spec, index) for index in range(4)])
+
+
+def _episode(rng: np.random.Generator, spec: EpisodeSpec, index: int) -> Episode:
+    steps = int(rng.integers(3, 30))
+    observations: dict[str, NDArray[Any]] = {}
+    for name, each in spec.observations.items():
+        shape = (steps + 1, *each.shape)
+        is_image = isinstance(each, ImageSpec)
+        observations[name] = (
+            rng.integers(0, 256, shape, dtype=np.uint8)
+            if is_image
+            else rng.normal(size=shape).astype(np.float32)
+        )
+    return Episode(
+        index=index,
+        task=f"task {index % 2}",
+        success=index % 2 == 0,
+        failure="",
+        terminated=index < 2,
+        observations=observations,
+        actions=rng.normal(size=(steps, spec.action.dim)).astype(np.float32),
+        rewards=rng.normal(size=steps).astype(np.float32),
+    )
+
+
+def _export(case: Case, folder: Path) -> None:
+    """Parrot's export, and beside it what must be in it, in LeRobot's words."""
+    (folder / "exported").mkdir(parents=True)
+    episodes, spec = case.episodes, case.spec
+    lengths = [episode.num_steps for episode in episodes]
+    tasks = tuple(sorted({episode.task for episode in episodes}))
+    options = ExportOptions(tasks, sum(lengths), case.fps)
+    case.format.write(iter(episodes), spec, len(episodes), folder / "exported", options)
+    rows = {
+        f"rows/{key}": np.concatenate([each.observations[name][:-1] for each in episodes])
+        for name, key in keys_of(spec).items()
+    }
+    ends = np.cumsum(lengths) - 1
+    total = sum(lengths)
+    rows |= {
+        "rows/action": np.concatenate([each.actions for each in episodes]),
+        "rows/next.reward": np.concatenate([each.rewards for each in episodes])[:, None],
+        "rows/next.done": _marked(total, ends),
+        "rows/next.truncated": _marked(
+            total, [end for end, each in zip(ends, episodes, strict=True) if not each.terminated]
+        ),
+        f"rows/{SUCCESS}": _marked(
+            total, [end for end, each in zip(ends, episodes, strict=True) if each.success]
+        ),
+        "lengths": np.array(lengths),
+        "tasks": np.array([episode.task for episode in episodes]),
+        "fps": np.array(case.fps),
+    }
+    np.savez(folder / "expected.npz", allow_pickle=False, **rows)
+
+
+def _marked(total: int, places: Iterable[int]) -> NDArray[np.bool_]:
+    found = np.zeros((total, 1), dtype=np.bool_)
+    found[list(places)] = True
+    return found
+
+
+def _environment(folder: Path) -> Path:
+    """The interpreter of a new environment with LeRobot."""
+    typer.echo(f"Installing {' '.join(_WANTED)} into a temporary environment", err=True)
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", *_WANTED]
+    subprocess.run(command, check=True)
+    return python
+
+
+def _in_lerobot(python: Path, cases: list[Case], work: Path) -> dict[str, Any]:
+    """What LeRobot says of each export."""
+    folders = [str(work / case.name) for case in cases]
+    ours = {"HF_HOME": str(work / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    run = subprocess.run(
+        [str(python), str(_IN_LEROBOT), *folders],
+        env={**os.environ, **ours},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    lines = run.stdout.splitlines()
+    if not lines or not lines[-1].startswith("{"):
+        sys.exit(f"LeRobot's side ended with {run.returncode} and told nothing")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def _report(cases: list[Case], found: dict[str, Any], work: Path) -> list[str]:
+    versions = ", ".join(f"{name} {each}" for name, each in found["versions"].items())
+    lines = ["Parrot's LeRobot format against LeRobot itself: `make check-lerobot`", versions]
+    for case in cases:
+        said = found["said"].get(str(work / case.name))
+        if said is None:
+            continue
+        lines += ["", f"{case.title}:", *(f"- {sentence}" for sentence in said)]
+        lines.append(f"- {_imported(case, work / case.name / 'own')}")
+    if "different" in found:
+        return [*lines, "", f"DIFFERENT: {found['different']}"]
+    return [*lines, "", "Nothing differs."]
+
+
+def _imported(case: Case, folder: Path) -> str:
+    """Read what LeRobot itself wrote, and compare it with the episodes."""
+    is_lossy = case.format is VIDEO_FORMAT
+    seen = {path.stem: np.load(path) for path in folder.parent.glob("observation.*.npy")}
+    at = 0
+    with FORMAT.open_recording(folder, SUCCESS) as recording:
+        if recording.control_rate_hz != case.fps:
+            sys.exit(f"{case.name}: another control rate is read than LeRobot wrote")
+        for read, episode in zip(recording.trajectories, case.episodes, strict=True):
+            there = slice(at, at + episode.num_steps)
+            decoded = {key: rows[there] for key, rows in seen.items()}
+            if not _is_same(read, episode, decoded, keys_of(case.spec)):
+                sys.exit(f"{case.name}: episode {episode.index} is read otherwise than written")
+            at += episode.num_steps
+    if is_lossy:
+        return "what LeRobot itself films of these frames is read as LeRobot reads it"
+    return "what LeRobot itself writes of these frames is read back to the last bit"
+
+
+def _is_same(
+    read: Trajectory,
+    episode: Episode,
+    decoded: Mapping[str, NDArray[Any]],
+    keys: Mapping[str, str],
+) -> bool:
+    """Whether an episode is read as it was, and images of videos as LeRobot decodes them."""
+    told = (read.task, read.terminated, read.flag is not None and bool(read.flag[-1]))
+    arrays = {**read.observations, "the action": read.actions, "the reward": read.rewards}
+    wanted = {
+        name: decoded.get(keys[name], rows[:-1]) for name, rows in episode.observations.items()
+    }
+    wanted |= {"the action": episode.actions, "the reward": episode.rewards}
+    return (
+        told == (episode.task, episode.terminated, episode.success)
+        and arrays.keys() == wanted.keys()
+        and all(_equal(arrays[name], rows) for name, rows in wanted.items())
+    )
+
+
+def _equal(found: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
+    same = found is not None and found.dtype == wanted.dtype
+    return same and np.array_equal(np.asarray(found).reshape(wanted.shape), wanted)
+
+
+if __name__ == "__main__":
+    typer.run(main)
