@@ -29,7 +29,10 @@ from benchmarks.own_process import in_own_process
 from benchmarks.priors import prior_in_training, training_step
 from benchmarks.row import Figures, Row, at_most
 from benchmarks.setting import Setting
+from parrot_data.diff import diff
+from parrot_data.export import ExportParams, export
 from parrot_data.generate import generate
+from parrot_data.import_ import ImportParams, import_episodes
 from parrot_data.merge import MergeParams, merge
 from parrot_data.select import SelectParams, select
 from parrot_data.split import SplitParams, split
@@ -42,6 +45,8 @@ from parrot_models.training.likelihood import negative_log_likelihood
 # Linear and flat, with room for what any measurement varies by.
 COST_GROWTH, MEMORY_GROWTH, ALLOWED_MB = 1.2, 1.2, 16.0
 HALVES = ("first", "second")
+# Of the formats of others: columns of parquet, groups of HDF5, one array of all steps
+FORMATS = ("lerobot", "robomimic", "diffusion-policy")
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,29 @@ def do_merge(setting: Setting, num_episodes: int) -> float:
     return seconds
 
 
+def do_diff(setting: Setting, num_episodes: int) -> float:
+    """Compare all episodes with half of them, arrays included."""
+    raw, half = repeated_raw_data(setting, num_episodes), _halves_folder(setting, num_episodes)
+    return _seconds_each(num_episodes, partial(diff, raw, half / HALVES[0]))
+
+
+def do_export(setting: Setting, num_episodes: int, *, format_name: str) -> float:
+    """Write all episodes in a format of others, and beside it what that cannot hold."""
+    shutil.rmtree(_exported_folder(setting, num_episodes, format_name), ignore_errors=True)
+    work = partial(prepare_exported, setting, num_episodes, format_name=format_name)
+    return _seconds_each(num_episodes, work)
+
+
+def do_import(setting: Setting, num_episodes: int, *, format_name: str) -> float:
+    """Make the same episodes of that again, each held against its content hash."""
+    out = setting.scratch / "growing-import"
+    source = _exported_folder(setting, num_episodes, format_name)
+    params = ImportParams(format=format_name, task=None, success="all", bounds=None)
+    seconds = _seconds_each(num_episodes, partial(import_episodes, params, source, out))
+    shutil.rmtree(out)
+    return seconds
+
+
 def do_train(setting: Setting, num_episodes: int) -> float:
     """Train on a dataset that is decoded and opened already: load, augment, step.
 
@@ -169,6 +197,18 @@ def prepare_halves(setting: Setting, num_episodes: int) -> None:
         split(params, repeated_raw_data(setting, num_episodes), out)
 
 
+def prepare_exported(setting: Setting, num_episodes: int, *, format_name: str) -> None:
+    """All episodes in a format of others, made once."""
+    out = _exported_folder(setting, num_episodes, format_name)
+    if not out.exists():
+        params = ExportParams(format=format_name, control_rate_hz=None)
+        export(params, repeated_raw_data(setting, num_episodes), out)
+
+
+def _exported_folder(setting: Setting, num_episodes: int, format_name: str) -> Path:
+    return setting.scratch / f"exported-{format_name}-{num_episodes}"
+
+
 def _halves_folder(setting: Setting, num_episodes: int) -> Path:
     return setting.scratch / f"halves-{num_episodes}"
 
@@ -181,6 +221,17 @@ WORK: Mapping[str, Work] = MappingProxyType(
         "verify": Work(sharded, do_verify),
         "select": Work(prepare_raw_alone, do_select),
         "merge": Work(prepare_halves, do_merge),
+        "diff": Work(prepare_halves, do_diff),
+        **{
+            f"export to {name}": Work(prepare_raw_alone, partial(do_export, format_name=name))
+            for name in FORMATS
+        },
+        **{
+            f"import from {name}": Work(
+                partial(prepare_exported, format_name=name), partial(do_import, format_name=name)
+            )
+            for name in FORMATS
+        },
         "training step": Work(decoded, do_train, unit="step"),
     }
 )
