@@ -53,7 +53,7 @@ class _Pixels:
 
     def __init__(self, format_: str) -> None:
         self._format, self._reformatter = format_, VideoReformatter()
-        self._how = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+        self._how = Interpolation.BILINEAR | Interpolation.BITEXACT
 
     def of(self, frame: Any) -> Any:
         """The frame, converted; in one thread, as starting more costs more than all the rest."""
@@ -182,10 +182,9 @@ class VideoReader:
         self.close()
         # No other format is tried: some of ffmpeg's open further files, by the names in them.
         self._container = av.open(str(regular_file(path)), "r", format="mp4")
-        if not self._container.streams.video:
-            raise UserError(f"{path} holds no video: download it again.")
-        # Threads that decode ahead can wait for Python's lock while Python waits for them.
-        self._container.streams.video[0].codec_context.thread_count = 1
+        found = self._container.streams.video
+        if not found or found[0].codec_context is None:
+            raise UserError(f"{path} holds no video that can be decoded: download it again.")
         self._frames = self._container.decode(video=0)
         self._path, self._next = path, next(self._frames, None)
 

@@ -574,6 +574,28 @@ def test_what_is_spoilt_is_refused_in_one_sentence(kind: str, tmp_path: Path) ->
     assert said in refusal(out)
 
 
+@pytest.mark.parametrize("format_", ["lerobot", "lerobot-video"])
+def test_bytes_that_were_changed_are_read_or_refused(format_: str, tmp_path: Path) -> None:
+    spec = make_spec({"camera": ImageSpec(height=16, width=16)}, 2)
+    episodes = [smooth(spec, 6, index) for index in range(2)]
+    out = write(tmp_path / "out", episodes, spec, format_=FORMATS[format_])
+    rng, refused = np.random.default_rng(0), []
+    paths = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    for turn in range(60):
+        path = paths[turn % len(paths)]
+        content = path.read_bytes()
+        changed = np.frombuffer(content, np.uint8).copy()
+        changed[rng.integers(len(changed), size=10)] = rng.integers(256, size=10, dtype=np.uint8)
+        path.write_bytes(changed.tobytes())
+        try:
+            read(out, "next.success")
+        except UserError as error:
+            refused.append(str(error))
+        path.write_bytes(content)
+    assert len(refused) > 20
+    assert not any("\n" in sentence for sentence in refused)
+
+
 def test_a_file_is_no_dataset_of_lerobots(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"")
     assert "is no folder: name the folder of a dataset" in refusal(tmp_path / "a.parquet")
