@@ -130,7 +130,7 @@ def _path(entry: str | dict[str, Any]) -> str:
 
 @cache
 def _own_pipeline() -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load(template("dvc.yaml"))
+    values: dict[str, Any] = yaml.safe_load(template("pipeline.yaml"))
     return values
 
 

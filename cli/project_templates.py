@@ -1,7 +1,7 @@
 """What `parrot init` writes projects from: package data, some of it links to this repository's own.
 
-`params.yaml`, `dvc.yaml` and Meta-World's params are links: a wheel gets their content, and there
-is one source of each.
+`params.yaml`, Meta-World's and `pipeline.yaml`, of `dvc.yaml`, are links: a wheel gets their
+content, and there is one source of each. Another dvc.yaml DVC would take for a pipeline to run.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ def test_a_queued_experiment_runs_the_code_and_values_it_was_queued_with(
     assert not (workspace.folder / "study" / "told.txt").exists()
     workspace.environment["COLUMNS"] = "200"
     shown = done(workspace, "make", "experiments", "INSTALLED=", "ACTIVATE=:")
-    columns = set(shown.splitlines()[1].split()) - {"Created", "State", "Executor"}
+    header = next(line for line in shown.splitlines() if "Experiment" in line)
+    columns = set(header.split()) - {"Created", "State", "Executor"}
     assert columns == {"Experiment", "finetune.discount"}
     assert "[other]" in shown
 

@@ -46,7 +46,7 @@ def test_a_file_of_numpys_is_imported_and_what_is_lost_is_said(source: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"--format": "lerobot"}, "--format 'lerobot' is none of robomimic, minari, npz"),
+        ({"--format": "rosbag"}, "--format 'rosbag' is none of robomimic, minari, npz"),
         ({"--success": "perhaps"}, "--success perhaps is no rule"),
         ({"--task": ""}, "names no task"),
         ({"--task": "a\nb"}, "names no task"),

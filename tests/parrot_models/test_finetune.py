@@ -48,6 +48,7 @@ TASK = "reach-near"
 ENVIRONMENT = environment(images={"camera": [16, 20]})
 EVALUATION = EvaluateParams(seed=7, num_episodes=4)
 RESULTS = {
+    "README.md",
     "SHA256SUMS",
     "agent.safetensors",
     "config.json",

@@ -139,6 +139,7 @@ def test_a_repository_of_dvc_may_lie_within_one_of_git(
     outer = Repository(tmp_path / "outer")
     outer.folder.mkdir()
     outer.begin_git()
+    (outer.folder / ".gitignore").write_text("site_cache/\n")  # DVC's own files come and go there
     inner = Repository(outer.folder / "inner")
     inner.folder.mkdir()
     inner.call("dvc init --quiet --subdir")
