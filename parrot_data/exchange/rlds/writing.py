@@ -38,7 +38,7 @@ from parrot_data.exchange.rlds.layout import (
 )
 from parrot_data.exchange.rlds.tfrecord import MAX_RECORD_BYTES, framed
 
-_SHARD_BYTES = 1 << 27  # a file that reached it takes no further episode
+SHARD_BYTES = 1 << 27  # a file that reached it takes no further episode
 
 
 def write(
@@ -118,7 +118,7 @@ class _Shards:
 
     def write(self, record: bytes) -> None:
         """Add a record."""
-        if self._file is None or self._size >= _SHARD_BYTES:
+        if self._file is None or self._size >= SHARD_BYTES:
             self._close()
             self._file = self._unnamed(len(self.lengths)).open("wb")
             self._size = 0
