@@ -135,12 +135,11 @@ def _shards_of(folder: Path, info: Mapping[str, Any]) -> list[Shard]:
     form = info.get("fileFormat", "tfrecord")
     if form != "tfrecord":
         raise UserError(f"{where} says files of {shown(form)}: convert them to tfrecord.")
-    found = []
-    for split in splits:
-        said = split if isinstance(split, dict) else {}
-        if not _is_name(said.get("name")) or said.get("filepathTemplate", TEMPLATE) != TEMPLATE:
-            raise UserError(f"{where} names its files in a way that is not known: rename them.")
-        found += _shards_of_split(folder, str(name), said["name"], _lengths(said, where))
+    found = [
+        shard
+        for split in splits
+        for shard in _shards_of_split(folder, str(name), split if isinstance(split, dict) else {})
+    ]
     if not 1 <= sum(shard.length for shard in found) <= _MAX_EPISODES:
         raise UserError(f"{where} says no episodes, or too many: name another folder.")
     return found
@@ -157,10 +156,17 @@ def _lengths(split: Mapping[str, Any], where: Path) -> list[int]:
     return [int(each) for each in said]
 
 
-def _shards_of_split(folder: Path, name: str, split: str, lengths: list[int]) -> list[Shard]:
+def _shards_of_split(folder: Path, name: str, said: Mapping[str, Any]) -> list[Shard]:
+    split, template = said.get("name"), said.get("filepathTemplate") or TEMPLATE
+    lengths = _lengths(said, folder / INFO)
     shards, start = [], 0
     for index, length in enumerate(lengths):
-        path = folder / shard_name(name, split, index, len(lengths))
-        shards.append(Shard(path, split, start, length))
+        path = shard_name(name, str(split), index, len(lengths), str(template))
+        # Nothing beside the folder is ever read: neither .. nor a name from / on is such a path.
+        if not _is_name(split) or not all(map(_is_name, path.split("/"))):
+            raise UserError(
+                f"{folder / INFO} names a file {shown(path)}, no path within the folder: rename it."
+            )
+        shards.append(Shard(folder / path, str(split), start, length))
         start += length
     return shards

@@ -48,9 +48,17 @@ def dataset_name(title: str) -> str:
     return PREFIX + (re.sub(r"[^a-z0-9]+", "_", title.lower())[:60].strip("_") or "episodes")
 
 
-def shard_name(dataset: str, split: str, index: int, count: int) -> str:
-    """Name of a file of records."""
-    return f"{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
+def shard_name(dataset: str, split: str, index: int, count: int, template: str = TEMPLATE) -> str:
+    """Name of a file of records; parts of the template that are not known stay as they are."""
+    parts = {
+        "DATASET": dataset,
+        "SPLIT": split,
+        "FILEFORMAT": "tfrecord",
+        "SHARD_INDEX": f"{index:05d}",
+        "NUM_SHARDS": f"{count:05d}",
+        "SHARD_X_OF_Y": f"{index:05d}-of-{count:05d}",
+    }
+    return re.sub(r"{([A-Z_]+)}", lambda found: parts.get(found[1], found[0]), template)
 
 
 def features_of(spec: EpisodeSpec) -> dict[str, Any]:
@@ -105,9 +113,7 @@ def leaves_of(features: Mapping[str, Any]) -> dict[str, Leaf]:
     return dict(_leaves("", features, is_step=False, depth=0))
 
 
-def _leaves(
-    name: str, feature: object, *, is_step: bool, depth: int
-) -> Iterator[tuple[str, Leaf]]:
+def _leaves(name: str, feature: object, *, is_step: bool, depth: int) -> Iterator[tuple[str, Leaf]]:
     if not isinstance(feature, dict) or depth > _MAX_DEPTH:
         raise ValueError(f"{ascii(name)[:100]} is no feature")
     children = _at(feature, "featuresDict", "features")
