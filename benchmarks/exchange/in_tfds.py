@@ -41,7 +41,7 @@ def steps_of(expected: Expected, index: int) -> Expected:
 
 def flat(step: dict[str, Any], prefix: str = "steps") -> dict[str, Any]:
     """A nested step by names of a record."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in step.items():
         name = f"{prefix}/{key}"
         found |= flat(value, name) if isinstance(value, dict) else {name: value}

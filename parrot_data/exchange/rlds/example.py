@@ -86,7 +86,7 @@ class Example:
         """
         found = list(islice(self._values(name, "bytes"), at_most + 1))
         if len(found) > at_most:
-            raise ValueError(f"{ascii(name)} is too long")
+            raise ValueError(f"{name!a} is too long")
         return found
 
     def floats(self, name: str) -> NDArray[np.float32]:
@@ -106,14 +106,14 @@ class Example:
         packed = np.frombuffer(self._packed(name, "int64"), dtype=np.uint8)
         is_last = packed < 0x80
         if len(packed) and not is_last[-1]:
-            raise ValueError(f"{ascii(name)} ends inside a number")
+            raise ValueError(f"{name!a} ends inside a number")
         if np.count_nonzero(is_last) > at_most:
-            raise ValueError(f"{ascii(name)} is too long")
+            raise ValueError(f"{name!a} is too long")
         stops = np.flatnonzero(is_last) + 1
         lengths = np.diff(stops, prepend=0)
         longest = int(lengths.max(initial=0))
         if longest > _MAX_VARINT_BYTES:
-            raise ValueError(f"{ascii(name)} holds a number that is too long")
+            raise ValueError(f"{name!a} holds a number that is too long")
         found = np.zeros(len(stops), dtype=np.uint64)
         for place in range(longest):  # the seventh bits of it, the lowest first
             there = lengths > place
@@ -130,10 +130,10 @@ class Example:
 
     def _values(self, name: str, kind: Kind) -> Iterator[memoryview]:
         if name not in self._features:
-            raise ValueError(f"it has no {ascii(name)}")
+            raise ValueError(f"it has no {name!a}")
         for number, values in _fields(self._features[name]):
             if number != _KINDS.index(kind) + 1:
-                raise ValueError(f"{ascii(name)} is no list of {kind}")
+                raise ValueError(f"{name!a} is no list of {kind}")
             yield from _contents(values, 1)
 
 

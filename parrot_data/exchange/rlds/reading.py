@@ -49,11 +49,8 @@ _TASKS = (
     f"{STEPS}language_instruction",
     f"{OBSERVATION}/natural_language_instruction",
 )
-_NUMBERS = frozenset(
-    f"{kind}{bits}" for kind, sizes in
-    {"float": (16, 32, 64), "bfloat": (16,), "int": (8, 16, 32, 64), "uint": (8, 16, 32, 64)}.items()
-    for bits in sizes
-) | {"bool"}  # fmt: skip
+_NUMBERS = {"bool", "bfloat16", "float16", "float32", "float64"}
+_NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
 def files_of(source: Path) -> list[Path]:
@@ -178,7 +175,7 @@ class _Episode:
         if leaf.kind == "image":
             return self._images(key, leaf)
         if leaf.kind != "number" or leaf.shape is None or leaf.dtype not in _NUMBERS:
-            raise ValueError(f"{ascii(key)} is {ascii(leaf.dtype)}, no plain numbers")
+            raise ValueError(f"{key!a} is {leaf.dtype!a}, no plain numbers")
         size = math.prod(leaf.shape)
         if "float" in leaf.dtype:  # all of which are float32 in a record
             values: NDArray[Any] = self._example.floats(key)
@@ -186,7 +183,7 @@ class _Episode:
             values = self._example.integers(key, at_most=self._at_most(key, leaf, size))
             values = values.astype(leaf.dtype)
         if len(values) % size:
-            raise ValueError(f"{ascii(key)} has {len(values)} numbers, of which {size} are a row")
+            raise ValueError(f"{key!a} has {len(values)} numbers, of which {size} are a row")
         shape = (len(values) // size, *leaf.shape)
         check_size(f"{self._where}: {shown(key)}", values.dtype, shape)
         return values.reshape(shape)
@@ -200,7 +197,7 @@ class _Episode:
         where = f"{self._where}: {shown(key)}"
         encoded = self._example.blobs(key, MAX_STEPS + 1)
         if not encoded:
-            raise ValueError(f"{ascii(key)} holds no image")
+            raise ValueError(f"{key!a} holds no image")
         height, width = (leaf.shape or ())[:2] or size_of(bytes(encoded[0]), where)
         shape = (len(encoded), height, width, 3)
         check_size(where, np.dtype(np.uint8), shape)

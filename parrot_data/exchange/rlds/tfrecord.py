@@ -64,6 +64,6 @@ def _record(file: BinaryIO, num_bytes: int, where: str) -> bytes:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
     return masked.to_bytes(4, "little")

@@ -1,6 +1,6 @@
-"""TFRecords of tf.train.Example by the libraries of others: TensorBoard's files, protobuf's messages.
+"""TFRecords of tf.train.Example by TensorBoard and protobuf.
 
-Neither needs TensorFlow, whose own reading `make check-rlds` compares.
+They need no TensorFlow, whose own reading `make check-rlds` compares.
 """
 
 from __future__ import annotations

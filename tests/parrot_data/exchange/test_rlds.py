@@ -117,9 +117,9 @@ def test_damaged_examples_raise_value_errors_alone(data: bytes, at: int, cut: in
     for damaged in (data, whole[:at] + data + whole[at:], whole[:cut]):
         try:
             read = Example(damaged)
-            for ask in (lambda: read.blobs("a", 9), lambda: read.integers("c", 9)):
-                ask()
+            read.blobs("a", 9)
             read.floats("b")
+            read.integers("c", 9)
         except ValueError:
             continue
 
@@ -390,7 +390,7 @@ def test_features_in_each_other_without_end_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_several_or_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no dataset_info.json"):
+    with pytest.raises(UserError, match=r"holds no dataset_info\.json"):
         taken(tmp_path, tmp_path / "out")
     place = dataset(tmp_path / "in", [record_of()])
     shutil.copytree(place, place.with_name("2.0.0"))
