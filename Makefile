@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help install repro experiments study paper-lite paper images-alone study-dataset-size \
 	study-mismatch study-exploration study-own-task study-audit study-panda comparison metaworld \
-	prune test check check-lerobot films bench bench-learning torture clean
+	prune test check check-lerobot check-rlds films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -140,6 +140,14 @@ check-lerobot: install ## load an export with LeRobot itself (installs 8 GB for 
 		parrot generate --out "$$made/episodes" --set generate.num_episodes=12 && \
 		python -m benchmarks.exchange.check_lerobot "$$made/episodes" --out docs/lerobot_check.txt \
 		$(if $(LEROBOT_PYTHON),--python $(LEROBOT_PYTHON))
+
+# Its own environment too: TensorFlow is large, and Parrot does without it.
+RLDS_PYTHON ?=
+check-rlds: install ## load an export with TensorFlow Datasets (installs 2 GB for the time), write docs
+	@$(ACTIVATE) && made=$$(mktemp -d) && trap 'rm -rf "$$made"' EXIT && \
+		parrot generate --out "$$made/episodes" --set generate.num_episodes=12 && \
+		python -m benchmarks.exchange.check_rlds "$$made/episodes" --out docs/rlds_check.txt \
+		$(if $(RLDS_PYTHON),--python $(RLDS_PYTHON))
 
 bench: install ## measure every figure beside its rival (a quarter of an hour, leave the machine idle)
 	@$(PIP) install -e '.[bench]' -c constraints.txt

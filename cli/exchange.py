@@ -12,7 +12,7 @@ from cli.options import Out
 from cli.paths import folder_to_read, path_to_read
 from cli.progress import show_progress
 
-_NAMES = "robomimic, minari, npz, diffusion-policy, lerobot, lerobot-video or webdataset"
+_NAMES = "robomimic, minari, npz, diffusion-policy, lerobot, lerobot-video, rlds or webdataset"
 _Format = Annotated[str, typer.Option("--format", metavar="NAME", help=f"{_NAMES}.")]
 
 

@@ -6,11 +6,7 @@ Parrot's exclude each other: `make check-lerobot`.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-import venv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +17,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.exchange.made_up import made_up
+from benchmarks.exchange.other_environment import environment, told_by
 from parrot_data.episodes.episode import Episode
-from parrot_data.episodes.spec import (
-    ActionSpec,
-    EpisodeSpec,
-    ImageSpec,
-    ObservationSpec,
-    VectorSpec,
-)
+from parrot_data.episodes.spec import EpisodeSpec, ImageSpec, ObservationSpec, VectorSpec
 from parrot_data.exchange.format import ExportOptions, Format
 from parrot_data.exchange.lerobot import FORMAT, VIDEO_FORMAT
 from parrot_data.exchange.lerobot.layout import SUCCESS, keys_of
@@ -79,7 +71,7 @@ def main(
         cases = list(_cases(episodes))
         for case in cases:
             _export(case, work / case.name)
-        found = _in_lerobot(python or _environment(work / "environment"), cases, work)
+        found = _in_lerobot(python or environment(work / "environment", _WANTED), cases, work)
         lines = _report(cases, found, work)
     out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     typer.echo(out.read_text(encoding="utf-8"), nl=False)
@@ -105,41 +97,8 @@ def _cases(folder: Path) -> Iterator[Case]:
 def _made_up(
     name: str, title: str, observations: Mapping[str, ObservationSpec], action_dim: int
 ) -> Case:
-    """Episodes of random numbers; what they mean is nothing, and how many they are differs."""
-    spec = EpisodeSpec(
-        observations=dict(observations),
-        action=ActionSpec(dim=action_dim, low=None, high=None),
-        control_rate_hz=None,
-        cameras={},
-        tool=None,
-        mirror=None,
-        privileged={},
-    )
     rng = generator(0, f"check of LeRobot's format: {name}")
-    return Case(name, title, spec, [_episode(rng, spec, index) for index in range(4)])
-
-
-def _episode(rng: np.random.Generator, spec: EpisodeSpec, index: int) -> Episode:
-    steps = int(rng.integers(3, 30))
-    observations: dict[str, NDArray[Any]] = {}
-    for name, each in spec.observations.items():
-        shape = (steps + 1, *each.shape)
-        is_image = isinstance(each, ImageSpec)
-        observations[name] = (
-            rng.integers(0, 256, shape, dtype=np.uint8)
-            if is_image
-            else rng.normal(size=shape).astype(np.float32)
-        )
-    return Episode(
-        index=index,
-        task=f"task {index % 2}",
-        success=index % 2 == 0,
-        failure="",
-        terminated=index < 2,
-        observations=observations,
-        actions=rng.normal(size=(steps, spec.action.dim)).astype(np.float32),
-        rewards=rng.normal(size=steps).astype(np.float32),
-    )
+    return Case(name, title, *made_up(rng, observations, action_dim))
 
 
 def _export(case: Case, folder: Path) -> None:
@@ -179,32 +138,11 @@ def _marked(total: int, places: Iterable[int]) -> NDArray[np.bool_]:
     return found
 
 
-def _environment(folder: Path) -> Path:
-    """The interpreter of a new environment with LeRobot."""
-    typer.echo(f"Installing {' '.join(_WANTED)} into a temporary environment", err=True)
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", *_WANTED]
-    subprocess.run(command, check=True)
-    return python
-
-
 def _in_lerobot(python: Path, cases: list[Case], work: Path) -> dict[str, Any]:
     """What LeRobot says of each export."""
     folders = [str(work / case.name) for case in cases]
-    ours = {"HF_HOME": str(work / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
-    run = subprocess.run(
-        [str(python), str(_IN_LEROBOT), *folders],
-        env={**os.environ, **ours},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    lines = run.stdout.splitlines()
-    if not lines or not lines[-1].startswith("{"):
-        sys.exit(f"LeRobot's side ended with {run.returncode} and told nothing")
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+    ours = {"HF_HOME": str(work / "cache"), "HF_HUB_OFFLINE": "1"}
+    return told_by(python, _IN_LEROBOT, folders, ours)
 
 
 def _report(cases: list[Case], found: dict[str, Any], work: Path) -> list[str]:

@@ -8,6 +8,7 @@ from parrot_data.exchange import (
     lerobot,
     minari_format,
     npz,
+    rlds,
     robomimic,
     webdataset_format,
 )
@@ -22,6 +23,7 @@ FORMATS: dict[str, Format] = {
         diffusion_policy.FORMAT,
         lerobot.FORMAT,
         lerobot.VIDEO_FORMAT,
+        rlds.FORMAT,
         webdataset_format.FORMAT,
     )
 }

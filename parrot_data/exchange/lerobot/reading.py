@@ -6,7 +6,6 @@ the data lead nowhere, as none is followed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from parrot_data.errors import UserError
+from parrot_data.exchange.images import decode
 from parrot_data.exchange.lerobot.description import (
     Column,
     Description,
@@ -56,7 +55,6 @@ try:
 except ModuleNotFoundError:  # it comes with the extra `exchange`
     pa = None
 
-_IMAGE_FORMATS = ("PNG", "JPEG")
 _BYTE = np.dtype(np.uint8)
 
 
@@ -199,26 +197,13 @@ def _decode(column: Any, out: NDArray[np.uint8], where: str) -> None:
     kind = column.type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise UserError(f"{where} is {shown(kind)}, no images as LeRobot stores them: mend it.")
-    height, width = out.shape[1:3]
     for step, value in enumerate(column.field("bytes")):
         data = value.as_py()
         if not isinstance(data, bytes):
             raise UserError(
                 f"{where} holds no bytes of an image, and no path is followed: mend it."
             )
-        try:
-            with Image.open(io.BytesIO(data), formats=_IMAGE_FORMATS) as image:
-                if image.size == (width, height) and image.mode == "RGB":
-                    out[step] = np.asarray(image)
-                    continue
-                said = f"is {image.mode} {image.size}"
-        # What PIL raises of hostile bytes is of many kinds, one of them a warning.
-        except (
-            OSError, ValueError, SyntaxError, Image.DecompressionBombError,
-            Image.DecompressionBombWarning,
-        ) as error:  # fmt: skip
-            raise UserError(f"{where} holds a damaged image ({shown(error)}): mend it.") from error
-        raise UserError(f"{where} {said}, in {INFO} RGB {(width, height)}: make them agree.")
+        decode(data, out[step], where, INFO)
 
 
 def _is_terminated(numbers: Mapping[str, NDArray[Any]]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from parrot_data.exchange.images import png_of
 from parrot_data.exchange.lerobot.layout import (
     DATA_FILE_MB,
     FILES_PER_CHUNK,
@@ -26,7 +25,6 @@ try:
 except ModuleNotFoundError:  # it comes with the extra `exchange`
     pa = parquet = None
 
-_PNG_LEVEL = 6  # LeRobot's own
 _INDEX = "__index_level_0__"  # pandas' name of the column that is its index
 
 
@@ -82,7 +80,7 @@ def column_of(rows: NDArray[Any], feature: Feature, first: int) -> Any:
     kind = feature.arrow()
     if feature.dtype == "image":
         paths = [f"frame-{first + step:06d}.png" for step in range(len(rows))]
-        columns = [pa.array(map(_png_of, rows), pa.binary()), pa.array(paths, pa.string())]
+        columns = [pa.array(map(png_of, rows), pa.binary()), pa.array(paths, pa.string())]
         return pa.StructArray.from_arrays(columns, names=["bytes", "path"])
     flat = pa.array(np.ascontiguousarray(rows).ravel())
     return flat if feature.shape == (1,) else pa.FixedSizeListArray.from_arrays(flat, type=kind)
@@ -98,12 +96,6 @@ def lists_of(rows: NDArray[np.float64], shape: tuple[int, ...], kind: Any) -> An
         offsets = pa.array(np.arange(0, len(found) + 1, side), pa.int32())
         found = pa.ListArray.from_arrays(offsets, found)
     return found
-
-
-def _png_of(image: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=_PNG_LEVEL)
-    return buffer.getvalue()
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:

@@ -70,6 +70,17 @@ def lerobot(out: Path) -> None:
     parquet.write_table(rows.set_column(place, rows.schema.field("action"), edited), path)
 
 
+def rlds(out: Path) -> None:
+    from tensorflow_records import example, read_examples, write_records
+
+    (shard,) = out.glob("parrot_*/1.0.0/parrot_*.tfrecord-00000-of-00001")
+    episodes = [
+        {name: list(values) for name, values in episode.items()} for episode in read_examples(shard)
+    ]
+    episodes[1]["steps/action"][0] += 1
+    write_records(shard, [example(episode) for episode in episodes])
+
+
 # What adds 1 to an action of the second episode.
 EDITS: dict[str, Callable[[Path], None]] = {
     "robomimic": robomimic,
@@ -78,5 +89,6 @@ EDITS: dict[str, Callable[[Path], None]] = {
     "diffusion-policy": diffusion_policy,
     "lerobot": lerobot,
     "lerobot-video": lerobot,
+    "rlds": rlds,
     "webdataset": webdataset,
 }

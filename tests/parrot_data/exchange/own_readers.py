@@ -148,11 +148,38 @@ def by_webdataset(out: Path, names: list[str]) -> list[Seen]:
     return found
 
 
+def by_tensorflow_datasets(out: Path, names: list[str]) -> list[Seen]:
+    """As `builder_from_directory(...).as_dataset()`; see docs/rlds_check.txt for it itself."""
+    from tensorflow_records import read_examples
+
+    (shard,) = out.glob("parrot_*/1.0.0/parrot_*-train.tfrecord-00000-of-00001")
+    found = []
+    for episode in read_examples(shard):
+        num_rows = len(episode["steps/is_first"])
+        assert list(episode["steps/is_first"]) == [1] + [0] * (num_rows - 1)
+        assert list(episode["steps/is_last"]) == [0] * (num_rows - 1) + [1]
+        seen = {}
+        for name in names:
+            values = episode[f"steps/observation/{name}"]
+            seen[name] = (
+                np.stack([np.asarray(Image.open(io.BytesIO(each))) for each in values])
+                if isinstance(values[0], bytes)
+                else np.array(values, dtype=np.float32).reshape(num_rows, -1)
+            )
+        actions = np.array(episode["steps/action"], dtype=np.float32).reshape(num_rows, -1)
+        rewards = np.array(episode["steps/reward"], dtype=np.float32)
+        assert not actions[-1].any()
+        assert not rewards[-1]
+        found.append((actions[:-1], rewards[:-1], seen))
+    return found
+
+
 READERS: dict[str, Callable[[Path, list[str]], list[Seen]]] = {
     "robomimic": by_robomimic,
     "minari": by_minari,
     "npz": by_ogbench,
     "diffusion-policy": by_diffusion_policy,
     "lerobot": by_lerobot,
+    "rlds": by_tensorflow_datasets,
     "webdataset": by_webdataset,
 }

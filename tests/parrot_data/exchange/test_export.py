@@ -396,7 +396,7 @@ def test_no_edit_of_what_is_held_goes_unseen(edit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "format_", ["robomimic", "minari", "npz", "diffusion-policy", "webdataset"]
+    "format_", ["robomimic", "minari", "npz", "diffusion-policy", "rlds", "webdataset"]
 )
 def test_success_is_a_key_of_the_file_too(format_: str, tmp_path: Path) -> None:
     spec = make_spec({"camera": ImageSpec(height=4, width=4)}, 2)
