@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,16 @@ def test_data_of_ones_own_train_a_prior(ran: Pipeline, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "imported into own/episodes" in done.stdout
     assert (tmp_path / "own/prior/prior.safetensors").exists()
+
+
+def test_a_dataset_is_edited_compared_proven_and_shown_as_readme_says(tmp_path: Path) -> None:
+    person = Pipeline(tmp_path / "checkout")
+    person.folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "params.yaml", person.folder)
+    more = ("--set", "generate.num_episodes=60", "--workers", "1")
+    assert person.call("parrot", "generate", "--out", "data/episodes", *more).returncode == 0
+    (block,) = blocks("Datasets", "sh")
+    done = person.call("bash", "-e", "-c", block)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "come out as they are in it" in done.stdout
+    assert (person.folder / "own" / "page" / "index.html").is_file()
