@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from synthetic import hashes_of, make_spec, synthetic_episodes, write_raw
@@ -89,6 +89,7 @@ def edit_json(place: Path, name: str, edit: Callable[[dict[str, Any]], None]) ->
 # The wire
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     blobs=st.lists(st.binary(max_size=300), min_size=1, max_size=5),
     floats=st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=50),
@@ -106,11 +107,13 @@ def test_examples_are_those_of_protobuf(
     assert read.integers("c", 200).tolist() == flags
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=50))
 def test_whole_numbers_are_those_of_protobuf(numbers: list[int]) -> None:
     assert Example(example({"n": numbers})).integers("n", 50).tolist() == numbers
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(data=st.binary(max_size=200), at=st.integers(0, 100), cut=st.integers(0, 60))
 def test_damaged_examples_raise_value_errors_alone(data: bytes, at: int, cut: int) -> None:
     whole = example({"a": [b"xyz", b""], "b": [1.0, 2.0], "c": [1, 2**40]})
