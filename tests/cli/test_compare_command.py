@@ -6,23 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.main import app
 from parrot_data.stores.entries import entry_of, line_of
 from parrot_data.stores.manifest import load_manifest, save_manifest
 from parrot_data.stores.records import file_entry
 from parrot_data.stores.tar_shards import read_episodes, write_shard
+from tests.cli.commands import parrot
 
 ROOT = Path(__file__).parents[2]
 WORLD = "{name: 'tests.toy_world:make_world', kwargs: {action_dim: 3, images: {}, max_steps: 8}}"
 OTHERS = (
     "finetune.tasks=[reach-near]", "judge.families=[]", "judge.probe=null", "explore.families=[]",
 )  # fmt: skip
-
-
-def parrot(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def generated(out: Path, seed: int, num_episodes: int) -> Path:

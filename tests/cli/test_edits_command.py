@@ -6,15 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from cli.main import app
 from parrot_data.stores.manifest import MANIFEST, load_any_manifest
 from parrot_data.stores.publish import sha256_file
-
-
-def parrot(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.cli.commands import parrot
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from cli.main import app
 from cli.panels import PANELS
 from parrot_data.stores.manifest import load_any_manifest
+from tests.cli.commands import parrot
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
@@ -35,10 +36,6 @@ COMMANDS = {
     "report-study": ("KIND", "--study", "--out"),
 }
 TINY = ("generate.num_episodes=6", "generate.episodes_per_file=3", "generate.tasks={pick: 1.0}")
-
-
-def parrot(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def with_params(*arguments: str | Path) -> Result:
