@@ -21,11 +21,10 @@ from parrot_data.exchange.format import ExportOptions, Format, Rows
 from parrot_data.exchange.formats import format_of
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
-from parrot_data.stores import tar_shards
-from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
 from parrot_data.stores.outputs.layout import Output, json_in, matches, names_in
 from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.picked import Part, Picked
 from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.selection import Selection, select
 from parrot_data.stores.sidecar import FOLDER, MARKER, SidecarWriter
@@ -67,35 +66,20 @@ class _Dataset:
     Attributes:
         folder: of the dataset.
         manifest: its own.
-        kept: the kept ones, None for all.
+        picked: the episodes.
+        kept: what chose them, None of all.
     """
 
     folder: Path
     manifest: Manifest
+    picked: Picked
     kept: Selection | None
-
-    @property
-    def num_episodes(self) -> int:
-        return self.manifest.num_episodes if self.kept is None else len(self.kept.picked)
 
     @property
     def params(self) -> dict[str, Any]:
         """Of the stages that made the episodes."""
         decided = {} if self.kept is None else {"filter": self.kept.decision.params}
         return {**self.manifest.params, **decided}
-
-    def entries(self) -> Iterator[EpisodeEntry]:
-        if self.kept is not None:
-            return self.kept.picked.entries()
-        return self.manifest.entries(self.folder)
-
-    def episodes(self) -> Iterator[Episode]:
-        """Each held against its entry."""
-        if self.kept is not None:
-            return self.kept.picked.episodes()
-        tars, spec = self.manifest.tar_paths(self.folder), self.manifest.spec
-        described = tar_shards.described_samples(tars, spec, self.entries())
-        return (tar_shards.decode_described(*each, spec) for each in described)
 
 
 def export(
@@ -145,7 +129,7 @@ def export(
     _tell(out, format_, source, held)
     return {
         "format": format_.name,
-        "num_episodes": source.num_episodes,
+        "num_episodes": len(source.picked),
         "num_steps": options.num_steps,
         "num_files": len(names),
         "num_bytes": num_bytes,
@@ -154,11 +138,13 @@ def export(
 
 def _dataset_of(folder: Path, kept: Path | None) -> _Dataset:
     if kept is None:
-        source = _Dataset(folder, load_any_manifest(folder), None)
+        manifest = load_any_manifest(folder)
+        everything = Part(folder, manifest, bytes([1]) * manifest.num_episodes)
+        source = _Dataset(folder, manifest, Picked([everything]), None)
     else:
         selection = select(folder, kept)
-        source = _Dataset(folder, selection.manifest, selection)
-    if not source.num_episodes:
+        source = _Dataset(folder, selection.manifest, selection.picked, selection)
+    if not len(source.picked):
         raise UserError(f"{folder} holds no episode: name another dataset.")
     return source
 
@@ -166,7 +152,7 @@ def _dataset_of(folder: Path, kept: Path | None) -> _Dataset:
 def _options_of(source: _Dataset, params: ExportParams) -> ExportOptions:
     """What is known of all episodes from their entries."""
     tasks, num_steps = set[str](), 0
-    for entry in source.entries():
+    for entry in source.picked.entries():
         tasks.add(entry.task)
         num_steps += entry.num_steps
     known = source.manifest.spec.control_rate_hz
@@ -197,14 +183,14 @@ def _write(
     progress: Progress,
 ) -> list[str]:
     """Write both in one pass over the episodes; gives the names of all files."""
-    spec, total = source.manifest.spec, source.num_episodes
+    spec, total = source.manifest.spec, len(source.picked)
     sidecar_folder = folder.with_name(f"{folder.name}.{FOLDER}.tmp")
     shutil.rmtree(sidecar_folder, ignore_errors=True)
     sidecar = SidecarWriter(sidecar_folder, spec, held)
 
     def episodes() -> Iterator[Episode]:
         for done, (entry, episode) in enumerate(
-            zip(source.entries(), source.episodes(), strict=True)
+            zip(source.picked.entries(), source.picked.episodes(), strict=True)
         ):
             progress(done, total, "episodes")
             sidecar.add(episode, entry)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.progress import Progress, silent
-from parrot_data.stores import tar_shards
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.picked import Part, Picked
 from parrot_data.stores.publish import sha256_file, write_json
 from parrot_data.stores.sources import code_of
 from parrot_data.viewing.page_writer import WRITTEN, About, size_of, write_page
@@ -70,9 +70,8 @@ def view(
 
 
 def _episodes(dataset: Path, manifest: Manifest) -> Iterator[tuple[EpisodeEntry, Episode]]:
-    tars, entries = manifest.tar_paths(dataset), manifest.entries(dataset)
-    for entry, sample in tar_shards.described_samples(tars, manifest.spec, entries):
-        yield entry, tar_shards.decode_described(entry, sample, manifest.spec)
+    picked = Picked([Part(dataset, manifest, bytes([1]) * manifest.num_episodes)])
+    return zip(picked.entries(), picked.episodes(), strict=True)
 
 
 def _about(manifest: Manifest, manifest_sha256: str) -> About:

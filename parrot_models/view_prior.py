@@ -24,6 +24,7 @@ from parrot_data.stores.entries import EpisodeEntry, entry_of
 from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.picked import Part, Picked, places_picked
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.sources import code_of
 from parrot_data.streams import generator
@@ -241,7 +242,7 @@ def _chosen(manifest: Manifest, dataset: Path, num_episodes: int) -> dict[int, E
     """The first episodes of each task of the data, of every task as many as of any other.
 
     Returns:
-        What the page says of them, by their numbers in the data, in the order of these.
+        What the page says of them, by their places in the data, in the order of these.
     """
     num_of_task = Counter[str]()
 
@@ -253,10 +254,10 @@ def _chosen(manifest: Manifest, dataset: Path, num_episodes: int) -> dict[int, E
     first = heapq.nsmallest(num_episodes, ranked(), key=lambda each: each[:2])
     label = SCRIPTED if "environment" in manifest.params else DEMONSTRATED
     found: dict[int, EpisodeEntry] = {}
-    for _, _, entry in sorted(first, key=lambda each: each[1]):
+    for _, position, entry in sorted(first, key=lambda each: each[1]):
         facts = {**entry.facts, POLICY: label, NUMBER: entry.index}
         index = len(_POLICIES) * num_episodes + len(found)  # behind those of the rollouts
-        found[entry.index] = replace(entry, index=index, facts=facts)
+        found[position] = replace(entry, index=index, facts=facts)
     return found
 
 
@@ -264,14 +265,9 @@ def _of_data(
     dataset: Path, manifest: Manifest, chosen: Mapping[int, EpisodeEntry]
 ) -> Iterator[Described]:
     """Stream the chosen episodes, each with what the page says of it."""
-    left = len(chosen)
-    tars, entries = manifest.tar_paths(dataset), manifest.entries(dataset)
-    for entry, sample in tar_shards.described_samples(tars, manifest.spec, entries):
-        if entry.index in chosen:
-            yield chosen[entry.index], tar_shards.decode_described(entry, sample, manifest.spec)
-            left -= 1
-        if not left:
-            return
+    picked = Picked([Part(dataset, manifest, places_picked(chosen, manifest.num_episodes))])
+    # The chosen first: what lies behind the last of them is not read
+    return zip(chosen.values(), picked.episodes(), strict=False)
 
 
 def _successes(entries: Iterable[EpisodeEntry]) -> dict[str, int]:

@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import parrot_models.report_page.page as report_page
 from parrot_data.episodes.episode import Episode
-from parrot_data.stores import tar_shards
 from parrot_data.stores.manifest import MANIFEST, Manifest, load_any_manifest
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.picked import Part, Picked
 from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.seal import check_seal
 from parrot_data.stores.sources import code_of
@@ -104,10 +104,9 @@ def _demonstrations(
 
 
 def _successes(dataset: Path, manifest: Manifest, task: str) -> Iterator[Episode]:
-    tars, entries = manifest.tar_paths(dataset), manifest.entries(dataset)
-    for entry, sample in tar_shards.described_samples(tars, manifest.spec, entries):
-        if entry.task == task and entry.success:
-            yield tar_shards.decode_described(entry, sample, manifest.spec)
+    entries = manifest.entries(dataset)
+    is_picked = bytes(entry.task == task and entry.success for entry in entries)
+    return Picked([Part(dataset, manifest, is_picked)]).episodes()
 
 
 def _values(

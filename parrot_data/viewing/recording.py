@@ -60,15 +60,15 @@ def write_recording(
     recording = rerun.RecordingStream("parrot", recording_id=name)
     recording.save(path)
     for done, episode in enumerate(episodes, start=1):
-        _log(rerun, recording, episode, spec)
+        _log(rerun, recording, path_of(done - 1), episode, spec)
         yield done
     recording.flush()
     recording.disconnect()
 
 
-def _log(rerun: Any, recording: Any, episode: Episode, spec: EpisodeSpec) -> None:
-    entity = path_of(episode.index)
+def _log(rerun: Any, recording: Any, entity: str, episode: Episode, spec: EpisodeSpec) -> None:
     told = {
+        "index": episode.index,
         "task": episode.task,
         "success": episode.success,
         "failure": episode.failure,

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from parrot_data.episodes.rollout import episode_seed
 from parrot_data.errors import UserError
+from parrot_data.merge import MergeParams, merge
 from parrot_data.progress import Progress
 from parrot_data.stores.manifest import MANIFEST, load_manifest, save_manifest
 from parrot_data.stores.publish import sha256_file
@@ -29,7 +30,15 @@ from parrot_data.worlds.make import make_world
 from parrot_data.worlds.params import EnvironmentParams
 from parrot_models.judging.params import JudgeParams
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.view_prior import DEMONSTRATED, LIKELIEST, SAMPLED, SCRIPTED, view_prior
+from parrot_models.view_prior import (
+    DEMONSTRATED,
+    LIKELIEST,
+    SAMPLED,
+    SCRIPTED,
+    _chosen,
+    _of_data,
+    view_prior,
+)
 from tests.parrot_data.synthetic import files_of, synthetic_episodes, write_raw
 from tests.parrot_data.viewing.page_data import given_by, numbers, pieces_of, rows_of
 from tests.parrot_models.small_priors import small_prior
@@ -319,3 +328,15 @@ def test_policies_are_filtered_and_played_side_by_side(opened: Any, page: Path) 
     assert int(opened.evaluate("document.querySelector('#scrub').value")) == max(last.values())
     opened.evaluate("document.querySelector('#keep').click()")
     opened.wait("document.querySelectorAll('#cameras figure').length === 1")
+
+
+def test_of_merged_data_that_repeat_an_index_each_episode_is_itself(tmp_path: Path) -> None:
+    sources = [
+        write_raw(tmp_path / str(seed), synthetic_episodes(6, seed), seed=seed) for seed in (0, 1)
+    ]
+    merge(MergeParams(duplicates="refuse"), sources, tmp_path / "both")
+    manifest = load_manifest(tmp_path / "both", "episodes")
+    chosen = _chosen(manifest, tmp_path / "both", 12)
+    shown = list(_of_data(tmp_path / "both", manifest, chosen))
+    assert len(shown) == 12
+    assert all(entry.content_hash == episode.content_hash() for entry, episode in shown)

@@ -9,7 +9,7 @@
   const address = (row) => {
     const said = new URLSearchParams();
     parrot.writeFilters(said);
-    if (row) said.set("episode", row.index);
+    if (row) said.set("episode", row.position); // merged data may have an index twice
     return `#${said}`;
   };
 
@@ -43,8 +43,8 @@
     const said = new URLSearchParams(location.hash.slice(1));
     parrot.readFilters(said);
     shown();
-    const index = said.get("episode");
-    const row = index === null ? undefined : parrot.rows.find((each) => String(each.index) === index);
+    const position = said.get("episode");
+    const row = position === null ? undefined : parrot.rows[Number(position)];
     if (row) parrot.openEpisode(row);
     else parrot.closeEpisode();
   };

@@ -17,6 +17,7 @@ from PIL import Image
 from synthetic import SPECS, synthetic_episodes, write_raw
 
 from parrot_data.episodes.episode import Episode
+from parrot_data.merge import MergeParams, merge
 from parrot_data.view import view
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium on PATH")
@@ -292,3 +293,16 @@ def test_a_missing_file_is_told(running: Page, pages: dict[str, Path], tmp_path:
     page.call("Page.navigate", url=alone.as_uri())
     told: Any = page.wait("document.querySelector('#problem')?.textContent")
     assert told == "data/dataset.js cannot be read: it belongs beside this page."
+
+
+def test_an_address_is_of_one_episode_where_merged_data_repeat_an_index(
+    page: Page, tmp_path: Path
+) -> None:
+    episodes = [synthetic_episodes(4, seed) for seed in (0, 1)]
+    raws = [write_raw(tmp_path / str(s), each, seed=s) for s, each in enumerate(episodes)]
+    merge(MergeParams(duplicates="refuse"), raws, tmp_path / "both")
+    view(tmp_path / "both", tmp_path / "page")
+    page.open(tmp_path / "page" / "index.html", "#episode=6")
+    page.wait("document.querySelector('#episode').dataset.state === 'open'")
+    assert value_at_cursor(page, "actions", 0) == episodes[1][2].actions[0, 0]
+    assert page.evaluate("location.hash") == "#episode=6"
