@@ -7,7 +7,7 @@ Parrot's exclude each other: `make check-lerobot`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,39 +17,25 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.exchange.made_up import made_up
+from benchmarks.exchange.cases import Case, generated, made_up_cases, report, tell
 from benchmarks.exchange.other_environment import environment, told_by
 from parrot_data.episodes.episode import Episode
-from parrot_data.episodes.spec import EpisodeSpec, ImageSpec, ObservationSpec, VectorSpec
 from parrot_data.exchange.format import ExportOptions, Format
 from parrot_data.exchange.lerobot import FORMAT, VIDEO_FORMAT
 from parrot_data.exchange.lerobot.layout import SUCCESS, keys_of
 from parrot_data.exchange.recording import Trajectory
-from parrot_data.stores.manifest import load_manifest
-from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.streams import generator
 
+TITLE = "Parrot's LeRobot format against LeRobot itself: `make check-lerobot`"
 _IN_LEROBOT = Path(__file__).with_name("in_lerobot.py")
 _WANTED = ("lerobot==0.4.4", "torch==2.10.0")  # the last LeRobot for Python 3.11, and its newest
 _FPS = 20.0  # where the spec says none
 
 
 @dataclass(frozen=True)
-class Case:
-    """Episodes to export.
+class _Exported(Case):
+    """Episodes to export, and as what: `format`."""
 
-    Attributes:
-        name: of the folder.
-        title: for the report.
-        spec: of the episodes.
-        episodes: a few.
-        format: of the export.
-    """
-
-    name: str
-    title: str
-    spec: EpisodeSpec
-    episodes: list[Episode]
     format: Format = FORMAT
 
     @property
@@ -68,40 +54,26 @@ def main(
     """Export, load with LeRobot, compare every frame; write with LeRobot, import, compare."""
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
-        cases = list(_cases(episodes))
+        cases = _cases(episodes)
         for case in cases:
             _export(case, work / case.name)
         found = _in_lerobot(python or environment(work / "environment", _WANTED), cases, work)
-        lines = _report(cases, found, work)
-    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    typer.echo(out.read_text(encoding="utf-8"), nl=False)
-    raise typer.Exit("different" in found)
+        lines = report(TITLE, cases, found, work, _imported)
+    tell(lines, found, out)
 
 
-def _cases(folder: Path) -> Iterator[Case]:
-    manifest = load_manifest(folder, "episodes")
-    made = list(read_episodes(manifest.tar_paths(folder), manifest.spec))
-    title = "episodes of `parrot generate`"
-    yield Case("generated", title, manifest.spec, made)
-    yield Case("filmed", f"{title}, with videos", manifest.spec, made, VIDEO_FORMAT)
-    cameras: dict[str, ObservationSpec] = {
-        "front": ImageSpec(height=40, width=64),
-        "wrist": ImageSpec(height=33, width=32),
-        "joints": VectorSpec(dim=6),
-    }
-    yield _made_up("cameras", "two cameras, 14 unbounded actions", cameras, 14)
-    vectors = {"state": VectorSpec(dim=5), "goal": VectorSpec(dim=1)}
-    yield _made_up("vectors", "vectors alone, one action", vectors, 1)
+def _cases(folder: Path) -> list[_Exported]:
+    first = vars(generated(folder))
+    filmed = {**first, "name": "filmed", "title": f"{first['title']}, with videos"}
+    made = made_up_cases(lambda name: generator(0, f"check of LeRobot's format: {name}"))
+    return [
+        _Exported(**first),
+        _Exported(**filmed, format=VIDEO_FORMAT),
+        *(_Exported(**vars(each)) for each in made),
+    ]
 
 
-def _made_up(
-    name: str, title: str, observations: Mapping[str, ObservationSpec], action_dim: int
-) -> Case:
-    rng = generator(0, f"check of LeRobot's format: {name}")
-    return Case(name, title, *made_up(rng, observations, action_dim))
-
-
-def _export(case: Case, folder: Path) -> None:
+def _export(case: _Exported, folder: Path) -> None:
     """Parrot's export, and beside it what must be in it, in LeRobot's words."""
     (folder / "exported").mkdir(parents=True)
     episodes, spec = case.episodes, case.spec
@@ -138,28 +110,14 @@ def _marked(total: int, places: Iterable[int]) -> NDArray[np.bool_]:
     return found
 
 
-def _in_lerobot(python: Path, cases: list[Case], work: Path) -> dict[str, Any]:
+def _in_lerobot(python: Path, cases: list[_Exported], work: Path) -> dict[str, Any]:
     """What LeRobot says of each export."""
     folders = [str(work / case.name) for case in cases]
     ours = {"HF_HOME": str(work / "cache"), "HF_HUB_OFFLINE": "1"}
     return told_by(python, _IN_LEROBOT, folders, ours)
 
 
-def _report(cases: list[Case], found: dict[str, Any], work: Path) -> list[str]:
-    versions = ", ".join(f"{name} {each}" for name, each in found["versions"].items())
-    lines = ["Parrot's LeRobot format against LeRobot itself: `make check-lerobot`", versions]
-    for case in cases:
-        said = found["said"].get(str(work / case.name))
-        if said is None:
-            continue
-        lines += ["", f"{case.title}:", *(f"- {sentence}" for sentence in said)]
-        lines.append(f"- {_imported(case, work / case.name / 'own')}")
-    if "different" in found:
-        return [*lines, "", f"DIFFERENT: {found['different']}"]
-    return [*lines, "", "Nothing differs."]
-
-
-def _imported(case: Case, folder: Path) -> str:
+def _imported(folder: Path, case: _Exported) -> str:
     """Read what LeRobot itself wrote, and compare it with the episodes."""
     is_lossy = case.format is VIDEO_FORMAT
     seen = {path.stem: np.load(path) for path in folder.parent.glob("observation.*.npy")}

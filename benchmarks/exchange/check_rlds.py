@@ -6,8 +6,6 @@ TensorFlow is installed into a temporary environment, to keep it out of Parrot's
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -16,37 +14,18 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.exchange.made_up import made_up
+from benchmarks.exchange.cases import Case, generated, made_up_cases, report, tell
 from benchmarks.exchange.other_environment import environment, told_by
 from parrot_data.episodes.episode import Episode
-from parrot_data.episodes.spec import EpisodeSpec, ImageSpec, ObservationSpec, VectorSpec
 from parrot_data.exchange.format import ExportOptions
 from parrot_data.exchange.recording import Trajectory
 from parrot_data.exchange.rlds import FORMAT, writing
-from parrot_data.stores.manifest import load_manifest
-from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.streams import generator
 
+TITLE = "Parrot's RLDS against tensorflow_datasets itself: `make check-rlds`"
 _IN_TFDS = Path(__file__).with_name("in_tfds.py")
 # protobuf 7 lacks what TensorFlow Datasets asks of it
 _WANTED = ("tensorflow-cpu==2.20.0", "tensorflow-datasets==4.9.9", "protobuf==6.33.0")
-
-
-@dataclass(frozen=True)
-class Case:
-    """Episodes to export.
-
-    Attributes:
-        name: of the folder.
-        title: for the report.
-        spec: of the episodes.
-        episodes: a few.
-    """
-
-    name: str
-    title: str
-    spec: EpisodeSpec
-    episodes: list[Episode]
 
 
 def main(
@@ -59,38 +38,16 @@ def main(
     """Export, load with tensorflow_datasets, compare every step; write there, import, compare."""
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
-        cases = list(_cases(episodes))
+        made = made_up_cases(lambda name: generator(0, f"check of RLDS: {name}"))
+        cases = [generated(episodes), *made]
         for case in cases:
             _export(case, work / case.name)
         interpreter = python or environment(work / "environment", _WANTED)
         folders = [str(work / case.name) for case in cases]
         ours = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "HOME": temporary}
         found = told_by(interpreter, _IN_TFDS, folders, ours)
-        lines = _report(cases, found, work)
-    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    typer.echo(out.read_text(encoding="utf-8"), nl=False)
-    raise typer.Exit("different" in found)
-
-
-def _cases(folder: Path) -> Iterator[Case]:
-    manifest = load_manifest(folder, "episodes")
-    made = list(read_episodes(manifest.tar_paths(folder), manifest.spec))
-    yield Case("generated", "episodes of `parrot generate`", manifest.spec, made)
-    cameras: dict[str, ObservationSpec] = {
-        "front": ImageSpec(height=40, width=64),
-        "wrist": ImageSpec(height=33, width=32),
-        "joints": VectorSpec(dim=6),
-    }
-    yield _made_up("cameras", "two cameras, 14 unbounded actions", cameras, 14)
-    vectors = {"state": VectorSpec(dim=5), "goal": VectorSpec(dim=1)}
-    yield _made_up("vectors", "vectors alone, one action", vectors, 1)
-
-
-def _made_up(
-    name: str, title: str, observations: Mapping[str, ObservationSpec], action_dim: int
-) -> Case:
-    rng = generator(0, f"check of RLDS: {name}")
-    return Case(name, title, *made_up(rng, observations, action_dim))
+        lines = report(TITLE, cases, found, work, _imported)
+    tell(lines, found, out)
 
 
 def _export(case: Case, folder: Path) -> None:
@@ -128,21 +85,7 @@ def _rows(episode: Episode) -> dict[str, NDArray[Any]]:
     }
 
 
-def _report(cases: list[Case], found: dict[str, Any], work: Path) -> list[str]:
-    versions = ", ".join(f"{name} {each}" for name, each in found["versions"].items())
-    lines = ["Parrot's RLDS against tensorflow_datasets itself: `make check-rlds`", versions]
-    for case in cases:
-        said = found["said"].get(str(work / case.name))
-        if said is None:
-            continue
-        lines += ["", f"{case.title}:", *(f"- {sentence}" for sentence in said)]
-        lines.append(f"- {_imported(case, work / case.name / 'own')}")
-    if "different" in found:
-        return [*lines, "", f"DIFFERENT: {found['different']}"]
-    return [*lines, "", "Nothing differs."]
-
-
-def _imported(case: Case, folder: Path) -> str:
+def _imported(folder: Path, case: Case) -> str:
     """Read what tensorflow_datasets itself wrote, and compare it with the episodes."""
     with FORMAT.open_recording(folder, "success") as recording:
         for read, episode in zip(recording.trajectories, case.episodes, strict=True):
