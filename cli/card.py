@@ -39,7 +39,7 @@ def card(
 ) -> None:
     """Make the card of an output: metadata for the hub, contents, use, limits, lineage.
 
-    Datasets of `shard` hold theirs already; nothing in PATH is changed.
+    What shard, train-prior and finetune made holds its own already; nothing in PATH is changed.
     """
     page, images = _card_of(path, license_id)
     if out is None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from parrot_data.cards.dataset_card import write_card
+from parrot_data.edited import write_edited
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
 from parrot_data.stores.dataset_output import dataset_output
-from parrot_data.stores.edits import Source, open_source, origin_of, spec_difference, write_like
+from parrot_data.stores.edits import Source, open_source, origin_of, spec_difference
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.picked import Part, Picked
@@ -77,9 +77,7 @@ def merge(
     with open_work(out, output, fingerprint, datasets) as work:
         parts, twins = _different(sources, params.duplicates), _Twins()
         picked = Picked(parts, twins.look)
-        manifest = write_like(work.folder, picked, origin_of(sources, EDIT, plain), progress)
-        if manifest.kind == "shards":
-            write_card(work.folder)
+        write_edited(work.folder, picked, origin_of(sources, EDIT, plain), progress)
         work.publish()
     twins.tell()
     total = sum(source.manifest.num_episodes for source in sources)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parrot_data.cards.dataset_card import write_card
+from parrot_data.edited import write_edited
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section
 from parrot_data.stores.dataset_output import dataset_output
-from parrot_data.stores.edits import open_source, origin_of, write_like
+from parrot_data.stores.edits import open_source, origin_of
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.picked import Picked
 from parrot_data.stores.sources import code_of
@@ -57,8 +57,6 @@ def select(
     output = dataset_output(EDIT, source.manifest.kind, edit=EDIT)
     with open_work(out, output, fingerprint, [dataset]) as work:
         picked = Picked([source.picked(wanted(params.where, source.entries))])
-        manifest = write_like(work.folder, picked, origin_of([source], EDIT, plain), progress)
-        if manifest.kind == "shards":
-            write_card(work.folder)
+        write_edited(work.folder, picked, origin_of([source], EDIT, plain), progress)
         work.publish()
     return {"num_episodes": len(picked), "of": source.manifest.num_episodes}

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from parrot_data.cards.dataset_card import write_card
+from parrot_data.edited import write_edited
 from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Section, Seed
 from parrot_data.stores.dataset_output import files_of_dataset
-from parrot_data.stores.edits import Source, open_source, origin_of, write_like
+from parrot_data.stores.edits import Source, open_source, origin_of
 from parrot_data.stores.manifest import MANIFEST, Kind, Sha256
 from parrot_data.stores.outputs.layout import Output, json_in
 from parrot_data.stores.outputs.work import open_work
@@ -100,11 +100,9 @@ def split(
             folder.mkdir(exist_ok=True)
             picked = Picked([source.picked((part_of == number).tobytes())])
             origin = origin_of([source], EDIT, {**plain, "part": name})
-            manifest = write_like(
+            write_edited(
                 folder, picked, origin, partial(_of_all, progress, number, len(params.names))
             )
-            if manifest.kind == "shards":
-                write_card(folder)
             parts.append(
                 SplitPart(
                     name=name,

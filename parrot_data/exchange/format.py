@@ -52,7 +52,7 @@ class Holds:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What a writer is told of the whole dataset before its first episode.
+    """What a writer knows of the whole dataset before its first episode.
 
     Attributes:
         tasks: names of all tasks, sorted.
