@@ -58,6 +58,13 @@ TARGETS = {
             "verify",
             "select",
             "merge",
+            "diff",
+            "export to lerobot",
+            "export to robomimic",
+            "export to diffusion-policy",
+            "import from lerobot",
+            "import from robomimic",
+            "import from diffusion-policy",
             "training step",
         )
         for what, bound in (("cost", "<= 1.2x"), ("memory", "<= 1.2x + 16"))
