@@ -9,21 +9,30 @@ from random import Random
 
 from benchmarks.torture.commands import Running
 from benchmarks.torture.ground import Ground, digests_of
-from benchmarks.torture.stages import DATA_STAGES, FILTER, JUDGE, PRETRAIN, REPORT, Stage
+from benchmarks.torture.stages import (
+    DATA_STAGES,
+    FILTER,
+    JUDGE,
+    PRETRAIN,
+    REPORT,
+    VIEW,
+    Stage,
+)
 from benchmarks.torture.trial import Plan, Trial
 from benchmarks.torture.verdicts import must_be_same, must_complete
 
 KIND = "kills"
 SURVIVED = (
     "the same command, given again, exits with 0 and ends in the bytes of an undisturbed run; an "
-    "earlier result is whole at any moment, or out of sight for as long as a rename takes"
+    "earlier result is whole at any moment, or out of sight for as long as a rename takes; what the "
+    "command reads is as before"
 )
 
 
 def trials(plan: Plan) -> Iterator[Trial]:
     """Kill every stage, several times in a row or once, its workers too or not."""
     for stage in plan.stages:
-        quick, single = stage in DATA_STAGES, stage in (*PRETRAIN, JUDGE, REPORT)
+        quick, single = stage in DATA_STAGES, stage in (*PRETRAIN, JUDGE, REPORT, VIEW)
         for number in plan.times(5 if quick else 1 if single else 2):
             yield Trial(KIND, "kill -9", stage.name, number, partial(_kill, stage))
 
@@ -47,4 +56,7 @@ def _kill(stage: Stage, ground: Ground, random: Random) -> None:
                 # Between its two last steps a result still has the note that marks it unfinished.
                 found = {k: v for k, v in digests_of(out).items() if k in wanted}
                 must_be_same(found, wanted, "what lies at --out after the kill")
+        for name in stage.inputs:
+            found, wanted = digests_of(room.folder / name), ground.digests(name)
+            must_be_same(found, wanted, f"{name}, which it reads")
         must_complete(ground, room, stage)

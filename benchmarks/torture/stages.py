@@ -59,8 +59,42 @@ FINETUNE = Stage(
 )
 REPORT = Stage("report", ("report", "--runs", "runs"), "report", (SHARDS, KEPT, PRIOR, JUDGED, RUN))
 
+# What a dataset is made into beside the pipeline
+SPLIT_UP, EXPORTED = "data/split", "exported"
+EDITS = (
+    Stage(
+        "select",
+        ("select", EPISODES, "--where", "num_steps > 0 and index != 3"),
+        "data/selected",
+        (EPISODES,),
+    ),
+    Stage("split", ("split", EPISODES, "--shares", "0.5,0.5"), SPLIT_UP, (EPISODES,)),
+    Stage("merge", ("merge", f"{SPLIT_UP}/0", f"{SPLIT_UP}/1"), "data/merged", (SPLIT_UP,)),
+    Stage("append", ("append", EPISODES, "--episodes", "6"), "data/longer", (EPISODES,)),
+)
+EXCHANGES = tuple(
+    stage
+    for name in ("lerobot", "robomimic", "diffusion-policy")
+    for stage in (
+        Stage(
+            f"export to {name}",
+            ("export", EPISODES, "--format", name),
+            f"{EXPORTED}/{name}",
+            (EPISODES,),
+        ),
+        Stage(
+            f"import from {name}",
+            ("import", f"{EXPORTED}/{name}", "--format", name),
+            f"data/{name}",
+            (f"{EXPORTED}/{name}",),
+        ),
+    )
+)
+VIEW = Stage("view", ("view", EPISODES), "page", (EPISODES,))
+PRODUCTS = (*EDITS, *EXCHANGES, VIEW)
+
 DATA_STAGES = (GENERATE, FILTER, SHARD)
-STAGES = (*DATA_STAGES, TRAIN_PRIOR, *PRETRAIN, JUDGE, FINETUNE, REPORT)
+STAGES = (*DATA_STAGES, TRAIN_PRIOR, *PRETRAIN, JUDGE, FINETUNE, REPORT, *PRODUCTS)
 
 _TRAINED: Mapping[str, Any] = MappingProxyType({"log_every": 4, "checkpoint_every": 4, "steps": 24})
 _SEEING: Mapping[str, Any] = MappingProxyType(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -191,8 +193,21 @@ class ArrayWriter:
 
     def _flush(self) -> None:
         name = ".".join([str(self._written), *("0" for _ in self._shape[1:])])
-        (self._path / name).write_bytes(bytes(self._codec.encode(self._rows)))
+        with _one_thread():
+            packed = bytes(self._codec.encode(self._rows))
+        (self._path / name).write_bytes(packed)
         self._written, self._filled = self._written + 1, 0
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let Blosc pack with one thread: several put their blocks in the order in which they end."""
+    before = numcodecs.blosc.use_threads
+    numcodecs.blosc.use_threads = False
+    try:
+        yield
+    finally:
+        numcodecs.blosc.use_threads = before
 
 
 def _sides(said: dict[str, Any], key: str, path: Path) -> tuple[int, ...]:

@@ -56,6 +56,20 @@ def test_what_zarr_wrote_is_read(codec: str, separator: str, dtype: str, tmp_pat
     assert array.dtype == np.dtype(dtype)
 
 
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of cores, which Blosc would all use where zarr has not told it not to."""
+    monkeypatch.setattr(numcodecs.blosc, "use_threads", True)
+    steps = np.random.default_rng(0).integers(-1, 2, (8, 1 << 18))
+    rows, written = (steps.cumsum(1) % 256).astype(np.uint8), set()
+    for number in range(16):
+        path = tmp_path / str(number)
+        writer = ArrayWriter(path, rows.dtype, rows.shape)
+        writer.append(rows)
+        writer.close()
+        written.add(b"".join(file.read_bytes() for file in sorted(path.glob("*.0"))))
+    assert len(written) == 1
+
+
 @pytest.mark.parametrize("chunk_bytes", [1, 100, 1 << 20])
 @pytest.mark.parametrize("pieces", [(7,), (1, 2, 4), (5, 0, 2)])
 def test_zarr_reads_what_is_written(
