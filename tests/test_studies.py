@@ -196,7 +196,8 @@ def test_own_task_clones_demonstrations_of_the_very_task(studies: Studies) -> No
 
 def test_the_audit_stands_beside_what_agents_then_learned(studies: Studies) -> None:
     summary = studies.result("audit")
-    assert [(run["task"], run["method"]) for run in summary["runs"]] == [(TASK, "parrot")]
+    methods = [(run["task"], run["method"]) for run in summary["runs"]]
+    assert methods == [(TASK, "parrot"), (TASK, "parrot_box")]
     (task,) = summary["audited"]["tasks"]
     metrics = json.loads((studies.folder / "studies/audit/audited/metrics.json").read_text())
     assert task["log_prob_per_dim"] == metrics["tasks"][TASK]["log_prob_per_dim"]
