@@ -24,8 +24,8 @@ from benchmarks.torture.verdicts import must_be_same, must_complete
 KIND = "kills"
 SURVIVED = (
     "the same command, given again, exits with 0 and ends in the bytes of an undisturbed run; an "
-    "earlier result is whole at any moment, or out of sight for as long as a rename takes; what the "
-    "command reads is as before"
+    "earlier result is whole at any moment, or out of sight for as long as a rename takes; what "
+    "the command reads is as before"
 )
 
 
