@@ -25,6 +25,8 @@ try:
 except ModuleNotFoundError:  # it comes with the extra `exchange`
     pa = parquet = None
 
+# A group of rows costs memory until its file is closed, and time when it is read
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 1024, 1 << 25
 _INDEX = "__index_level_0__"  # pandas' name of the column that is its index
 
 
@@ -41,6 +43,7 @@ class TableWriter:
         self._number = -1
         self._file: Any = None
         self._writer: Any = None
+        self._waiting: list[Any] = []
 
     def place(self) -> tuple[int, int]:
         """Chunk and file of what is written next, up to the next call of this."""
@@ -56,15 +59,25 @@ class TableWriter:
         return tuple(self._place().values())  # type: ignore[return-value]
 
     def write(self, columns: list[Any]) -> None:
-        """Write rows, as one group."""
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        """Write rows; they wait until there are enough of them for a group."""
+        self._waiting.append(pa.Table.from_arrays(columns, schema=self._schema))
+        num_rows = sum(table.num_rows for table in self._waiting)
+        num_bytes = sum(table.nbytes for table in self._waiting)
+        if num_rows >= _ROWS_AT_ONCE or num_bytes >= _BYTES_AT_ONCE:
+            self._flush()
 
     def _place(self) -> dict[str, int]:
         chunk, file = divmod(self._number, FILES_PER_CHUNK)
         return {"chunk_index": chunk, "file_index": file}
 
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._waiting = []
+
     def _close(self) -> None:
         if self._file is not None:
+            self._flush()
             self._writer.close()
             self._file.close()
 

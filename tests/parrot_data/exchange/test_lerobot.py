@@ -631,3 +631,22 @@ def test_without_the_libraries_their_extras_are_named(
     assert "parrot-priors[video]" in refusal(out)
     monkeypatch.setattr("parrot_data.exchange.lerobot.layout.pa", None)
     assert "parrot-priors[exchange]" in refusal(out)
+
+
+def test_groups_are_of_many_rows_whatever_the_length_of_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs memory until its file is closed: a group an episode would make that grow."""
+    monkeypatch.setattr(table_writer, "_ROWS_AT_ONCE", 100)
+    schema = pa.schema([("step", pa.int64())])
+    with table_writer.TableWriter(tmp_path, schema) as writer:
+        for first in range(0, 1050, 7):
+            place = writer.place()
+            writer.write([pa.array(range(first, first + 7), pa.int64())])
+    (path,) = tmp_path.rglob("*.parquet")
+    assert place == (0, 0)
+    file = parquet.ParquetFile(path)
+    assert file.read().column("step").to_pylist() == list(range(1050))
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert min(sizes[:-1]) >= 100
+    assert max(sizes) < 107
