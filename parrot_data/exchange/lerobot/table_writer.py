@@ -44,6 +44,7 @@ class TableWriter:
         self._file: Any = None
         self._writer: Any = None
         self._waiting: list[Any] = []
+        self._num_rows = self._num_bytes = 0  # of what waits
 
     def place(self) -> tuple[int, int]:
         """Chunk and file of what is written next, up to the next call of this."""
@@ -60,10 +61,11 @@ class TableWriter:
 
     def write(self, columns: list[Any]) -> None:
         """Write rows; they wait until there are enough of them for a group."""
-        self._waiting.append(pa.Table.from_arrays(columns, schema=self._schema))
-        num_rows = sum(table.num_rows for table in self._waiting)
-        num_bytes = sum(table.nbytes for table in self._waiting)
-        if num_rows >= _ROWS_AT_ONCE or num_bytes >= _BYTES_AT_ONCE:
+        table = pa.Table.from_arrays(columns, schema=self._schema)
+        self._waiting.append(table)
+        self._num_rows += table.num_rows
+        self._num_bytes += table.nbytes
+        if self._num_rows >= _ROWS_AT_ONCE or self._num_bytes >= _BYTES_AT_ONCE:
             self._flush()
 
     def _place(self) -> dict[str, int]:
@@ -73,7 +75,7 @@ class TableWriter:
     def _flush(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting))
-            self._waiting = []
+            self._waiting, self._num_rows, self._num_bytes = [], 0, 0
 
     def _close(self) -> None:
         if self._file is not None:
