@@ -1,4 +1,7 @@
-"""What is attacked: every stage of the pipeline, with values so small that it takes seconds."""
+"""What is attacked: the stages of the pipeline, and what else is made of a dataset.
+
+All with values so small that each takes seconds.
+"""
 
 from __future__ import annotations
 
