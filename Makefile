@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro experiments study paper-lite paper images-alone study-dataset-size \
-	study-mismatch study-exploration study-own-task study-audit study-panda comparison metaworld \
+	study-mismatch study-exploration study-own-task study-audit study-wrong-prior study-panda comparison metaworld \
 	prune test check check-lerobot check-rlds films bench bench-learning torture clean
 
 VENV := .venv
@@ -93,6 +93,17 @@ study-audit: install ## what an audit says of eight unseen tasks, beside what ag
 		parrot matrix | $(FINETUNE) --prior ../../models/prior && \
 		parrot report --audited audited --data ../../data/shards --kept ../../data/kept \
 		--prior ../../models/prior --judged ../../judged --out ../../results/audit
+
+study-wrong-prior: studies/wrong_prior/.dvcignore
+study-wrong-prior: install ## agents where the prior is wrong: grasps alone on a place task; drawer and wall unseen
+	@$(ACTIVATE) && dvc repro judge studies/wrong_prior/dvc.yaml && cd studies/wrong_prior && \
+		parrot matrix --runs runs/grasps | $(FINETUNE) --prior models/prior && \
+		parrot report --runs runs/grasps --data shards --kept kept --out ../../results/wrong_prior/grasps && \
+		unseen=(--set 'finetune.tasks=[open-drawer, pick-cup-behind-wall]') && \
+		parrot matrix --runs runs/unseen "$${unseen[@]}" | $(FINETUNE) --prior ../../models/prior && \
+		parrot report --runs runs/unseen "$${unseen[@]}" --data ../../data/shards --kept ../../data/kept \
+		--prior ../../models/prior --judged ../../judged --out ../../results/wrong_prior/unseen
+	@echo && cat results/wrong_prior/*/table.txt
 
 metaworld: studies/metaworld/.dvcignore
 metaworld: install ## another simulator: a prior of 45 tasks of Meta-World, agents on five unseen ones

@@ -65,6 +65,9 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
         "generate": {"num_episodes": 12, "tasks": {TASK: 100.0}},
         "finetune": {"tasks": [TASK], "env_steps": 75},
     },
+    "studies/wrong_prior": {
+        "finetune": {"methods": ["parrot", "parrot_widening", "parrot_best"], "env_steps": 75},
+    },
     "studies/metaworld": {
         "generate": {"num_episodes": 8, "tasks": {"door-close": 1.0, "drawer-close": 1.0}},
         "train_prior": {"steps": 6},
@@ -115,7 +118,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
     (folder / "studies/metaworld/unseen.yaml").write_text(UNSEEN)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit", "panda"):
+    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit", "wrong-prior", "panda"):
         studies.make(f"study-{kind}")
     studies.make("comparison")
     studies.make("metaworld")
@@ -205,6 +208,19 @@ def test_the_audit_stands_beside_what_agents_then_learned(studies: Studies) -> N
     assert task["success_rate"] == summary["runs"][0]["success_rate"]
     table = (studies.folder / "results/audit/table.txt").read_text()
     assert "What the audit said, and what happened" in table
+
+
+def test_a_wrong_prior_is_learned_with_by_every_way_of_control(studies: Studies) -> None:
+    methods = ["parrot", "parrot_widening", "parrot_best"]
+    for name, tasks in (
+        ("grasps", ["place-baseball-cap-on-block"]),
+        ("unseen", ["open-drawer", "pick-cup-behind-wall"]),
+    ):
+        runs = studies.result(f"wrong_prior/{name}")["runs"]
+        assert [(r["task"], r["method"]) for r in runs] == [(t, m) for t in tasks for m in methods]
+    kept = studies.folder / "studies/wrong_prior/shards"
+    entries = load_manifest(kept, "shards").entries(kept)
+    assert {entry.task for entry in entries} == {"pick"}
 
 
 def test_panda_learns_what_a_script_recorded_on_a_robot_of_others(studies: Studies) -> None:

@@ -19,6 +19,8 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
         "parrot_box": "prior",
         "parrot_executed": "prior",
         "parrot_demo": "prior",
+        "parrot_widening": "prior",
+        "parrot_best": "prior",
         "parrot_edit": "prior",
         "parrot_spline": "spline",
         "flow_matching": "matching",
@@ -34,13 +36,15 @@ PART_OF_METHOD: Mapping[str, str] = MappingProxyType(
 # Which actions of the robot an agent can produce: all, as its own are these; those of a box of z,
 # as they are or edited; or those of any z. Agents that decide on several steps at once choose no
 # single actions, and have no entry.
-Reach = Literal["actions", "box", "edited box", "latents"]
+Reach = Literal["actions", "box", "wider box", "edited box", "latents"]
 REACH_OF_METHOD: Mapping[str, Reach] = MappingProxyType(
     {
         "parrot": "latents",
         "parrot_box": "box",
         "parrot_executed": "latents",
         "parrot_demo": "latents",
+        "parrot_widening": "wider box",
+        "parrot_best": "latents",
         "parrot_edit": "edited box",
         "parrot_spline": "latents",
         "flow_matching": "box",

@@ -32,11 +32,13 @@ from parrot_models.methods.traj_rl import TRAJECTORIES, SeenTrajectories, Trajec
 from parrot_models.methods.vae_features import VAE
 from parrot_models.networks.chance import torch_generator, torch_seed
 from parrot_models.networks.image_encoder import make_image_encoder
+from parrot_models.rl.best_of import BestOfSAC
 from parrot_models.rl.full_control import (
     EditedLatentView,
     EditingActor,
     ReferredActor,
     UnboundedLatentView,
+    WideningActor,
 )
 from parrot_models.rl.networks import Actor, Critic, Trunk
 from parrot_models.rl.params import AgentParams
@@ -71,6 +73,7 @@ class Method(Generic[T]):
         make_actor: what the actor starts as, where it does not start afresh.
         executed: what the critics judge, where it is not what the agent says; the replay buffer
             then holds what the robot executed.
+        agent: how it acts and learns.
         explores_with_prior: whether a share of the training episodes is guided.
         keeps_demonstrations: whether half of each batch is drawn from first episodes, all guided.
     """
@@ -80,6 +83,7 @@ class Method(Generic[T]):
     initial_std: Callable[[AgentParams], float]
     make_actor: MakeActor[T] | None = None
     executed: Callable[[T], Executed] | None = None
+    agent: type[SAC] = SAC
     explores_with_prior: bool = False
     keeps_demonstrations: bool = False
 
@@ -110,6 +114,10 @@ def _unbounded(
 ) -> DirectView:
     seeing = _seeing(params, with_context=with_context)
     return UnboundedLatentView(plain, prior, params.reference_std, seeing)
+
+
+def _widening(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
+    return LatentView(plain, prior, params.last_latent_bound, _seeing(params))
 
 
 def _edited_latent(plain: Dict, prior: Prior, params: AgentParams) -> DirectView:
@@ -152,6 +160,15 @@ def _referred_actor(
     return ReferredActor(width, len(low), params.reference_std, params.hidden, generator)
 
 
+def _widening_actor(
+    _prior: Prior, params: AgentParams, width: int, low: Tensor, _high: Tensor,
+    generator: torch.Generator,
+) -> Actor:  # fmt: skip
+    bounds = params.latent_bound, params.last_latent_bound
+    std = _as_the_prior(params)
+    return WideningActor(width, len(low), *bounds, params.hidden, std, generator)
+
+
 def _editing_actor(
     prior: Prior, params: AgentParams, width: int, low: Tensor, high: Tensor,
     generator: torch.Generator,
@@ -184,6 +201,12 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         # parrot; half of each batch is drawn from prior-driven episodes that are kept.
         "parrot_demo": Method(
             PRIOR, _unbounded, _unit, make_actor=_referred_actor, keeps_demonstrations=True
+        ),
+        # parrot_box whose box is larger at the end.
+        "parrot_widening": Method(PRIOR, _widening, _as_the_prior, make_actor=_widening_actor),
+        # parrot that acts by the best of several z, as its critics judge them.
+        "parrot_best": Method(
+            PRIOR, _unbounded, _unit, make_actor=_referred_actor, agent=BestOfSAC
         ),
         # parrot_box with an edit of the action on top of f(z; s).
         "parrot_edit": Method(PRIOR, _edited_latent, _as_the_prior, make_actor=_editing_actor),
@@ -243,7 +266,7 @@ def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T
         if method.make_actor is None
         else method.make_actor(part, params, width, low, high, generator)
     )
-    return SAC(
+    return method.agent(
         Networks(
             Trunk(dims, encoders, encoder_dim, clips=actor.clips_input),
             actor,

@@ -43,8 +43,9 @@ def _reach(run: Run, reached: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict
         return {}
     if kind == "actions":
         return dict.fromkeys(MEASURES, 1.0)
+    bounds = {"latents": None, "wider box": agent["last_latent_bound"]}
     wanted = {
-        "latent_bound": None if kind == "latents" else agent["latent_bound"],
+        "latent_bound": bounds.get(kind, agent["latent_bound"]),
         "edit_scale": agent["edit_scale"] if kind == "edited box" else 0.0,
     }
     for row in reached.get(PART_OF_METHOD[method], []):

@@ -1,4 +1,4 @@
-"""Agents over latents that leave the box of z: by a prior of their own over z, or by an edit.
+"""Agents over latents that leave the box of z: by a prior of their own, an edit, or a wider box.
 
 The box keeps an agent from most of what the robot can do. Where f is invertible, z without bounds
 is every action; what keeps the agent near the prior then is not a wall but a divergence.
@@ -84,6 +84,35 @@ class UnboundedLatentView(LatentView):
     def sample_warmup_actions(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw z ~ N(0, reference_std^2 I)."""
         return super().sample_warmup_actions(rng) * np.float32(self._reference_std)
+
+
+class WideningActor(Actor):
+    """An `Actor` over z whose box grows in the course of a run, in proportion to its progress.
+
+    Args:
+        input_dim, action_dim: widths of the trunk's output and of z.
+        first_bound, last_bound: half-widths of the box at the start and at the end.
+        hidden, initial_std, generator: see `Actor`.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        action_dim: int,
+        first_bound: float,
+        last_bound: float,
+        hidden: Sequence[int],
+        initial_std: float,
+        generator: torch.Generator,
+    ) -> None:
+        high = torch.full((action_dim,), first_bound)
+        super().__init__(input_dim, -high, high, hidden, initial_std, generator)
+        self._bounds = first_bound, last_bound
+
+    def widen(self, progress: float) -> None:
+        """Give the box its half-width of this share of the run."""
+        first, last = self._bounds
+        self.half_width.fill_(first + (last - first) * progress)
 
 
 class EditedLatentView(LatentView):

@@ -50,8 +50,11 @@ class Schedule:
 
     def rate_at(self, env_steps: int) -> float:
         """Share of the learning rates at this step: a late critic should no longer jump."""
-        progress = min(1.0, env_steps / self.total_steps)
-        return 1.0 + (self.final_rate - 1.0) * progress
+        return 1.0 + (self.final_rate - 1.0) * self.progress_at(env_steps)
+
+    def progress_at(self, env_steps: int) -> float:
+        """Share of the run that is over at this step."""
+        return min(1.0, env_steps / self.total_steps)
 
     def draw_guided(self, first: int, num_envs: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which of the episodes first, first + 1, ... are guided, bool (N,).
@@ -241,6 +244,7 @@ class Learner:
         """Do all updates that are due, once there is something to learn from."""
         schedule = self.schedule
         self.agent.scale_learning_rates(schedule.rate_at(self.env_steps))
+        self.agent.widen(schedule.progress_at(self.env_steps))
         num_due = schedule.updates_by(self.env_steps) if len(self.replay) else 0
         while self._num_updates < num_due:
             batch = self.replay.sample(schedule.batch_size, self._rng)

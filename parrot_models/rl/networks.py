@@ -154,6 +154,9 @@ class Actor(nn.Module):
     def standardize_inputs(self, mean: Tensor, std: Tensor) -> None:
         """The trunk standardises by these from now on; nothing learned yet depends on it."""
 
+    def widen(self, progress: float) -> None:
+        """Take note of the share of the run that is over; only a box that widens depends on it."""
+
     def penalty(self, encoded: Tensor) -> Tensor:
         """What its loss adds, of the trunk's output (B, input_dim), to SAC's own; here 0, ()."""
         return encoded.new_zeros(())

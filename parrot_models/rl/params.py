@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from parrot_data.section import Count, NotNegative, Positive, Section, Share, Width, Widths
+from parrot_data.section import (
+    Count,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    SomeCount,
+    Width,
+    Widths,
+)
 from parrot_models.networks.choices import Precision
 
 Observe = Literal["features", "image"]
@@ -22,10 +31,13 @@ class AgentParams(Section):
         encoder: kind of those encoders; read where `observe` is "image".
         encoder_dim: width of the output of each.
         latent_bound: half-width of the box of z, of methods that have one.
+        last_latent_bound: the same at the end of a run of parrot_widening, whose box begins with
+            latent_bound.
         reference_std: of the Gaussian N(0, reference_std^2 I) over z that the actor of parrot
             starts as and is held near; its warm-up is drawn from it too.
         target_kl_per_dim: nats a dimension of z that this actor is from it, once the temperature
             is tuned.
+        candidates: draws of the actor that parrot_best chooses among, by its critics.
         edit_scale: the largest edit of parrot_edit to an action, in half-widths of the action box;
             of bounded actions that is in normalised ones, in [-1, 1].
         hold_steps: robot steps that an agent's action is held: a z is decoded anew in each of
@@ -47,8 +59,10 @@ class AgentParams(Section):
     encoder: Literal["fast", "paper"]
     encoder_dim: Width
     latent_bound: Positive
+    last_latent_bound: Positive
     reference_std: Positive
     target_kl_per_dim: Positive
+    candidates: SomeCount
     edit_scale: Share
     hold_steps: Count
     decision_steps: Count

@@ -112,8 +112,16 @@ class Agent:
         seen = {k: to_device(torch.from_numpy(v), self.device) for k, v in observations.items()}
         encoded = self.trunk(seen)
         if deterministic:
-            return self.actor.mode(encoded).cpu().numpy()
-        return self.actor.sample(encoded, generator or self.generator)[0].cpu().numpy()
+            return self.mode(encoded).cpu().numpy()
+        return self.sample(encoded, generator or self.generator)[0].cpu().numpy()
+
+    def mode(self, encoded: Tensor) -> Tensor:
+        """The actions (B, A) that it chooses on the trunk's output, without chance."""
+        return self.actor.mode(encoded)
+
+    def sample(self, encoded: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Actions (B, A) that it explores with, and the actor's log_probs of them (B,)."""
+        return self.actor.sample(encoded, generator)
 
     def standardize_by(self, observations: Observation) -> None:
         """Standardize what the trunk sees by these observations, per key (N, ...)."""
@@ -184,6 +192,10 @@ class SAC(Agent):
         for optimizer in self._optimizers():
             set_learning_rate(optimizer, factor * self.params.learning_rate)
 
+    def widen(self, progress: float) -> None:
+        """Tell the actor the share of the run that is over; see `Actor.widen`."""
+        self.actor.widen(progress)
+
     def update(self, batch: Batch, *, critic_only: bool = False) -> Info:
         """One gradient step on critics, actor and temperature, and one on the target critics.
 
@@ -222,7 +234,7 @@ class SAC(Agent):
     def critic_targets(self, batch: Batch) -> Tensor:
         """R + discount * (min_i Q_i(s', a') - temperature * log_prob(a')): (B,)."""
         encoded = self._encode(batch.next_observations)
-        actions, log_probs = self.actor.sample(encoded, self.generator)
+        actions, log_probs = self.sample(encoded, self.generator)
         executed = self.executed(actions, batch.next_observations)
         values: Tensor = self.target_critic(encoded, executed).amin(0)
         return batch.returns + batch.discounts * (values - self._temperature() * log_probs)

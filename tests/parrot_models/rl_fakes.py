@@ -35,6 +35,7 @@ SPECS = {
 }
 PARAMS = AgentParams(
     observe="features", encoder="fast", encoder_dim=8, latent_bound=2.0, reference_std=0.5,
+    last_latent_bound=3.0, candidates=4,
     target_kl_per_dim=1.0, edit_scale=0.2, hold_steps=1, decision_steps=5, hidden=[16],
     learning_rate=1e-3, polyak=0.01, initial_temperature=0.02, target_entropy_per_dim=-1.0,
     observation_noise=0.1, clone_weight=0.1, precision="fp32",

@@ -8,6 +8,7 @@ from parrot_data.worlds.tabletop.boxes import Shapes, box_shapes
 from parrot_data.worlds.tabletop.bullet import bullet
 from parrot_data.worlds.tabletop.containers import CONTAINERS
 from parrot_data.worlds.tabletop.objects import OBJECT_MASS_KG, Color, ObjectSpec
+from parrot_data.worlds.tabletop.obstacles import OBSTACLES
 
 
 class Bodies:
@@ -37,6 +38,16 @@ class Bodies:
             body, -1, lateralFriction=1.0, spinningFriction=0.005, rollingFriction=0.008,
             linearDamping=0.9, angularDamping=0.999, physicsClientId=self._client,
         )  # fmt: skip
+        return body
+
+    def add_obstacle(self, name: str, xy: tuple[float, float]) -> int:
+        """An obstacle standing on the table at (x, y) in m; nothing moves it."""
+        if name not in self._shapes:
+            self._shapes[name] = box_shapes(self._client, OBSTACLES[name].boxes)
+        collision, visual = self._shapes[name]
+        body: int = bullet.createMultiBody(
+            0.0, collision, visual, (*xy, 0.0), physicsClientId=self._client
+        )
         return body
 
     def add_container(self, name: str, xy: tuple[float, float]) -> int:

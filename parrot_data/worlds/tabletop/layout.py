@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from parrot_data.errors import UserError
 from parrot_data.worlds.tabletop.drawer import DRAWERS
+from parrot_data.worlds.tabletop.obstacles import OBSTACLES
 from parrot_data.worlds.tabletop.tasks import Task
 
 Point = tuple[float, float]  # (x, y), m
@@ -20,6 +21,8 @@ PICK_REGION = ((0.25, 0.35), (-0.075, 0.075))
 PLACE_REGION = ((0.25, 0.35), (-0.12, 0.12))
 CONTAINER_REGION = ((0.26, 0.34), (-0.10, 0.10))
 DRAWER_REGION = ((0.265, 0.305), (-0.08, 0.08))  # of its knob
+OBSTACLE_X, BEHIND_X = 0.30, (0.27, 0.33)  # of an obstacle, and of a target behind it
+EVERYWHERE = (-math.inf, math.inf)
 OBJECT_SPACING = 0.07
 CONTAINER_SPACING = 0.115  # room for a finger between the two
 DRAWER_SPACING = 0.04  # of an object's center from what the drawer covers, shut or open
@@ -35,11 +38,13 @@ class Layout:
             of its knob when it is shut.
         yaws: float64 (num_objects,); a drawer's is 0, which is how it stands.
         container_position: float64 (2,), or None where the task has no container.
+        obstacle_position: the same of an obstacle.
     """
 
     positions: NDArray[np.float64]
     yaws: NDArray[np.float64]
     container_position: NDArray[np.float64] | None
+    obstacle_position: NDArray[np.float64] | None = None
 
 
 def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
@@ -52,28 +57,36 @@ def draw_layout(task: Task, rng: np.random.Generator) -> Layout:
         scene = _draw_scene(task, rng)
         if scene is not None:
             yaws = rng.uniform(-math.pi, math.pi, size=len(task.objects))
-            positions, container = scene
             if task.family == "drawer":
                 yaws[0] = 0.0
-            return Layout(
-                np.array(positions), yaws, None if container is None else np.array(container)
-            )
+            container, obstacle = (None if at is None else np.array(at) for at in scene[1:])
+            return Layout(np.array(scene[0]), yaws, container, obstacle)
     raise UserError(
         f"task {task.name!r}: no room for {len(task.objects)} objects with the spacing asked for "
         f"after {MAX_SCENES} attempts; use fewer objects"
     )
 
 
-def _draw_scene(task: Task, rng: np.random.Generator) -> tuple[list[Point], Point | None] | None:
-    """Places of the objects and of the container; None where one of them found no room."""
+def _draw_scene(
+    task: Task, rng: np.random.Generator
+) -> tuple[list[Point], Point | None, Point | None] | None:
+    """Places of objects, container and obstacle; None where an object found no room."""
     region = PICK_REGION if task.family == "pick" else PLACE_REGION
     container = _draw_point(CONTAINER_REGION, rng) if task.container else None
     placed: list[Point] = []
+    obstacle: Point | None = None
     clear: Region | None = None
     if task.family == "drawer":
         placed.append(_draw_point(DRAWER_REGION, rng))
         clear = DRAWERS[task.target].clearance(placed[0], DRAWER_SPACING)
-    for _ in task.loose_objects:
+    if task.obstacle:
+        spec = OBSTACLES[task.obstacle]
+        side = 1.0 if rng.random() < 0.5 else -1.0
+        obstacle = (OBSTACLE_X, side * spec.distance)
+        x, y = _draw_point((BEHIND_X, spec.beyond), rng)
+        placed.append((x, side * y))
+        clear = (EVERYWHERE, (obstacle[1] - spec.clearance, obstacle[1] + spec.clearance))
+    for _ in task.objects[len(placed) :]:
         for _ in range(MAX_PLACES):
             point = _draw_point(region, rng)
             if _is_spaced(point, placed, container) and not _is_within(point, clear):
@@ -81,7 +94,7 @@ def _draw_scene(task: Task, rng: np.random.Generator) -> tuple[list[Point], Poin
                 break
         else:
             return None
-    return placed, container
+    return placed, container, obstacle
 
 
 def _draw_point(region: Region, rng: np.random.Generator) -> Point:

@@ -94,6 +94,9 @@ class Scene:
         if task.container and layout.container_position is not None:
             x, y = layout.container_position.tolist()
             self._bodies.append(self._make.add_container(task.container, (x, y)))
+        if task.obstacle and layout.obstacle_position is not None:
+            x, y = layout.obstacle_position.tolist()
+            self._bodies.append(self._make.add_obstacle(task.obstacle, (x, y)))
         self.objects = {}
         for name, (x, y), yaw in zip(
             task.objects, layout.positions.tolist(), layout.yaws.tolist(), strict=True

@@ -32,12 +32,14 @@ class Task:
         objects: ids of the objects in the scene: the target first, then the distractors. Where
             the target is a drawer, its name stands for an id.
         container: name of the container, "" but for place tasks.
+        obstacle: name of what stands between the arm's start and the target, "" for nothing.
     """
 
     name: str
     family: Family
     objects: tuple[str, ...]
     container: str
+    obstacle: str = ""
 
     @property
     def target(self) -> str:
@@ -70,6 +72,10 @@ TASKS: MappingProxyType[str, Task] = MappingProxyType(
             "place-baseball-cap-on-block", "place", ("baseball_cap", "teapot"), "block"
         ),
         "open-drawer": Task("open-drawer", "drawer", ("walnut_drawer", "bottle", "duck"), ""),
+        # No data show a wall: what a prior knows of the way to a target leads into it
+        "pick-cup-behind-wall": Task(
+            "pick-cup-behind-wall", "pick", ("cup", "bottle"), "", obstacle="wall"
+        ),
     }
 )
 

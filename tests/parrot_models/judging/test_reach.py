@@ -84,6 +84,8 @@ def test_every_box_is_asked_with_and_without_edits() -> None:
 
 
 def kind_of(view: DirectView) -> str | None:
+    if isinstance(view, LatentView) and view.action_space.high[0] == PARAMS.last_latent_bound:
+        return "wider box"
     kinds = {EditedLatentView: "edited box", UnboundedLatentView: "latents", LatentView: "box"}
     for kind, name in kinds.items():
         if isinstance(view, kind):

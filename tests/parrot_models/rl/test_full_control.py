@@ -156,6 +156,22 @@ def test_it_learns_in_an_environment():
     assert np.isfinite(plain.executed).all()
 
 
+def test_a_widening_box_has_its_bound_of_every_moment_and_keeps_it():
+    _, view, agent = made("parrot_widening", SPECS["vector alone"])
+    encoded = 50 * torch.randn(500, agent.trunk.output_dim, generator=seeded(1))
+    first, last = PARAMS.latent_bound, PARAMS.last_latent_bound
+    for progress in (0.0, 0.25, 1.0):
+        agent.widen(progress)
+        largest = first + progress * (last - first)
+        z = agent.sample(encoded, seeded(2))[0].abs().max().item()
+        assert 0.9 * largest < z <= largest
+    assert view.action_space.high[0] == last
+    _, _, other = made("parrot_widening", SPECS["vector alone"])
+    other.load_state_dict(agent.state_dict())
+    torch.testing.assert_close(other.mode(encoded), agent.mode(encoded))
+    assert agent.mode(encoded).abs().max() > first
+
+
 def edited(spec, scale):
     view = EditedLatentView(
         PointEnv(spec).observation_space, FakePrior(spec), 2.0, scale, Seeing("features")

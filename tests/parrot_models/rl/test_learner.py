@@ -33,6 +33,9 @@ class StubAgent:
     def scale_learning_rates(self, factor):
         pass
 
+    def widen(self, progress):
+        pass
+
     def standardize_by(self, observations):
         pass
 

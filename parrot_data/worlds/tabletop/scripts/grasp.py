@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parrot_data.worlds.tabletop.arm import PAD_GAP_OFFSET
-from parrot_data.worlds.tabletop.motion import WORKSPACE_LOW
+from parrot_data.worlds.tabletop.motion import WORKSPACE_HIGH, WORKSPACE_LOW
 from parrot_data.worlds.tabletop.objects import Vector
 from parrot_data.worlds.tabletop.scene import Scene
 from parrot_data.worlds.tabletop.scripts.motions import CLOSE, OPEN, towards
@@ -34,8 +35,8 @@ class GraspStyle:
         approach_height: of the tool over the target before the descent, m.
         grasp_offset: of the tool from the target's center when the fingers close, m.
         lift_height: of the tool over the table at the end, m.
-        detour: point to visit first, m; the target is the nearest object to it.
-        num_detour_steps: steps at most on the way there.
+        detours: points to visit first, in turn, m; the target is the nearest object to the last.
+        num_detour_steps: steps at most on the way to each.
         stumble: (2,) sideways action on the way down, which must then be corrected.
         num_stumbles: steps of it.
     """
@@ -44,7 +45,7 @@ class GraspStyle:
     approach_height: float
     grasp_offset: float
     lift_height: float
-    detour: Vector
+    detours: tuple[Vector, ...]
     num_detour_steps: int
     stumble: NDArray[np.float64]
     num_stumbles: int
@@ -55,7 +56,7 @@ PLAIN_GRASP = GraspStyle(
     approach_height=0.06,
     grasp_offset=0.0,
     lift_height=0.12,
-    detour=(0.0, 0.0, 0.0),
+    detours=(),
     num_detour_steps=0,
     stumble=np.zeros(2),
     num_stumbles=0,
@@ -65,6 +66,7 @@ PLAIN_GRASP = GraspStyle(
 # from home does not know how to correct an approach that went astray.
 DETOUR_X, DETOUR_Y, MAX_DETOUR_HEIGHT = (0.23, 0.37), (-0.12, 0.12), 0.15
 MAX_DRAWS = 100
+MAX_CROSSING_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,20 @@ def draw_grasp_style(
         approach_height=rng.uniform(0.045, 0.075),
         grasp_offset=rng.uniform(-0.006, 0.006),
         lift_height=rng.uniform(0.10, 0.14),
-        detour=_draw_detour(places, target, variety.min_detour_height, rng),
+        detours=(_draw_detour(places, target, variety.min_detour_height, rng),),
         num_detour_steps=num_detour_steps,
         stumble=rng.uniform(0.3, 0.9) * np.array([math.cos(angle), math.sin(angle)]),
         num_stumbles=int(rng.integers(variety.max_stumbles + 1)),
+    )
+
+
+def over_obstacle(style: GraspStyle, scene: Scene, target: str) -> GraspStyle:
+    """The same grasp, that first rises where the tool is and then crosses at that height."""
+    (x, y, _), _ = scene.tool_pose()
+    place = scene.object_position(target)[:2]
+    high = WORKSPACE_HIGH[2]
+    return dataclasses.replace(
+        style, detours=((x, y, high), (*place, high)), num_detour_steps=MAX_CROSSING_STEPS
     )
 
 
@@ -139,11 +151,12 @@ class GraspPolicy:
         self._scene, self._target, self._style = scene, target, style
         self._num_close_steps = 0
         self._is_descending = False
+        self._detours = list(style.detours) if style.num_detour_steps else []
         self._num_detour_steps, self._num_stumbles = style.num_detour_steps, style.num_stumbles
 
     def action(self) -> NDArray[np.float64]:
         """The next action (7,), before noise."""
-        if self._num_detour_steps:
+        if self._detours:
             return self._make_detour()
         if self._num_close_steps:
             return self._close_or_lift()
@@ -151,10 +164,12 @@ class GraspPolicy:
 
     def _make_detour(self) -> NDArray[np.float64]:
         tool, _ = self._scene.tool_pose()
+        goal = self._detours[0]
         self._num_detour_steps -= 1
-        if math.dist(self._style.detour, tool) < ARRIVED_M:
-            self._num_detour_steps = 0
-        return towards(self._scene, self._style.detour, OPEN, BRISK_SPEED)
+        if math.dist(goal, tool) < ARRIVED_M or not self._num_detour_steps:
+            self._detours.pop(0)
+            self._num_detour_steps = self._style.num_detour_steps
+        return towards(self._scene, goal, OPEN, BRISK_SPEED)
 
     def _approach_or_descend(self) -> NDArray[np.float64]:
         x, y, center = self._scene.object_position(self._target)

@@ -6,7 +6,12 @@ import numpy as np
 
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.scripts.drawer import DrawerPolicy, draw_drawer_style
-from parrot_data.worlds.tabletop.scripts.grasp import GraspPolicy, GraspVariety, draw_grasp_style
+from parrot_data.worlds.tabletop.scripts.grasp import (
+    GraspPolicy,
+    GraspVariety,
+    draw_grasp_style,
+    over_obstacle,
+)
 from parrot_data.worlds.tabletop.scripts.place import PlacePolicy, draw_place_style
 
 # A grasp alone has time to spare.
@@ -27,6 +32,8 @@ def make_script(
         return DrawerPolicy(scene, task.target, draw_drawer_style(scene, task.target, rng))
     if container_position is None:
         style = draw_grasp_style(scene, task.target, VARIETY, rng)
+        if task.obstacle:
+            style = over_obstacle(style, scene, task.target)
         return GraspPolicy(scene, task.target, style)
     place = draw_place_style(scene, task.target, rng)
     return PlacePolicy(scene, task.target, task.container, container_position, place)

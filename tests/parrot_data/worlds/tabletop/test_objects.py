@@ -11,6 +11,7 @@ import pytest
 from parrot_data.worlds.tabletop.containers import CONTAINERS, container_names
 from parrot_data.worlds.tabletop.layout import CONTAINER_SPACING, OBJECT_SPACING, draw_layout
 from parrot_data.worlds.tabletop.objects import SHAPES_FOLDER, library, object_ids
+from parrot_data.worlds.tabletop.obstacles import WALL
 from parrot_data.worlds.tabletop.shapes.files import meshes
 from parrot_data.worlds.tabletop.shapes.solids import num_triangles
 from parrot_data.worlds.tabletop.shapes.training import training_shapes
@@ -78,13 +79,29 @@ def test_containers_to_train_on_and_others_held_out() -> None:
 
 
 def test_tasks_hold_only_what_the_prior_never_saw() -> None:
-    assert len(TASKS) == 9
+    assert len(TASKS) == 10
     for name, task in TASKS.items():
         assert task.name == name
         assert len(task.objects) >= 2  # a distractor in every scene
         assert set(task.loose_objects) <= set(object_ids("test"))
         assert (task.family == "place") == bool(task.container)
         assert not task.container or CONTAINERS[task.container].split == "test"
+
+
+def test_an_obstacle_stands_between_the_arms_start_and_the_target_alone() -> None:
+    sides = set()
+    for seed in range(100):
+        layout = draw_layout(TASKS["pick-cup-behind-wall"], np.random.default_rng(seed))
+        assert layout.obstacle_position is not None
+        (target, other), wall = layout.positions[:, 1], layout.obstacle_position[1]
+        sides.add(math.copysign(1.0, wall))
+        assert target * wall > 0
+        low, high = WALL.beyond
+        assert low <= abs(target) <= high
+        assert abs(target) - abs(wall) >= WALL.clearance
+        assert abs(other - wall) >= WALL.clearance
+        assert math.dist(*layout.positions) >= OBJECT_SPACING
+    assert sides == {1.0, -1.0}
 
 
 @pytest.mark.parametrize(("container", "num_objects"), [("", 3), ("tray", 2), ("pan", 3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from parrot_data.worlds.demonstrations import Demonstrations
 from parrot_data.worlds.noise import ACTION_LIMIT, noisy_action
 from parrot_data.worlds.tabletop.env import TabletopEnv
 from parrot_data.worlds.tabletop.random_task import draw_random_task
+from parrot_data.worlds.tabletop.scripts.script import make_script
 from parrot_data.worlds.tabletop.tasks import FAMILIES, OPEN_M, TASKS, Task
 from parrot_data.worlds.tabletop.world import TabletopWorld
 
@@ -106,6 +108,25 @@ def test_a_quiet_script_opens_drawers_never_seen_and_they_stay_open() -> None:
         assert np.all(np.diff(episode.rewards) >= 0.0)
         places = episode.privileged["target_position"][:, 0]
         np.testing.assert_array_equal((places - places[0])[1:] >= OPEN_M, episode.rewards == 1.0)
+
+
+def test_the_script_reaches_over_a_wall_and_the_straight_way_does_not() -> None:
+    task = TASKS["pick-cup-behind-wall"]
+    straight = dataclasses.replace(task, obstacle="")
+    env = TabletopEnv(QUIET, lambda _rng: task)
+    found: dict[str, list[bool]] = {"over": [], "straight": []}
+    for seed in range(10):
+        for way, results in found.items():
+            env.reset(seed=seed)
+            # The same scene: only the script is told that nothing stands there
+            env.task = task if way == "over" else straight
+            script = make_script(env, np.random.default_rng(seed))
+            env.task = task
+            done = [env.step(script.action().astype(np.float32))[1] for _ in range(25)]
+            results.append(bool(done[-1]))
+    env.close()
+    assert sum(found["over"]) >= 8
+    assert sum(found["straight"]) <= 3
 
 
 def test_noise_has_no_atom_on_the_bound() -> None:
