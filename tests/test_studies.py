@@ -118,7 +118,15 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
     (folder / "studies/metaworld/unseen.yaml").write_text(UNSEEN)
     studies = Studies(folder)
     studies.make("paper-lite")
-    for kind in ("dataset-size", "mismatch", "exploration", "own-task", "audit", "wrong-prior", "panda"):
+    for kind in (
+        "dataset-size",
+        "mismatch",
+        "exploration",
+        "own-task",
+        "audit",
+        "wrong-prior",
+        "panda",
+    ):
         studies.make(f"study-{kind}")
     studies.make("comparison")
     studies.make("metaworld")
