@@ -38,7 +38,7 @@ def cells(values: FinetuneParams, runs: Path) -> Iterator[tuple[str, str, str, P
 
 
 def matrix(runs: Runs = Path("runs"), params: Params = PARAMS, overrides: Overrides = None) -> None:
-    """Print the options of each run of finetune's matrix, a line a run, for schedulers of others."""
+    """Print the options of each run of finetune's matrix, a line a run, for another scheduler."""
     from cli.params import Sections
     from parrot_models.methods.params import FinetuneParams
 
