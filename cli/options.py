@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,7 +134,10 @@ def on_ray(
         raise UserError(
             "--ray works on a cluster, and --workers or --jobs on this machine: leave one away"
         )
-    return OnRay(address, 1.0 if cpus is None else cpus, gpus or 0.0)
+    given = OnRay(address, 1.0 if cpus is None else cpus, gpus or 0.0)
+    if not math.isfinite(given.cpus + given.gpus):
+        raise UserError("--cpus and --gpus are numbers of 0 or more: correct them")
+    return given
 
 
 def available_cores() -> int:

@@ -44,11 +44,13 @@ def cluster() -> Iterator[Any]:
         patch.setenv(DELAY_S, "0.2")
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # it would leave a token in the home folder
         head = {**node, "include_dashboard": False, "_system_config": MISSED}
         made = Cluster(initialize_head=True, head_node_args=head)
         made.add_node(**node)
-    yield made
-    made.shutdown()
+        patch.delenv(DELAY_S)
+        yield made
+        made.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -59,14 +59,17 @@ class Child:
             Why it failed, in one sentence; "" where it did not.
         """
         assert self._process.stderr is not None
-        for text in self._process.stderr:
-            line = text.rstrip()
-            self._lines.append(line)
-            if line.startswith(_NOTE):
-                note(line.removeprefix(_NOTE))
-            elif line:
-                tell(line)
-        return self._error(self._process.wait())
+        with self._process.stderr as said:
+            for text in said:
+                line = text.rstrip()
+                self._lines.append(line)
+                if line.startswith(_NOTE):
+                    note(line.removeprefix(_NOTE))
+                elif line:
+                    tell(line)
+        status = self._process.wait()
+        self._let_go()
+        return self._error(status)
 
     def ask_to_end(self) -> None:
         """Have it save what it can, and end."""
@@ -79,6 +82,11 @@ class Child:
             self._process.wait(seconds)
         self._process.kill()
         self._process.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def _error(self, status: int) -> str:
         if not status:

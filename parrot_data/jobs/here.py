@@ -31,6 +31,7 @@ def run_here(
     """
     waiting, children, doing = iter(jobs), dict[str, Child](), dict[str, Doing]()
     ended: queue.Queue[Ended] = queue.Queue()
+    followers: list[threading.Thread] = []
     is_over = False
     try:
         while children or not is_over:
@@ -42,7 +43,8 @@ def run_here(
                 doing[job.name] = Doing("", "")
                 children[job.name] = child = Child(job.command(), Path.cwd(), threads)
                 arguments = (job, child, doing, ended)
-                threading.Thread(target=_follow, args=arguments, daemon=True).start()
+                followers.append(threading.Thread(target=_follow, args=arguments, daemon=True))
+                followers[-1].start()
             if not children:
                 break
             listen(dict(doing))
@@ -54,6 +56,8 @@ def run_here(
             yield end
     finally:
         stop(children.values())
+        for follower in followers:
+            follower.join(_LISTEN_EVERY_S)
 
 
 def _follow(job: Job, child: Child, doing: dict[str, Doing], ended: queue.Queue[Ended]) -> None:

@@ -7,6 +7,7 @@ in folders that lie as they do here. Only this process writes where outputs are 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -194,9 +195,7 @@ def _run(shared: _Shared, sent: _Sent, tell: Tell) -> _Returned:
     """In a task: call a job's command in folders laid out as in the driver's machine."""
     check_world(shared.world)
     notes: list[str] = []
-    jobs = node_folder() / "jobs"
-    jobs.mkdir(exist_ok=True)
-    root = Path(tempfile.mkdtemp(dir=jobs))
+    root = _folder_for_a_job()
     try:
         called_in, out = root / sent.layout.called_in, root / sent.layout.out
         called_in.mkdir(parents=True, exist_ok=True)
@@ -215,6 +214,20 @@ def _run(shared: _Shared, sent: _Sent, tell: Tell) -> _Returned:
         return _Returned(None if error else packed_folder(out), error, notes)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _folder_for_a_job() -> Path:
+    """A new folder; those that processes which were killed have left on this node go."""
+    jobs = node_folder() / "jobs"
+    jobs.mkdir(exist_ok=True)
+    for path in jobs.iterdir():
+        try:
+            os.kill(int(path.name.partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except PermissionError:  # it is another's by now
+            continue
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=jobs))
 
 
 def _received(sha256: str, references: Mapping[str, Any]) -> Path:

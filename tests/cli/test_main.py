@@ -20,7 +20,7 @@ from tests.cli.commands import parrot
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
-    "generate": ("--out", "--workers"),
+    "generate": ("--out", "--workers", "--ray", "--cpus"),
     "filter": ("--episodes", "--out"),
     "shard": ("--episodes", "--kept", "--out"),
     "train-prior": ("--data", "--out", "--logs"),
@@ -31,6 +31,7 @@ COMMANDS = {
     "film": ("RUN", "--out", "--device"),
     "report": ("--out", "--audited"),
     "matrix": ("--runs",),
+    "sweep": ("--runs", "--jobs", "--ray", "--cpus", "--gpus", "--threads", "--device"),
     "explore": ("--prior", "--bc", "--out"),
     "audit": ("PRIOR", "--data", "--out", "--judge"),
     "report-study": ("KIND", "--study", "--out"),

@@ -14,7 +14,10 @@ from parrot_data.errors import UserError
 
 def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"pip install 'parrot-priors\[ray\]'"), connected("auto", {}):
+    with (
+        pytest.raises(UserError, match=r"pip install 'parrot-priors\[ray\]'"),
+        connected("auto", {}),
+    ):
         pass
 
 
