@@ -86,11 +86,11 @@ def _jobs(setting: Setting, prior: Path, *told: str) -> list[Job]:
         "evaluate.num_episodes": scale.learning_episodes,
     }
     sets = [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
+    common = ("--task", TASK, "--seed", "0", "--logs", "", "--threads", "1", *told, *sets)
     return [
         Job(
             f"{TASK}/{method}/0",
-            ("finetune", "--task", TASK, "--method", method, "--seed", "0", "--logs", "")
-            + ("--threads", "1", *told, *sets),
+            ("finetune", "--method", method, *common),
             {"--prior": prior},
             runs / method,
         )

@@ -40,14 +40,14 @@ class Kind:
         module: the stage's, whose code must be the same on every node.
         output: what it writes.
         params: text of params.yaml that they are called with, which names no other file.
-        environment: the world in it.
+        environment: the world in it; None where the stage reads data alone.
         threads: of each job.
     """
 
     module: str
     output: Output
     params: str
-    environment: EnvironmentParams
+    environment: EnvironmentParams | None
     threads: int
 
 
@@ -57,7 +57,7 @@ class _Shared:
 
     params: str
     threads: int
-    world: TravellingWorld
+    world: TravellingWorld | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def run_on_ray(
     Raises:
         UserError: the cluster cannot be reached, or cannot run the same code.
     """
-    shared = _Shared(kind.params, kind.threads, travelling(kind.environment))
+    world = None if kind.environment is None else travelling(kind.environment)
+    shared = _Shared(kind.params, kind.threads, world)
 
     def listen_to(said: Mapping[str, Said]) -> None:
         listen({name: Doing(each.node, each.text) for name, each in said.items()})
@@ -193,13 +194,15 @@ class _Sending:
 
 def _run(shared: _Shared, sent: _Sent, tell: Tell) -> _Returned:
     """In a task: call a job's command in folders laid out as in the driver's machine."""
-    check_world(shared.world)
+    if shared.world is not None:
+        check_world(shared.world)
     notes: list[str] = []
     root = _folder_for_a_job()
     try:
         called_in, out = root / sent.layout.called_in, root / sent.layout.out
         called_in.mkdir(parents=True, exist_ok=True)
-        shared.world.modules.unpack(called_in)
+        if shared.world is not None:
+            shared.world.modules.unpack(called_in)
         (called_in / "params.yaml").write_text(shared.params, encoding="utf-8")
         for option, place in sent.layout.inputs.items():
             (root / place).parent.mkdir(parents=True, exist_ok=True)
