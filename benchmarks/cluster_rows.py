@@ -78,10 +78,11 @@ def _jobs(setting: Setting, prior: Path, *told: str) -> list[Job]:
     """A run of each method, nowhere made yet."""
     scale, runs = setting.scale, setting.scratch / "runs-on-ray"
     shutil.rmtree(runs, ignore_errors=True)
-    steps, warmup = scale.swept_steps, setting.values.finetune.warmup_steps
+    steps, values = scale.swept_steps, setting.values.finetune
     changed = {
         "finetune.env_steps": steps,
-        "finetune.warmup_steps": min(warmup, steps // 2),
+        "finetune.warmup_steps": min(values.warmup_steps, steps // 2),
+        "finetune.critic_only_updates": min(values.critic_only_updates, steps // 10),
         "finetune.video_episodes": 0,
         "evaluate.num_episodes": scale.learning_episodes,
     }

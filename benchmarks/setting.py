@@ -102,7 +102,7 @@ FULL = Scale(
     simulated_sizes=(50, 100, 200),
     stored_sizes=(1000, 4000, 16_000),
     steps_of_growth=60,
-    shared_episodes=1200,
+    shared_episodes=2400,
     swept_steps=6000,
 )
 QUICK = Scale(

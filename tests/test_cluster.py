@@ -120,21 +120,28 @@ def test_the_bytes_of_a_killed_driver_are_those_of_one_process(
 
 
 @pytest.mark.usefixtures("_in_project")
-def test_runs_of_a_sweep_are_those_of_this_machine_and_a_failing_one_is_named(
+def test_runs_of_a_killed_sweep_are_those_of_this_machine_and_a_failing_one_is_named(
     cluster: Any, project: Path
 ) -> None:
     matrix = ("--set", "finetune.methods=[parrot,sac,bc_sac]", "--set", "finetune.parts=[bc]")
-    for runs, where in (("runs", ("--ray", cluster.address)), ("again", ("--jobs", "2"))):
-        done = parrot("sweep", "--runs", runs, "--logs", "", *where, *matrix)
+    there = ("sweep", "--ray", cluster.address, *matrix)
+    driver = call(project, *there)
+    wait_for(lambda: list(project.glob("runs/*/*/0/config.json")) or driver.poll() is not None)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    kept = {path: path.stat().st_mtime_ns for path in project.glob("runs/*/*/0/*.*")}
+    assert kept
+    here = ("sweep", "--runs", "again", "--logs", "", "--jobs", "2", *matrix)
+    for arguments in (there, here):
+        done = parrot(*arguments)
         assert done.exit_code == 1
         assert "error: reach-near/bc_sac/0: models/bc" in done.stderr
         assert "1 of 3 runs failed" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept  # they were not made again
     made = files_of(project / "runs")
     assert made == files_of(project / "again")
     assert {name.rpartition("/")[0] for name in made} == {"reach-near/parrot/0", "reach-near/sac/0"}
-    before = {path: path.stat().st_mtime_ns for path in (project / "runs").rglob("*")}
     assert parrot("sweep", "--ray", cluster.address).exit_code == 0  # nothing is left to be made
-    assert {path: path.stat().st_mtime_ns for path in (project / "runs").rglob("*")} == before
 
 
 @pytest.mark.usefixtures("_in_project")
