@@ -6,14 +6,14 @@ import hashlib
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
 from parrot_data.arithmetic import PLAIN, TUNABLES, is_plain, plain_arithmetic
-from parrot_data.cluster.board import Said, Tell
+from parrot_data.cluster.board import Tell
 from parrot_data.cluster.connection import OnRay, connected
 from parrot_data.cluster.items import hand_out
 from parrot_data.cluster.same_world import TravellingWorld, travelling
@@ -148,26 +148,21 @@ def _simulate_on(
     tick: Callable[[int, str], None],
 ) -> None:
     """Simulate blocks on a cluster; only this process writes, what a local worker would."""
-    note = "episodes"
-
-    def listen(said: Mapping[str, Said]) -> None:
-        nonlocal note
-        places = Counter(each.node for each in said.values())
-        note = ", ".join(["episodes", *(f"{n} blocks on {node}" for node, n in places.items())])
-        tick(0, note)
-
+    made_by = Counter[str]()
     payload = _Simulation(params.model_dump_json(), travelling(environment))
     with connected(ray.address, {TUNABLES: PLAIN}) as connection:
         outcomes = hand_out(
             connection, _simulate_block, payload, blocks, ray,
-            module=__name__, name_of=_name_of, listen=listen,
+            module=__name__, name_of=_name_of,
         )  # fmt: skip
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is not None:
                     raise outcome.error
                 _write_simulated(outcome.item, work, outcome.value)
-                tick(outcome.item.stop - outcome.item.start, note)
+                made_by[outcome.node] += 1
+                by_node = (f"{number} blocks by {node}" for node, number in made_by.items())
+                tick(outcome.item.stop - outcome.item.start, ", ".join(["episodes", *by_node]))
 
 
 def _name_of(block: Block) -> str:

@@ -34,12 +34,14 @@ class Outcome(Generic[Item]):
 
     Attributes:
         item: it.
+        node: address of the machine that worked on it.
         value: what its task returned, None where it failed.
         error: what it failed of: a UserError or an OSError that the task raised, a UserError if
             its process was lost again and again, or a RuntimeError with the task's traceback.
     """
 
     item: Item
+    node: str
     value: Any
     error: Exception | None = None
 
@@ -53,7 +55,7 @@ def hand_out(
     *,
     module: str,
     name_of: Callable[[Item], str],
-    listen: Listen,
+    listen: Listen | None = None,
 ) -> Generator[Outcome[Item], None, None]:
     """Have every item worked on by a cluster; yield what becomes of each, in the order they end.
 
@@ -69,7 +71,7 @@ def hand_out(
         on: what each item is given.
         module: the stage's, whose code and libraries every node must have as this process has.
         name_of: an item in words, no two of them alike.
-        listen: see `Listen`.
+        listen: see `Listen`; None where items are too short to be watched.
 
     Raises:
         UserError: no node has what an item is to be given, or a node cannot run the same code.
@@ -81,8 +83,7 @@ def hand_out(
             "item: give it less with --cpus or --gpus, or start such a node"
         )
     wanted = dict(what_runs_here(module))
-    _check_nodes(ray, module, wanted)
-    board = Board(ray)
+    board = None if listen is None else Board(ray)
     shared = ray.put(payload)
     task = ray.remote(_task).options(num_cpus=on.cpus, num_gpus=on.gpus, max_retries=RETRIES)
     waiting, flying = iter(items), dict[Any, Item]()
@@ -91,7 +92,7 @@ def hand_out(
         while flying or not is_over:
             while not is_over and len(flying) < 2 * max(1, places):
                 for item in waiting:
-                    told = (name_of(item), board.actor)
+                    told = (name_of(item), board and board.actor)
                     flying[task.remote(module, wanted, work, shared, item, told)] = item
                     break
                 else:
@@ -101,8 +102,9 @@ def hand_out(
                 outcome = _outcome(ray, reference, flying.pop(reference), name_of)
                 del reference  # or its value stays in the object store
                 yield outcome
-            said, names = board.read(), {name_of(item) for item in flying.values()}
-            listen({name: said[name] for name in said if name in names})
+            if board is not None and listen is not None:
+                said, names = board.read(), {name_of(item) for item in flying.values()}
+                listen({name: said[name] for name in said if name in names})
             places = _places(ray, on)
     finally:
         for reference in flying:
@@ -122,9 +124,14 @@ def _places(ray: Any, on: OnRay) -> int:
 
 def _outcome(ray: Any, reference: Any, item: Item, name_of: Callable[[Item], str]) -> Outcome[Item]:
     try:
-        kind, value = ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # before or after what `_task` catches
-        return Outcome(item, None, RuntimeError(f"a task failed:\n{error}"))
+        kind, value, node = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        # `_task` lets nothing through: it could not even be imported, or what it was given
+        lines = str(error).strip().splitlines() or ["no reason told"]
+        raise UserError(
+            f"node {error.ip} cannot run Parrot ({lines[-1]}): install the same Parrot there, in "
+            "the environment that `ray start` was called in"
+        ) from error
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         lost = UserError(
@@ -132,50 +139,17 @@ def _outcome(ray: Any, reference: Any, item: Item, name_of: Callable[[Item], str
             f"({lines[0].rstrip('.')}): memory that runs out is the most frequent reason; give it "
             "more --cpus, so that fewer share a node"
         )
-        return Outcome(item, None, lost)
+        return Outcome(item, "", None, lost)
     if kind == "refused":
         raise UserError(value)
-    if kind == "user_error":
-        return Outcome(item, None, UserError(value))
-    if kind == "system":
-        return Outcome(item, None, OSError(*value))
-    if kind == "defect":
-        return Outcome(item, None, RuntimeError(f"a task failed:\n{value}"))
-    return Outcome(item, value)
-
-
-def _check_nodes(ray: Any, module: str, wanted: Mapping[str, str]) -> None:
-    """Refuse nodes of now that would run other code; of those that join later, their tasks do."""
-    from ray.util.scheduling_strategies import (  # noqa: PLC0415 - an extra
-        NodeAffinitySchedulingStrategy,
-    )
-
-    asked = {}
-    for node in ray.nodes():
-        if node["Alive"]:
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            options = {"num_cpus": 0, "scheduling_strategy": there}
-            reference = ray.remote(_refusal).options(**options).remote(module, wanted)
-            asked[reference] = node["NodeManagerAddress"]
-    for reference, address in asked.items():
-        try:
-            refusal = ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            lines = str(error).strip().splitlines()
-            raise UserError(
-                f"node {address} cannot run Parrot ({lines[-1] if lines else 'no reason told'}): "
-                "install the same Parrot there, in the environment that `ray start` was called in"
-            ) from error
-        except ray.exceptions.RayError:
-            continue  # lost meanwhile
-        if refusal:
-            raise UserError(refusal)
-
-
-def _refusal(module: str, wanted: Mapping[str, str]) -> str:
-    """In a task: why nothing may be worked on in this process, "" if nothing is against it."""
-    differs = difference(wanted, what_runs_here(module))
-    return str(NodeDiffersError(node_here(), differs)) if differs else ""
+    if kind == "value":
+        return Outcome(item, node, value)
+    of_kind: dict[str, Callable[[Any], Exception]] = {
+        "user_error": UserError,
+        "system": lambda arguments: OSError(*arguments),
+        "defect": lambda text: RuntimeError(f"a task failed:\n{text}"),
+    }
+    return Outcome(item, node, None, of_kind[kind](value))
 
 
 def _task(
@@ -185,27 +159,28 @@ def _task(
     payload: Any,
     item: Item,
     told: tuple[str, Any],
-) -> tuple[str, Any]:
-    """In a task: the kind of what came of an item, and that."""
-    refusal = _refusal(module, wanted)
-    if refusal:
-        return "refused", refusal
+) -> tuple[str, Any, str]:
+    """In a task: the kind of what came of an item, that, and the node."""
     (name, board), node = told, node_here()
 
     def tell(text: str) -> None:
-        board.tell.remote(name, node, text)
+        if board is not None:
+            board.tell.remote(name, node, text)
 
-    tell("")
     try:
-        return "value", work(payload, item, tell)
+        differs = difference(wanted, what_runs_here(module))
+        if differs:
+            raise NodeDiffersError(node, differs)
+        tell("")
+        return "value", work(payload, item, tell), node
     except NodeDiffersError as error:
-        return "refused", str(error)
+        return "refused", str(error), node
     except UserError as error:
-        return "user_error", str(error)
+        return "user_error", str(error), node
     except OSError as error:
-        return "system", (error.errno, error.strerror, error.filename)
+        return "system", (error.errno, error.strerror, error.filename), node
     except Exception:  # noqa: BLE001 - whatever it is, it is raised again in the driver
-        return "defect", traceback.format_exc()
+        return "defect", traceback.format_exc(), node
 
 
 def node_here() -> str:
