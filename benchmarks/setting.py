@@ -103,7 +103,7 @@ FULL = Scale(
     stored_sizes=(1000, 4000, 16_000),
     steps_of_growth=60,
     shared_episodes=2400,
-    swept_steps=4200,
+    swept_steps=4800,
 )
 QUICK = Scale(
     rounds=1,
