@@ -46,9 +46,10 @@ experiments: install ## compare experiments of `dvc exp run`: the params that di
 
 # Beside the pipeline, which runs one agent after another: the runs of a study are independent, and
 # two with a thread each take less time than one after the other with two. A run that lies there
-# already, of the same prior, params and seed, is not made again.
+# already, of the same prior, params and seed, is not made again. On several machines (docs/cluster.md):
+# make paper SWEEP="parrot sweep --ray auto"
 PARALLEL ?= 2
-FINETUNE := xargs -r -P $(PARALLEL) -L 1 parrot finetune --threads 1 --skip-done
+SWEEP ?= parrot sweep --jobs $(PARALLEL)
 STUDY_TASK ?= pick-sculpture
 STUDY_SEEDS ?= 0 1 2
 STUDY_METHODS ?= parrot sac
@@ -58,7 +59,7 @@ study: install ## several seeds and methods on STUDY_TASK, two at a time, into r
 		methods=$$(printf '%s,' $(STUDY_METHODS)) && \
 		values=(--set "finetune.tasks=[$(STUDY_TASK)]" --set "finetune.seeds=[$${seeds%,}]" \
 			--set "finetune.methods=[$${methods%,}]") && \
-		parrot matrix --runs study/$(STUDY_TASK) "$${values[@]}" | $(FINETUNE) && \
+		$(SWEEP) --runs study/$(STUDY_TASK) "$${values[@]}" && \
 		parrot report --runs study/$(STUDY_TASK) --out results/$(STUDY_TASK) "$${values[@]}"
 
 # Pipelines of profiles and studies are closed (.dvcignore), so that `dvc pull` and `dvc status` are
@@ -74,13 +75,13 @@ paper-lite: install ## eight tasks, parrot and sac, one seed: an hour and a half
 paper: install ## the paper's setting: days on two cores, resumable at any point
 images-alone: install ## a prior and agents that see one image and nothing else: hours on two cores
 paper-lite paper images-alone:
-	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && parrot matrix | $(FINETUNE) && \
+	@$(ACTIVATE) && cd profiles/$(subst -,_,$@) && dvc repro && $(SWEEP) && \
 		parrot report --out ../../results/$(subst -,_,$@)
 
 comparison: $(PAPER_LITE) studies/comparison/.dvcignore
 comparison: install ## every method on a pick and a place task, two seeds, on the prior of paper-lite
 	@$(ACTIVATE) && dvc repro studies/comparison/dvc.yaml && cd studies/comparison && \
-		parrot matrix | $(FINETUNE) && parrot report --data ../../profiles/paper_lite/data/shards \
+		$(SWEEP) && parrot report --data ../../profiles/paper_lite/data/shards \
 		--kept ../../profiles/paper_lite/data/kept --out ../../results/comparison
 
 study-own-task: studies/own_task/.dvcignore
@@ -90,7 +91,7 @@ study-own-task: install ## bc_sac on a task whose own demonstrations it was clon
 study-audit: studies/audit/.dvcignore
 study-audit: install ## what an audit says of eight unseen tasks, beside what agents then learn
 	@$(ACTIVATE) && dvc repro judge studies/audit/dvc.yaml && cd studies/audit && \
-		parrot matrix | $(FINETUNE) --prior ../../models/prior && \
+		$(SWEEP) --prior ../../models/prior && \
 		parrot report --audited audited --data ../../data/shards --kept ../../data/kept \
 		--prior ../../models/prior --judged ../../judged --out ../../results/audit
 
@@ -108,13 +109,13 @@ study-wrong-prior: install ## agents where the prior is wrong: grasps alone on a
 metaworld: studies/metaworld/.dvcignore
 metaworld: install ## another simulator: a prior of 45 tasks of Meta-World, agents on five unseen ones
 	@$(ACTIVATE) && dvc repro studies/metaworld/dvc.yaml && cd studies/metaworld && \
-		parrot matrix | $(FINETUNE) && parrot report --audited audited \
+		$(SWEEP) && parrot report --audited audited \
 			--data data/training/shards --kept data/training/kept --out ../../results/metaworld
 
 study-panda: studies/panda/.dvcignore
 study-panda: install ## another robot: panda-gym's pick-and-place, parrot and sac, three seeds
 	@$(ACTIVATE) && dvc repro studies/panda/dvc.yaml && cd studies/panda && \
-		parrot matrix | $(FINETUNE) && parrot report --out ../../results/panda
+		$(SWEEP) && parrot report --out ../../results/panda
 	@echo && cat results/panda/table.txt
 
 study-dataset-size: $(PAPER_LITE) studies/dataset_size/.dvcignore

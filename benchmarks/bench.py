@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmarks import (
+    cluster_rows,
     data_rows,
     env_rows,
     finetune_rows,
@@ -39,9 +40,10 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
         "finetune": finetune_rows.ROWS,
         "pipeline": pipeline_rows.ROWS,
         "growth": growth_rows.ROWS,
+        "cluster": cluster_rows.ROWS,
     }
 )
-RIVALS = ("nflows", "stable_baselines3")  # what the extra `bench` installs
+RIVALS = ("nflows", "ray", "stable_baselines3")  # what the extra `bench` installs
 MOST_SAID = 400  # characters of an error, in a row's note
 NOT_INSTALLED = (
     "The rival {} is not installed: run `pip install -e '.[bench]' -c constraints.txt`, or "

@@ -69,6 +69,8 @@ class Scale:
         simulated_sizes: episodes to simulate, ascending, to see how the cost grows.
         stored_sizes: episodes to store, check and train on, ascending, for the same.
         steps_of_growth: training steps at each of those sizes.
+        shared_episodes: scripted episodes that a cluster simulates.
+        swept_steps: env steps of each run of a sweep.
     """
 
     rounds: int
@@ -83,6 +85,8 @@ class Scale:
     simulated_sizes: tuple[int, ...]
     stored_sizes: tuple[int, ...]
     steps_of_growth: int
+    shared_episodes: int
+    swept_steps: int
 
 
 FULL = Scale(
@@ -98,6 +102,8 @@ FULL = Scale(
     simulated_sizes=(50, 100, 200),
     stored_sizes=(1000, 4000, 16_000),
     steps_of_growth=60,
+    shared_episodes=2400,
+    swept_steps=4800,
 )
 QUICK = Scale(
     rounds=1,
@@ -112,6 +118,8 @@ QUICK = Scale(
     simulated_sizes=(4, 8),
     stored_sizes=(10, 20),
     steps_of_growth=2,
+    shared_episodes=8,
+    swept_steps=100,
 )
 
 

@@ -9,19 +9,25 @@ from cli.progress import show_progress
 
 
 def generate(
-    out: Out, workers: options.Workers = None, params: Params = PARAMS, overrides: Overrides = None
+    out: Out,
+    workers: options.Workers = None,
+    ray: options.Ray = None,
+    cpus: options.Cpus = None,
+    params: Params = PARAMS,
+    overrides: Overrides = None,
 ) -> None:
     """Simulate scripted episodes and record them, failures included."""
     from cli.params import Sections
     from parrot_data import generate as stage
 
+    cluster = options.on_ray(ray, cpus, None, workers)
     read = Sections(params, overrides)
     with show_progress("generate") as progress:
         summary = stage.generate(
             read("generate", stage.GenerateParams),
             read.environment(),
             out,
-            workers=workers or available_cores(),
+            workers=cluster or workers or available_cores(),
             progress=progress,
         )
     print_summary(f"generated {out}", summary)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from cli.console import print_summary
-from cli.options import Out, Workers, available_cores
+from cli.options import Cpus, Out, Ray, Workers, available_cores, on_ray
 from cli.paths import folder_to_read
 from cli.progress import show_progress
 
@@ -108,15 +108,16 @@ def append(
         typer.Option("--episodes", min=1, max=MOST_EPISODES, help="How many more to simulate."),
     ],
     workers: Workers = None,
+    ray: Ray = None,
+    cpus: Cpus = None,
 ) -> None:
     """Write generated episodes and more of them, simulated as their manifest says."""
     from parrot_data import append as stage
 
     params = stage.AppendParams(num_episodes=episodes)
+    by = on_ray(ray, cpus, None, workers) or workers or available_cores()
     with show_progress("append") as progress:
-        summary = stage.append(
-            params, dataset, out, workers=workers or available_cores(), progress=progress
-        )
+        summary = stage.append(params, dataset, out, workers=by, progress=progress)
     print_summary(f"appended into {out}", summary)
 
 

@@ -23,6 +23,7 @@ from cli.film import film
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.project import init
+from cli.sweep import matrix, sweep
 from cli.torture import torture
 from cli.usage import Usage
 from cli.view import view
@@ -124,7 +125,8 @@ of_data()(tools.verify)
 of_data()(compare.diff)
 of_data()(compare.regenerate)
 
-of_studies()(studies.matrix)
+of_studies()(sweep)
+of_studies()(matrix)
 of_studies()(studies.explore)
 of_studies()(audit)
 of_studies()(studies.report_study)

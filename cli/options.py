@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.paths import folder_to_read, folder_to_write
+
+if TYPE_CHECKING:
+    from parrot_data.cluster.connection import OnRay
 
 PARAMS = Path("params.yaml")
 MOST_PROCESSES = 1024  # or threads: more than any one machine has cores
@@ -63,6 +67,22 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, max=MOST_PROCESSES, help="Processes; every core by default."),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Work on a Ray cluster: HOST:PORT, auto, or local for one of this machine.",
+    ),
+]
+Cpus = Annotated[
+    float | None,
+    typer.Option("--cpus", min=0, max=MOST_PROCESSES, help="CPUs of each, with --ray; else 1."),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option("--gpus", min=0, max=MOST_PROCESSES, help="GPUs of each, with --ray; else 0."),
+]
 Logs = Annotated[
     str,
     typer.Option(
@@ -85,6 +105,39 @@ Threads = Annotated[
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:N, or auto; it changes the last bits.")
 ]
+
+
+def on_ray(
+    address: str | None, cpus: float | None, gpus: float | None, here: object
+) -> OnRay | None:
+    """The cluster that options name, None where they name none.
+
+    Args:
+        address: --ray.
+        cpus: --cpus.
+        gpus: --gpus.
+        here: the option that says how many processes of this machine, None if it was not given.
+
+    Raises:
+        UserError: an option is given that has no meaning beside the others.
+    """
+    from parrot_data.cluster.connection import OnRay
+    from parrot_data.errors import UserError
+
+    if address is None:
+        if cpus is not None or gpus is not None:
+            raise UserError(
+                "--cpus and --gpus are for a cluster: name one with --ray, or leave them away"
+            )
+        return None
+    if here is not None:
+        raise UserError(
+            "--ray works on a cluster, and --workers or --jobs on this machine: leave one away"
+        )
+    given = OnRay(address, 1.0 if cpus is None else cpus, gpus or 0.0)
+    if not math.isfinite(given.cpus + given.gpus):
+        raise UserError("--cpus and --gpus are numbers of 0 or more: correct them")
+    return given
 
 
 def available_cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import deque
@@ -14,6 +15,7 @@ Progress = Callable[[int, int, str], None]
 
 RATE_WINDOW_S = 60.0
 SECONDS_BETWEEN_LINES = 10.0
+_LINE = re.compile(r"\S+ (\d+)/(\d+)(?:,|$)")
 
 
 class Rate:
@@ -95,6 +97,12 @@ def _bar(title: str) -> Iterator[Progress]:
     finally:
         with suppress(OSError):
             bars.stop()
+
+
+def share_of(line: str) -> float:
+    """How much of its work a stage has done that says this in a log, from 0 to 1."""
+    told = _LINE.match(line)
+    return min(1.0, int(told[1]) / int(told[2])) if told and int(told[2]) else 0.0
 
 
 def _lines(title: str) -> Progress:

@@ -1,8 +1,7 @@
-"""Commands about many runs: what their methods start from, a matrix, exploration, studies."""
+"""Commands about studies: what their methods start from, exploration, pages."""
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -30,24 +29,6 @@ def parts(
     hashes = stage.parts(models, out)
     trained = [name for name, value in hashes.items() if value is not None]
     print_if_read(f"methods that can begin: {', '.join(trained) or 'none'}")
-
-
-def matrix(
-    runs: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder the runs lie in.", callback=folder_to_read)
-    ] = Path("runs"),
-    params: Params = PARAMS,
-    overrides: Overrides = None,
-) -> None:
-    """Print the options of each run of finetune's matrix, a line a run, for xargs."""
-    from cli.params import Sections
-    from parrot_models.finetune import FinetuneParams
-
-    values = Sections(params, overrides)("finetune", FinetuneParams)
-    # Seed by seed, so that an unfinished study has the first seeds of everything.
-    for seed, task, method in itertools.product(values.seeds, values.tasks, values.methods):
-        out = runs / task / method / seed
-        typer.echo(f"--task {task} --method {method} --seed {seed} --out {out}")
 
 
 def explore(

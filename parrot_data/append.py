@@ -20,7 +20,7 @@ from parrot_data.errors import UserError
 from parrot_data.generate_params import GenerateParams
 from parrot_data.progress import Progress, silent
 from parrot_data.section import Count, Section
-from parrot_data.simulation import simulate
+from parrot_data.simulation import Workers, check_workers, simulate
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import Block, blocks_of, complete, gather
 from parrot_data.stores.dataset_output import dataset_output
@@ -53,7 +53,12 @@ class AppendParams(Section):
 
 
 def append(
-    params: AppendParams, dataset: Path, out: Path, *, workers: int, progress: Progress = silent
+    params: AppendParams,
+    dataset: Path,
+    out: Path,
+    *,
+    workers: Workers,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """Write the episodes of a dataset and as many more as asked for.
 
@@ -63,7 +68,8 @@ def append(
         params: how many more.
         dataset: episodes that `generate` made, or this command.
         out: folder of the result; an earlier one of this command is replaced at the end.
-        workers: processes to simulate in, apart from this one; the result does not depend on it.
+        workers: processes to simulate in, apart from this one, or a cluster; the result does not
+            depend on it.
         progress: called after every episode that is simulated.
 
     Returns:
@@ -74,8 +80,7 @@ def append(
             cannot be made any more, or says another spec; a worker was killed; or `open_work`
             refuses `out`.
     """
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}.")
+    check_workers(workers)
     source = open_source(dataset)
     made_with, environment = _params_of(source)
     num_episodes = made_with.num_episodes + params.num_episodes
@@ -154,7 +159,7 @@ def _write_blocks(
     environment: EnvironmentParams,
     work: Path,
     blocks: Sequence[Block],
-    workers: int,
+    workers: Workers,
     progress: Progress,
 ) -> None:
     """Carry over, simulate, and join the block that is of both; see `Block.is_complete`."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 TUNABLES = "GLIBC_TUNABLES"
 # Under the names of today and, with _Usable, of releases before 2.33; unknown ones are ignored.
@@ -36,3 +37,12 @@ def plain_arithmetic() -> Iterator[None]:
             del os.environ[TUNABLES]
         else:
             os.environ[TUNABLES] = before
+
+
+def is_plain() -> bool:
+    """Whether this process has computed like this from its start on."""
+    try:  # what it was started with: what was set since then, the C library has not read
+        started_with = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:  # of Linux alone
+        return PLAIN in os.environ.get(TUNABLES, "")
+    return any(v.startswith(f"{TUNABLES}=".encode()) and PLAIN.encode() in v for v in started_with)

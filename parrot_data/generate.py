@@ -1,18 +1,17 @@
-"""Generate raw episodes: a world's scripted policies, in as many processes as wanted.
+"""Generate raw episodes: a world's scripted policies, in many processes or on many machines.
 
 Every episode is a function of (params, seed, index) alone, and every file holds a fixed range of
-indices: the same bytes come out of any number of workers, interrupted or not, and on any x86-64
-processor (see `arithmetic` for what that leaves out).
+indices: the same bytes come out of any number of workers or nodes, interrupted or not, and on any
+x86-64 processor (see `arithmetic` for what that leaves out).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from parrot_data.errors import UserError
 from parrot_data.generate_params import GenerateParams
 from parrot_data.progress import Progress, silent
-from parrot_data.simulation import simulate
+from parrot_data.simulation import Workers, check_workers, simulate
 from parrot_data.stores.blocks import blocks_of, gather
 from parrot_data.stores.dataset_output import dataset_output
 from parrot_data.stores.manifest import EpisodesManifest, save_manifest
@@ -33,7 +32,7 @@ def generate(
     environment: EnvironmentParams,
     out: Path,
     *,
-    workers: int,
+    workers: Workers,
     progress: Progress = silent,
 ) -> dict[str, object]:
     """Simulate `num_episodes` episodes into tars and a manifest under `out`.
@@ -44,7 +43,8 @@ def generate(
         params: what to simulate.
         environment: in which world; it must have a demonstrator.
         out: folder of the result, replaced at the end.
-        workers: processes to simulate in, apart from this one; the result does not depend on it.
+        workers: processes to simulate in, apart from this one, or a cluster; the result does not
+            depend on it.
         progress: called after every episode.
 
     Returns:
@@ -52,11 +52,10 @@ def generate(
 
     Raises:
         UserError: `workers` is below 1, the world cannot be made, demonstrates nothing or not one
-            of the tasks, its episodes are not as its spec says, a worker was killed, or `open_work`
-            refuses `out`.
+            of the tasks, its episodes are not as its spec says, a worker was killed, the cluster
+            cannot be reached or has other code, or `open_work` refuses `out`.
     """
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}.")
+    check_workers(workers)
     world = make_world(environment)
     Demonstrations(world, params.tasks, params.seed).close()  # said now, not by a worker
     plain = {"generate": params.model_dump(), "environment": environment.model_dump()}

@@ -25,7 +25,7 @@ from parrot_data.stores.seal import SEAL
 from parrot_data.stores.sources import code_of
 from parrot_data.worlds.make import code_of_world, make_task_env, make_world
 from parrot_data.worlds.params import EnvironmentParams
-from parrot_data.worlds.world import Env, known
+from parrot_data.worlds.world import Env, World, known
 from parrot_models.methods.demonstrations import (
     check_can_be_shown,
     manifest_sha256,
@@ -51,7 +51,7 @@ from parrot_models.rl.evaluation import check_can_be_filmed, success_rate
 from parrot_models.rl.growing_curve import GrowingCurve
 from parrot_models.rl.learner import EpisodeSummary, Learner, Schedule
 
-__all__ = ["FinetuneParams", "finetune"]
+__all__ = ["FinetuneParams", "config_of_run", "finetune"]
 
 _log = logging.getLogger(__name__)
 
@@ -116,14 +116,8 @@ def finetune(
     if demonstrations is not None:
         check_can_be_shown(method, params.agent)
         shown = read_demonstrations(demonstrations, task, world.spec)
-    config = RunConfig(
-        schema_version=2, task=task, method=method, seed=seed, agent=params.agent,
-        environment=environment.model_dump(), spec=world.spec, prior=_path_from(out, prior),
-        params_sha256=_params_sha256(params, evaluation, environment),
-        prior_sha256=part_sha256(of_method.part, prior),
-        data_manifest_sha256=data_manifest_sha256(of_method.part, prior),
-        demonstrations_sha256=None if demonstrations is None else manifest_sha256(demonstrations),
-    )  # fmt: skip
+    told = (params, evaluation, environment, world, prior, task, method, seed, out)
+    config = config_of_run(*told, demonstrations=demonstrations)
     if skip_done and is_run_of(out, config):
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
@@ -150,6 +144,37 @@ def finetune(
             metrics = write_results(work.folder, config, run, history, params, evaluation)
             work.publish()
     return metrics
+
+
+def config_of_run(
+    params: FinetuneParams,
+    evaluation: EvaluateParams,
+    environment: EnvironmentParams,
+    world: World,
+    prior: Path,
+    task: str,
+    method: str,
+    seed: int,
+    out: Path,
+    *,
+    demonstrations: Path | None = None,
+) -> RunConfig:
+    """What a run's config.json says, before there is a run: by it a finished one is recognised.
+
+    Args are those of `finetune`, and the world of its environment.
+
+    Raises:
+        UserError: there is no such method, or what it was pre-trained as is missing.
+    """
+    part = named_method(method).part
+    return RunConfig(
+        schema_version=2, task=task, method=method, seed=seed, agent=params.agent,
+        environment=environment.model_dump(), spec=world.spec, prior=_path_from(out, prior),
+        params_sha256=_params_sha256(params, evaluation, environment),
+        prior_sha256=part_sha256(part, prior),
+        data_manifest_sha256=data_manifest_sha256(part, prior),
+        demonstrations_sha256=None if demonstrations is None else manifest_sha256(demonstrations),
+    )  # fmt: skip
 
 
 def _path_from(out: Path, prior: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -197,6 +198,8 @@ def test_a_bare_loop_moves_the_world_as_the_environment_did(values: Values, tmp_
     env.close()
 
 
+@pytest.mark.xdist_group("ray")
+@pytest.mark.filterwarnings("ignore")  # of files that Ray leaves open
 def test_quick_measures_every_row(tmp_path: Path) -> None:
     arguments = ["bench", "--quick", "--out", str(tmp_path), "--params", str(PARAMS)]
     shown = CliRunner().invoke(app, arguments)
@@ -209,6 +212,7 @@ def test_quick_measures_every_row(tmp_path: Path) -> None:
             assert measured["ours"] >= 0, measured
             density_is_right = measured["is_met"] or measured["name"] != "flow density, fp32"
             assert density_is_right, "nflows with our weights must be the same density"
+    gc.collect()
 
 
 def test_unknown_rows_are_one_sentence(tmp_path: Path) -> None:

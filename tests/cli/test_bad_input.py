@@ -145,6 +145,14 @@ ARGUMENTS = [
     (("audit", "adir", "--data", "adir"), "config.json is missing"),
     (("report-study", LONG, "--out", "new"), "study"),
     (("matrix", "extra"), "unexpected"),
+    (("generate", "--out", "new", "--ray", "auto", "--workers", "2"), "leave one away"),
+    (("generate", "--out", "new", "--ray", "auto", "--cpus", "nan"), "--cpus"),
+    (("generate", "--out", "new", "--ray", "auto", "--cpus", "-1"), "--cpus"),
+    (("generate", "--out", "new", "--cpus", "2"), "name one with --ray"),
+    (("sweep", "--ray", "auto", "--jobs", "2"), "leave one away"),
+    (("sweep", "--gpus", "1"), "name one with --ray"),
+    (("sweep", "--jobs", "0"), "--jobs"),
+    (("sweep", "--runs", "afile"), "afile is a file"),
 ]
 WITHOUT_PARAMS = [
     (("parts", "--out", "adir"), "adir is a folder"),

@@ -20,7 +20,7 @@ from tests.cli.commands import parrot
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
-    "generate": ("--out", "--workers"),
+    "generate": ("--out", "--workers", "--ray", "--cpus"),
     "filter": ("--episodes", "--out"),
     "shard": ("--episodes", "--kept", "--out"),
     "train-prior": ("--data", "--out", "--logs"),
@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": ("RUN",),
     "film": ("RUN", "--out", "--device"),
     "report": ("--out", "--audited"),
+    "sweep": ("--runs", "--jobs", "--ray", "--cpus", "--gpus", "--threads", "--device"),
     "matrix": ("--runs",),
     "explore": ("--prior", "--bc", "--out"),
     "audit": ("PRIOR", "--data", "--out", "--judge"),
