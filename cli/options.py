@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.paths import folder_to_read, folder_to_write
+from cli.paths import folder_to_read, folder_to_write, shards_to_read
 
 PARAMS = Path("params.yaml")
 MOST_PROCESSES = 1024  # or threads: more than any one machine has cores
@@ -30,6 +30,15 @@ Kept = Annotated[
 ]
 Data = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="Output of shard.", callback=folder_to_read)
+]
+Shards = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DIR|URL",
+        help="Output of shard; what is streamed may lie elsewhere, such as at s3://bucket/prefix.",
+        callback=shards_to_read,
+    ),
 ]
 Prior = Annotated[
     Path,
