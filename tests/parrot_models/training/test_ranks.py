@@ -22,6 +22,7 @@ from parrot_models.pretrain import METHODS, pretrain
 from parrot_models.training.fitting import Schedule, fit
 from parrot_models.training.params import NoKeypoints
 from parrot_models.training.ranks import ALONE, Ranks
+from tests.parrot_models.baselines.part_params import OF_PART, part_params
 
 WITHIN = 0.02  # nats a dimension
 
@@ -179,8 +180,6 @@ def test_a_batch_that_cannot_be_dealt_out_is_told(data: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "vae"])
 def test_every_part_is_pre_trained_by_two(data: Path, tmp_path: Path, method: str) -> None:
-    from part_params import OF_PART, part_params
-
     plain = {"encoder": {"kind": "vector"}, "observation_noise": 0.0, "batch_size": 8, "steps": 9}
     values = {part: part_params(part, **plain) for part in OF_PART}
     params = PretrainParams.model_validate(values)
