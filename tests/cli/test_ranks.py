@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 TINY = (
-    "keypoints={kind: none}", "train_prior.augment=[]", "train_prior.encoder={kind: vector}",
-    "train_prior.context_dim=4", "train_prior.flows.affine.hidden=[8]",
+    "keypoints.num_keypoints=4", "keypoints.width=4", "keypoints.steps=2", "keypoints.batch_size=8",
+    "train_prior.encoder={kind: fast, feature_dim: 4}", "train_prior.context_dim=4", "train_prior.flows.affine.hidden=[8]",
     "train_prior.batch_size=16", "train_prior.log_every=4",
 )  # fmt: skip
 PROGRAM = "from cli.main import app; app()"
@@ -27,10 +27,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         from small_shards import write_made_up
     finally:
         sys.path.pop(0)
-    from tests.specs import VECTORS_ALONE
+    from tests.specs import spec_of
 
-    lengths = [8] * 10
-    return write_made_up(tmp_path_factory.mktemp("data") / "shards", VECTORS_ALONE, lengths)
+    spec = spec_of(images={"image": (16, 12)}, vectors={"pose": 4}, action_dim=3, has_mirror=True)
+    return write_made_up(tmp_path_factory.mktemp("data") / "shards", spec, [8] * 10)
 
 
 def started(
