@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 TINY = (
     "keypoints.num_keypoints=4", "keypoints.width=4", "keypoints.steps=2", "keypoints.batch_size=8",
-    "train_prior.encoder={kind: fast, feature_dim: 4}", "train_prior.context_dim=4", "train_prior.flows.affine.hidden=[8]",
+    "train_prior.encoder={kind: fast, feature_dim: 4}", "train_prior.context_dim=4",
+    "train_prior.flows.affine.hidden=[8]",
     "train_prior.batch_size=16", "train_prior.log_every=4",
 )  # fmt: skip
 PROGRAM = "from cli.main import app; app()"
