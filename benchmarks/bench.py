@@ -19,6 +19,7 @@ from benchmarks import (
     pipeline_rows,
     prior_rows,
     sac_rows,
+    training_rows,
 )
 from benchmarks.earlier import Key, earlier_results, fingerprint, key_of
 from benchmarks.machine import describe_code, describe_machine
@@ -36,6 +37,7 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
         "data": data_rows.ROWS,
         "flow": flow_rows.ROWS,
         "prior": prior_rows.ROWS,
+        "training": training_rows.ROWS,
         "sac": sac_rows.ROWS,
         "finetune": finetune_rows.ROWS,
         "pipeline": pipeline_rows.ROWS,

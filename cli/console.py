@@ -66,7 +66,9 @@ def print_version(wanted: bool) -> None:
 
 
 def print_error(sentence: str) -> None:
-    """Say on stderr what went wrong."""
+    """Say on stderr what went wrong; where torchrun started several processes, the first alone."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0":
+        return
     print_if_read(f"error: {sentence}", is_error=True)
 
 

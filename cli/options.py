@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.paths import folder_to_read, folder_to_write
+from cli.paths import folder_to_read, folder_to_write, shards_to_read
 
 if TYPE_CHECKING:
     from parrot_data.cluster.connection import OnRay
@@ -34,6 +34,15 @@ Kept = Annotated[
 ]
 Data = Annotated[
     Path, typer.Option("--data", metavar="DIR", help="Output of shard.", callback=folder_to_read)
+]
+Shards = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DIR|URL",
+        help="Output of shard; what is streamed may lie elsewhere, such as at s3://bucket/prefix.",
+        callback=shards_to_read,
+    ),
 ]
 Prior = Annotated[
     Path,

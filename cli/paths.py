@@ -51,6 +51,13 @@ def path_to_read(path: Path) -> Path:
     return path
 
 
+def shards_to_read(place: str) -> str:
+    """The place, an address or a path as `folder_to_read` takes it."""
+    if "://" not in place:
+        folder_to_read(Path(place))
+    return place
+
+
 def file_to_write(path: Path) -> Path:
     """The path, if a file may be made there.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +15,14 @@ from cli.live import live_curves
 from cli.options import PARAMS, Out, Overrides, Params
 from cli.paths import folder_to_read
 from cli.progress import show_progress
+from parrot_data.progress import Progress, Scalars, silent, unheard
+
+if TYPE_CHECKING:
+    from parrot_models.training.ranks import Ranks
 
 
 def train_prior(
-    data: options.Data,
+    data: options.Shards,
     out: Out,
     threads: options.Threads = None,
     device: options.Device = "cpu",
@@ -24,25 +30,33 @@ def train_prior(
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Fit the behavioural prior, and what the agent will see, to the shards."""
+    """Fit the behavioural prior, and what the agent will see, to the shards.
+
+    Several processes share the work where torchrun starts them: see docs/distributed.md.
+    """
     from cli.params import Sections
+    from cli.ranks import ranks_of
     from parrot_models import train_prior as stage
-    from parrot_models.networks.device import named_device
 
     options.set_threads(threads)
-    where = named_device(device)
-    read = Sections(params, overrides)
-    values = read("train_prior", stage.TrainPriorParams)
-    keypoints = read.keypoints()
-    with live_curves(logs, out) as scalars, show_progress("train-prior") as listen:
-        summary = stage.train_prior(
-            values, keypoints, data, out, device=where, progress=listen, scalars=scalars
-        )
-    print_summary(f"trained {out}", summary)
+    with ranks_of(device) as (ranks, where):
+        read = Sections(params, overrides)
+        values = read("train_prior", stage.TrainPriorParams)
+        keypoints = read.keypoints()
+        with _listeners("train-prior", logs, out, ranks) as (listen, scalars):
+            summary = stage.train_prior(
+                *(values, keypoints, data, out),
+                device=where,
+                progress=listen,
+                scalars=scalars,
+                ranks=ranks,
+            )
+    if ranks.is_first:
+        print_summary(f"trained {out}", summary)
 
 
 def pretrain(
-    data: options.Data,
+    data: options.Shards,
     out: Out,
     method: Annotated[str, typer.Option(help="A part of section pretrain, such as bc.")],
     threads: options.Threads = None,
@@ -50,19 +64,40 @@ def pretrain(
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
-    """Train what a baseline brings along to a task, such as a cloned policy, on the shards."""
+    """Train what a baseline brings along to a task, such as a cloned policy, on the shards.
+
+    Several processes share the work where torchrun starts them: see docs/distributed.md.
+    """
     from cli.params import Sections
+    from cli.ranks import ranks_of
     from parrot_models import pretrain as stage
 
     options.set_threads(threads)
-    read = Sections(params, overrides)
-    values = read("pretrain", stage.PretrainParams)
-    keypoints = read.keypoints()
-    with live_curves(logs, out) as scalars, show_progress("pretrain") as listen:
-        summary = stage.pretrain(
-            values, keypoints, method, data, out, progress=listen, scalars=scalars
-        )
-    print_summary(f"pre-trained {out}", summary)
+    with ranks_of("cpu") as (ranks, _):
+        read = Sections(params, overrides)
+        values = read("pretrain", stage.PretrainParams)
+        keypoints = read.keypoints()
+        with _listeners("pretrain", logs, out, ranks) as (listen, scalars):
+            summary = stage.pretrain(
+                *(values, keypoints, method, data, out),
+                progress=listen,
+                scalars=scalars,
+                ranks=ranks,
+            )
+    if ranks.is_first:
+        print_summary(f"pre-trained {out}", summary)
+
+
+@contextmanager
+def _listeners(
+    title: str, logs: str, out: Path, ranks: Ranks
+) -> Iterator[tuple[Progress, Scalars]]:
+    """What shows a training while it lasts; of several processes, the first alone."""
+    if not ranks.is_first:
+        yield silent, unheard
+        return
+    with live_curves(logs, out) as scalars, show_progress(title) as listen:
+        yield listen, scalars
 
 
 def judge(

@@ -20,6 +20,8 @@ from parrot_models.networks.stored import CONFIG
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.card_page import card_page, keypoints_fact, pose_facts, sees_fact
 from parrot_models.training.params import KeypointParams, TrainingParams
+from parrot_models.training.ranks import ALONE, Ranks
+from parrot_models.training.splitting import check_batches
 from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
 METHODS: dict[str, Pretraining[Any, Any]] = {
@@ -42,11 +44,12 @@ def pretrain(
     params: PretrainParams,
     keypoints: KeypointParams,
     method: str,
-    data: Path,
+    data: Path | str,
     out: Path,
     *,
     progress: Progress = silent,
     scalars: Scalars = unheard,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Pre-train a method's model on the shards, and keypoints for its agent; then measure it.
 
@@ -58,13 +61,14 @@ def pretrain(
         params: what to train.
         keypoints: the same of what its agent will see beside it; "vae" is all that its agent sees.
         method: one of METHODS.
-        data: folder that `shard` wrote.
+        data: folder that `shard` wrote; where the method's source is a stream, or its address.
         out: folder of the result, replaced at the end.
         progress: called after every step.
         scalars: called with losses and what is measured, every `log_every` steps.
+        ranks: the processes that train it together, `batch_size` being that of all of them.
 
     Returns:
-        The metrics.
+        The metrics; none in other processes than the first.
 
     Raises:
         UserError: no such method, a shard is missing or damaged, the data's spec lacks what params
@@ -80,6 +84,9 @@ def pretrain(
         pretraining = with_sight(pretraining, keypoints, method)
 
     def make(spec: EpisodeSpec) -> Any:
+        encoder = of_method.encoder if isinstance(of_method, ContextParams) else None
+        seen = keypoints if encoder is not None else None
+        check_batches(of_method, encoder, seen, ranks, f"pretrain.{method}")
         model = pretraining.make(of_method, spec)
         augmentation_of(of_method.augment, spec, f"pretrain.{method}")  # raises before decoding
         return model
@@ -99,10 +106,10 @@ def pretrain(
         out=out,
         output=OUTPUT,
         made_from={"method": method, "params": made_from},
+        params=of_method,
         stage=__name__,
-        seed=of_method.seed,
-        held_out_fraction=of_method.held_out_fraction,
         progress=progress,
+        ranks=ranks,
     )
 
 

@@ -19,10 +19,12 @@ from parrot_models.prior.measures import measure
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.prior.training import fit_flow
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.keypoint_training import fit_keypoints
 from parrot_models.training.params import KeypointParams
 from parrot_models.training.pose_training import fit_pose, pose_metrics
+from parrot_models.training.ranks import ALONE, Ranks
+from parrot_models.training.splitting import check_batches
 from parrot_models.training.trained_folder import SCRATCH, WRITTEN, write_trained
 
 __all__ = ["KeypointParams", "TrainPriorParams", "train_prior"]
@@ -36,12 +38,13 @@ OUTPUT = output_of(
 def train_prior(
     params: TrainPriorParams,
     keypoints: KeypointParams,
-    data: Path,
+    data: Path | str,
     out: Path,
     *,
     device: torch.device = CPU,
     progress: Progress = silent,
     scalars: Scalars = unheard,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """Train keypoints, then the flow, then measure both on held-out data; all under `out`.
 
@@ -53,14 +56,15 @@ def train_prior(
     Args:
         params: what to train.
         keypoints: the same of what its agents will see.
-        data: folder that `shard` wrote.
+        data: folder that `shard` wrote; where `params.source` is a stream, or its address.
         out: folder of the result, replaced at the end.
         device: where to train; another one changes the last bits of what is learned.
         progress: called after every step.
         scalars: called with losses and what is measured, every `log_every` steps.
+        ranks: the processes that train it together, `batch_size` being that of all of them.
 
     Returns:
-        The metrics.
+        The metrics; none in other processes than the first.
 
     Raises:
         UserError: a shard is missing or damaged, the data's spec lacks what params ask for, or
@@ -68,10 +72,11 @@ def train_prior(
     """
 
     def make(spec: EpisodeSpec) -> BehavioralPrior:
+        check_batches(params, params.encoder, keypoints, ranks, "train_prior")
         augmentation_of(params.augment, spec, "train_prior")
         return BehavioralPrior(prior_architecture(params, keypoints, spec))
 
-    def fit(prior: BehavioralPrior, batches: TransitionBatches, work: Path) -> None:
+    def fit(prior: BehavioralPrior, batches: Batches, work: Path) -> None:
         augmentation = augmentation_of(
             params.augment, batches.spec, "train_prior", params.observation_noise
         )
@@ -99,9 +104,9 @@ def train_prior(
         made_from={
             "params": {"train_prior": params.model_dump(), "keypoints": keypoints.model_dump()}
         },
+        params=params,
         stage=__name__,
-        seed=params.seed,
-        held_out_fraction=params.held_out_fraction,
         device=device,
         progress=progress,
+        ranks=ranks,
     )

@@ -14,7 +14,7 @@ from parrot_models.baselines.bc_model import BehaviorCloning, CloneArchitecture
 from parrot_models.baselines.params import CloningParams
 from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.likelihood import (
     likelihood_log,
@@ -40,7 +40,7 @@ def make_policy(params: CloningParams, spec: EpisodeSpec) -> BehaviorCloning:
 def fit_policy(
     params: CloningParams,
     policy: BehaviorCloning,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     scalars: Scalars,
@@ -58,7 +58,8 @@ def fit_policy(
 
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(params.seed, "bc: step", step)
-        batch = augmentation(batches.sample(params.batch_size, rng), rng)
+        batch = batches.share(step, params.batch_size, rng)
+        batch = augmentation(batch, batches.ranks.own(rng))
         return negative_log_likelihood(policy, batch, params.precision)
 
     def after_step(step: int, loss: float) -> None:
@@ -77,13 +78,14 @@ def fit_policy(
         after_step,
         curve,
         scalars,
+        batches.ranks,
     )
 
 
 def measure_policy(
     params: CloningParams,
     policy: BehaviorCloning,
-    batches: TransitionBatches,
+    batches: Batches,
     _work: Path,
     progress: Progress,
 ) -> dict[str, Any]:

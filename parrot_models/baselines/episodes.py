@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from parrot_models.training.augment import Augmentation
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.transitions import Batch
 
 Rows = NDArray[np.int64]
@@ -78,15 +78,29 @@ class EpisodeBatches:
         batches: transitions, those of an episode in a row.
     """
 
-    def __init__(self, batches: TransitionBatches) -> None:
-        self._data, self._spec = batches.transitions, batches.spec
-        self._train = _ranges(batches.transitions.episodes, batches.train_rows)
-        self._held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self._spec, self.ranks = batches, batches.spec, batches.ranks
+        self._version = -1
+        self._look()
 
     def sample(self, num_episodes: int, num_images: int, rng: np.random.Generator) -> EpisodeBatch:
         """Draw training episodes with replacement, and steps of each without."""
-        chosen = rng.integers(len(self._train), size=num_episodes)
-        return self._gather(self._train[chosen], num_images, rng)
+
+        def drawn() -> EpisodeBatch:
+            self._look()
+            chosen = self._batches.draw(len(self._train), num_episodes, rng)
+            return self._gather(self._train[chosen], num_images, rng)
+
+        return self._batches.shared(drawn)
+
+    def share(
+        self, step: int, num_episodes: int, num_images: int, rng: np.random.Generator
+    ) -> EpisodeBatch:
+        """This process's part of the batch of a step."""
+        self._batches.move_to(step, num_episodes * num_images)
+        self._look()
+        chosen = self._batches.draw_share(len(self._train), num_episodes, rng)
+        return self._gather(self._train[chosen], num_images, self.ranks.own(rng))
 
     def held_out(self, num_episodes: int) -> Iterator[EpisodeBatch]:
         """Go once through the held-out episodes, seeing all; fewer at once where they are long."""
@@ -98,6 +112,15 @@ class EpisodeBatches:
             stop = start + max(1, int((sizes <= MOST_SEEN).sum()))
             yield self._gather(self._held_out[start:stop])
             start = stop
+
+    def _look(self) -> None:
+        """See which episodes there are, if others have come."""
+        batches = self._batches
+        if self._version == batches.version:
+            return
+        self._version, self._data = batches.version, batches.transitions
+        self._train = _ranges(batches.transitions.episodes, batches.train_rows)
+        self._held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
 
     def _gather(
         self,
@@ -172,13 +195,10 @@ class TrajectoryBatches:
         num_steps: K.
     """
 
-    def __init__(self, batches: TransitionBatches, num_steps: int) -> None:
-        self.num_steps = num_steps
-        self._data = batches.transitions
-        trained = _ranges(batches.transitions.episodes, batches.train_rows)
-        held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
-        self._train = _cuts(trained, num_steps, 1)
-        self._held_out = _cuts(held_out, num_steps, num_steps)
+    def __init__(self, batches: Batches, num_steps: int) -> None:
+        self.num_steps, self._batches = num_steps, batches
+        self._version = -1
+        self._look()
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> TrajectoryBatch:
         """Draw trajectories of training episodes with replacement, from any step on.
@@ -187,12 +207,35 @@ class TrajectoryBatches:
         does so at these alone, but no motion is tied to the clock, and a chunk from between two
         decisions is one more to learn from.
         """
-        return self._gather(self._train[rng.integers(len(self._train), size=batch_size)])
+
+        def drawn() -> TrajectoryBatch:
+            self._look()
+            return self._gather(self._train[self._batches.draw(len(self._train), batch_size, rng)])
+
+        return self._batches.shared(drawn)
+
+    def share(self, step: int, batch_size: int, rng: np.random.Generator) -> TrajectoryBatch:
+        """This process's part of the batch of a step."""
+        self._batches.move_to(step, batch_size)
+        self._look()
+        chosen = self._batches.draw_share(len(self._train), batch_size, rng)
+        return self._gather(self._train[chosen])
 
     def held_out(self, batch_size: int) -> Iterator[TrajectoryBatch]:
         """Go once through the held-out episodes, each cut into trajectories, first to last."""
         for start in range(0, len(self._held_out), batch_size):
             yield self._gather(self._held_out[start : start + batch_size])
+
+    def _look(self) -> None:
+        """See which episodes there are, if others have come."""
+        batches = self._batches
+        if self._version == batches.version:
+            return
+        self._version, self._data = batches.version, batches.transitions
+        trained = _ranges(batches.transitions.episodes, batches.train_rows)
+        held_out = _ranges(batches.transitions.episodes, batches.held_out_rows)
+        self._train = _cuts(trained, self.num_steps, 1)
+        self._held_out = _cuts(held_out, self.num_steps, self.num_steps)
 
     def _gather(self, ranges: Rows) -> TrajectoryBatch:
         rows = ranges[:, :1] + np.arange(self.num_steps)
@@ -221,7 +264,7 @@ def _cuts(ranges: Rows, num_steps: int, stride: int) -> Rows:
 
     None begins after the last of those that would tile the range.
     """
-    cuts = []
+    cuts = [np.empty((0, 2), np.int64)]
     for start, end in ranges:
         last = start + (end - 1 - start) // num_steps * num_steps
         begins = np.arange(start, last + 1, stride)

@@ -26,7 +26,7 @@ from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import Augmentation, augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
@@ -157,7 +157,7 @@ def make_options(params: OptionParams, spec: EpisodeSpec) -> OptionModel:
 def fit_options(
     params: OptionParams,
     model: OptionModel,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     scalars: Scalars,
@@ -202,6 +202,7 @@ def fit_options(
         after_step,
         curve,
         scalars,
+        batches.ranks,
     )
 
 
@@ -213,7 +214,8 @@ def _loss_at(
     step: int,
 ) -> Tensor:
     rng = generator(params.seed, "options: step", step)
-    batch = episodes.sample(params.batch_size, params.images_per_episode, rng)
+    batch = episodes.share(step, params.batch_size, params.images_per_episode, rng)
+    rng = episodes.ranks.own(rng)
     batch = augment_episodes(batch, augmentation, rng)
     warmth = min(1.0, (step + 1) / (KL_WARMUP_FRACTION * params.steps))
     return option_loss(
@@ -229,7 +231,7 @@ def _loss_at(
 def measure_options(
     params: OptionParams,
     model: OptionModel,
-    batches: TransitionBatches,
+    batches: Batches,
     _work: Path,
     progress: Progress,
 ) -> dict[str, Any]:

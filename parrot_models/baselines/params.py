@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from parrot_data.section import (
     Count,
@@ -14,7 +14,7 @@ from parrot_data.section import (
     Widths,
 )
 from parrot_models.networks.params import EncoderParams
-from parrot_models.training.params import TrainingParams
+from parrot_models.training.params import TrainingParams, check_source
 
 
 class ContextParams(TrainingParams):
@@ -28,6 +28,11 @@ class ContextParams(TrainingParams):
     encoder: EncoderParams
     context_dim: Width
     hidden: Widths
+
+    @model_validator(mode="after")
+    def _check(self) -> ContextParams:
+        check_source(self.source, self.encoder)
+        return self
 
 
 class CloningParams(ContextParams):

@@ -15,7 +15,7 @@ from parrot_models.baselines.keypoints import WEIGHTS, keypoints_of
 from parrot_models.baselines.params import ContextParams
 from parrot_models.networks.stored import save_weights
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.keypoint_training import fit_keypoints
 from parrot_models.training.params import KeypointParams, TrainingParams, keypoint_architecture
 from parrot_models.training.pose_training import fit_pose, pose_metrics
@@ -38,8 +38,8 @@ class Pretraining(Generic[Params, Model]):
     """
 
     make: Callable[[Params, EpisodeSpec], Model]
-    fit: Callable[[Params, Model, TransitionBatches, Path, Progress, Scalars], None]
-    measure: Callable[[Params, Model, TransitionBatches, Path, Progress], dict[str, Any]]
+    fit: Callable[[Params, Model, Batches, Path, Progress, Scalars], None]
+    measure: Callable[[Params, Model, Batches, Path, Progress], dict[str, Any]]
     card: str
 
 
@@ -69,7 +69,7 @@ def with_sight(
     def fit(
         beside: ContextParams,
         model: Any,
-        batches: TransitionBatches,
+        batches: Batches,
         work: Path,
         tell: Progress,
         scalars: Scalars,
@@ -78,12 +78,13 @@ def with_sight(
         if architecture is not None:
             keypoints = keypoints_of(architecture, batches.spec)
             fit_keypoints(params, beside, keypoints, seen, batches, work, tell, scalars=scalars)
-            save_weights(keypoints.state_dict(), work / WEIGHTS)
+            if batches.ranks.is_first:
+                save_weights(keypoints.state_dict(), work / WEIGHTS)
         fit_pose(beside.encoder, beside, model, seen, batches, work, tell, scalars=scalars)
         pretraining.fit(beside, model, batches, work, tell, scalars)
 
     def measure(
-        beside: ContextParams, model: Any, batches: TransitionBatches, work: Path, tell: Progress
+        beside: ContextParams, model: Any, batches: Batches, work: Path, tell: Progress
     ) -> dict[str, Any]:
         metrics = pretraining.measure(beside, model, batches, work, tell)
         return {**metrics, **pose_metrics(model.pose, batches)}

@@ -25,7 +25,7 @@ from parrot_models.baselines.trajectories_model import (
 from parrot_models.networks.chance import torch_generator
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
@@ -155,7 +155,7 @@ def make_model(params: TrajectoryParams, spec: EpisodeSpec) -> TrajectoryVAE:
 def fit_model(
     params: TrajectoryParams,
     model: TrajectoryVAE,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     scalars: Scalars,
@@ -181,7 +181,8 @@ def fit_model(
 
     def loss_at(step: int) -> Tensor:
         rng = generator(params.seed, "trajectories: step", step)
-        batch = trajectories.sample(params.batch_size, rng)
+        batch = trajectories.share(step, params.batch_size, rng)
+        rng = batches.ranks.own(rng)
         batch = replace(batch, first=augmentation(batch.first, rng))
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         return trajectory_loss(model, batch, noise, params.kl_weight, params.precision)
@@ -202,6 +203,7 @@ def fit_model(
         after_step,
         curve,
         scalars,
+        batches.ranks,
     )
 
 
@@ -221,7 +223,7 @@ def trajectory_loss(
 def measure_model(
     params: TrajectoryParams,
     model: TrajectoryVAE,
-    batches: TransitionBatches,
+    batches: Batches,
     _work: Path,
     progress: Progress,
 ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from parrot_models.baselines.vae_model import (
 from parrot_models.networks.observations import Observations, num_rows
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.history import curve_log
 
@@ -47,7 +47,7 @@ def make_vae(params: BetaVAEParams, spec: EpisodeSpec) -> BetaVAE:
 def fit_vae(
     params: BetaVAEParams,
     vae: BetaVAE,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     scalars: Scalars,
@@ -64,7 +64,9 @@ def fit_vae(
 
     def loss_at(step: int) -> Tensor:
         rng = generator(params.seed, "vae: step", step)
-        seen = augmentation(batches.sample(params.batch_size, rng), rng).observations
+        batch = batches.share(step, params.batch_size, rng)
+        rng = batches.ranks.own(rng)
+        seen = augmentation(batch, rng).observations
         noise = _noise(rng, num_rows(seen), vae)
         with layers_in(params.precision, vae.device):
             bound = evidence_bound(vae, seen, noise, params.foreground_weight)
@@ -86,11 +88,12 @@ def fit_vae(
         after_step,
         curve,
         scalars,
+        batches.ranks,
     )
 
 
 def measure_vae(
-    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, work: Path, progress: Progress
+    params: BetaVAEParams, vae: BetaVAE, batches: Batches, work: Path, progress: Progress
 ) -> dict[str, Any]:
     """The bound on held-out images, and how far off their reconstructions are.
 
@@ -192,7 +195,7 @@ def _mean_bound(
 
 
 def _bound_log(
-    params: BetaVAEParams, vae: BetaVAE, batches: TransitionBatches, path: Path
+    params: BetaVAEParams, vae: BetaVAE, batches: Batches, path: Path
 ) -> Callable[[int], None]:
     """Log both parts of the bound on training and held-out images; see `curve_log`."""
     train = batches.sample(NUM_LOGGED, generator(params.seed, "vae: logged")).observations

@@ -11,7 +11,7 @@ from parrot_models.flows.matching import FlowMatching
 from parrot_models.networks.chance import torch_generator
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.matching import distillation_metrics
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.likelihood import log_prob_per_dim
 from parrot_models.training.transitions import Batch
 
@@ -25,7 +25,7 @@ NUM_DISTILLED = 4  # batches that the errors of a matched flow are measured on
 
 
 def measure(
-    prior: BehavioralPrior, batches: TransitionBatches, seed: int, progress: Progress
+    prior: BehavioralPrior, batches: Batches, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Likelihood and invertibility on held-out episodes, all of normalised actions.
 

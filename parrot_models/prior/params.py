@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from parrot_data.section import Count, Positive, Section, SomeCount, Width, Widths
 from parrot_models.networks.params import EncoderParams
-from parrot_models.training.params import TrainingParams
+from parrot_models.training.params import TrainingParams, check_source
 
 MostLayers = Field(ge=2, le=64)
 
@@ -79,3 +79,8 @@ class TrainPriorParams(TrainingParams):
     context_dim: Width
     flow: Literal["affine", "spline", "matching"]
     flows: FlowsParams
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainPriorParams:
+        check_source(self.source, self.encoder)
+        return self

@@ -15,9 +15,10 @@ from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.prior.matching import distillation_loss, matched_flow, matching_loss
 from parrot_models.prior.params import TrainPriorParams
 from parrot_models.training.augment import Augmentation
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.likelihood import likelihood_log, negative_log_likelihood
+from parrot_models.training.ranks import Ranks
 from parrot_models.training.transitions import Batch
 
 NUM_INIT = 4096  # transitions that initialise the mean images, scales and the flow's normalisation
@@ -29,7 +30,7 @@ def fit_flow(
     params: TrainPriorParams,
     prior: BehavioralPrior,
     augmentation: Augmentation,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     scalars: Scalars,
@@ -51,12 +52,14 @@ def fit_flow(
         actions = prior.action_scale.normalised(some.actions)
         prior.flow.init_from_data(actions, prior.context(some.observations))
 
-    def draw(rng: np.random.Generator) -> Batch:
-        return painting(batches.sample(params.batch_size, rng), rng)
+    def draw(step: int, rng: np.random.Generator) -> tuple[Batch, np.random.Generator]:
+        batch = batches.share(step, params.batch_size, rng)
+        own = batches.ranks.own(rng)
+        return painting(batch, own), own
 
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(params.seed, "flow: step", step)
-        batch = draw(rng)
+        batch, rng = draw(step, rng)
         if is_matched:
             return matching_loss(prior, batch, draws, params.precision, rng)
         return negative_log_likelihood(prior, batch, params.precision)
@@ -75,31 +78,35 @@ def fit_flow(
         if params.is_logged(step + 1):
             log(step + 1)
 
-    trained = [p for p in prior.parameters() if p.requires_grad]
+    later = set(matched_flow(prior).one_step.parameters()) if is_matched else set()
+    trained = [p for p in prior.parameters() if p.requires_grad and p not in later]
     schedule = schedule_of(params, params.steps, params.learning_rate)
-    fit(prior, trained, loss_at, schedule, work / "flow.checkpoint", after_step, curve, scalars)
+    checkpoint = work / "flow.checkpoint"
+    ranks = batches.ranks
+    fit(prior, trained, loss_at, schedule, checkpoint, after_step, curve, scalars, ranks)
     if is_matched:
-        _fit_one_step(params, prior, draw, work, progress, scalars)
+        _fit_one_step(params, prior, draw, work, progress, scalars, ranks)
 
 
 def _fit_one_step(
     params: TrainPriorParams,
     prior: BehavioralPrior,
-    draw: Callable[[np.random.Generator], Batch],
+    draw: Callable[[int, np.random.Generator], tuple[Batch, np.random.Generator]],
     work: Path,
     progress: Progress,
     scalars: Scalars,
+    ranks: Ranks,
 ) -> None:
     """Teach the step that acts to arrive where the flow does; all else stays as it is.
 
-    `draw` makes a batch from the randomness of a step, and leaves the rest of it.
+    `draw` makes the batch of a step from the step's randomness, and gives back the rest of it.
     """
     flow, matching = matched_flow(prior), params.flows.matching
     flow.begin_distillation()
 
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(params.seed, "one step: step", step)
-        batch = draw(rng)
+        batch, rng = draw(step, rng)
         return distillation_loss(prior, batch, matching.draws, params.precision, rng)
 
     def after_step(step: int, loss: float) -> None:
@@ -108,4 +115,4 @@ def _fit_one_step(
     schedule = schedule_of(params, matching.distillation_steps, matching.distillation_learning_rate)
     weights = list(flow.one_step.parameters())
     checkpoint = work / "one_step.checkpoint"
-    fit(prior, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars)
+    fit(prior, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars, ranks=ranks)

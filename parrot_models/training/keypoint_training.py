@@ -18,7 +18,7 @@ from parrot_models.networks.keypoints import KeypointAutoencoder, Keypoints
 from parrot_models.networks.observations import Observations
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import Augmentation
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.params import (
     KeypointParams,
@@ -63,7 +63,7 @@ def fit_keypoints(
     beside: TrainingParams,
     keypoints: Keypoints | None,
     augmentation: Augmentation,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     device: torch.device = CPU,
@@ -98,9 +98,12 @@ def fit_keypoints(
     autoencoders.init_from_data(some.observations)
     autoencoders.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    ranks = batches.ranks
+
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(beside.seed, "keypoints: step", step)
-        seen = batches.sample_images(params.batch_size, rng)
+        seen = batches.share_images(step, params.batch_size, rng)
+        rng = ranks.own(rng)
         images = augmentation.colored(augmentation.mirrored(seen), rng)
         with layers_in(beside.precision, device):
             return autoencoders.loss({k: to_device(v, device) for k, v in images.items()})
@@ -111,7 +114,16 @@ def fit_keypoints(
     schedule = schedule_of(beside, params.steps, params.learning_rate)
     weights = list(autoencoders.parameters())
     checkpoint = work / "keypoints.checkpoint"
-    fit(autoencoders, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars)
+    fit(
+        autoencoders,
+        weights,
+        loss_at,
+        schedule,
+        checkpoint,
+        after_step,
+        scalars=scalars,
+        ranks=ranks,
+    )
     for name in batches.spec.images:
         state = autoencoders.of(name).encoder.state_dict()
         keypoints.encoder_of(name).load_state_dict(state)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from parrot_models.networks.observations import Observations
 from parrot_models.networks.precision import layers_in
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.history import curve_log
 from parrot_models.training.transitions import Batch
 
@@ -60,7 +60,7 @@ def log_prob_per_dim(density: ActionDensity, batches: Iterable[Batch], precision
 def likelihood_log(
     density: ActionDensity,
     train: Batch,
-    batches: TransitionBatches,
+    batches: Batches,
     batch_size: int,
     precision: str,
     path: Path,

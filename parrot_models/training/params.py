@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from parrot_data.section import (
     BatchSize,
@@ -17,7 +17,11 @@ from parrot_data.section import (
     check_names,
 )
 from parrot_models.networks.choices import AugmentationName, Precision
-from parrot_models.networks.params import KeypointArchitecture
+from parrot_models.networks.params import (
+    EncoderParams,
+    KeypointArchitecture,
+    PredictedFovealParams,
+)
 
 
 def _check_unlike(names: list[AugmentationName]) -> list[AugmentationName]:
@@ -25,11 +29,43 @@ def _check_unlike(names: list[AugmentationName]) -> list[AugmentationName]:
     return names
 
 
+class Memmap(Section):
+    """The Zarr store of a folder on this machine, decoded once: any transition at any time.
+
+    Attributes:
+        kind: "memmap".
+    """
+
+    kind: Literal["memmap"]
+
+
+class Stream(Section):
+    """The tars of a folder or an address (`s3://bucket/prefix`), read again and again.
+
+    For data larger than memory and disk, or not on this machine. Batches are drawn from a buffer of
+    episodes that moves through all tars, in another order in each epoch.
+
+    Attributes:
+        kind: "stream".
+        buffer_episodes: episodes in memory, in each process, that batches are drawn from.
+        cache_gb: of tars from elsewhere that are kept on this machine's disk, 10^9 bytes; 0 for
+            none.
+    """
+
+    kind: Literal["stream"]
+    buffer_episodes: int = Field(ge=8, le=10**9)
+    cache_gb: NotNegative = Field(exclude=True)  # nothing that is learned follows from it
+
+
+Source = Annotated[Memmap | Stream, Field(discriminator="kind")]
+
+
 class TrainingParams(Section):
     """What section `train_prior` and every part of section `pretrain` have.
 
     Attributes:
         seed: of weights and batches.
+        source: how the shards are read, see `Memmap` and `Stream`.
         held_out_fraction: share of the episodes kept for validation.
         augment: what is done to batches, see `Augmentation`; none for none.
         observation_noise: standard deviation of the noise on vectors in training, in units of how
@@ -41,6 +77,7 @@ class TrainingParams(Section):
     """
 
     seed: Seed
+    source: Source
     held_out_fraction: float = Field(gt=0, lt=1)
     augment: Annotated[list[AugmentationName], AfterValidator(_check_unlike)]
     observation_noise: NotNegative
@@ -51,6 +88,14 @@ class TrainingParams(Section):
     steps: Count
     batch_size: BatchSize
     learning_rate: Positive
+
+    @model_serializer(mode="wrap")
+    def _without_memmap(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was trained on a folder's store says nothing of sources."""
+        values: dict[str, Any] = dump(self)
+        if isinstance(self.source, Memmap):
+            del values["source"]
+        return values
 
     def is_logged(self, step: int) -> bool:
         """Whether the curve has a row after this many steps."""
@@ -94,3 +139,16 @@ def keypoint_architecture(params: KeypointParams) -> KeypointArchitecture | None
     if isinstance(params, NoKeypoints):
         return None
     return KeypointArchitecture(num_keypoints=params.num_keypoints, width=params.width)
+
+
+def check_source(source: Source, encoder: EncoderParams) -> None:
+    """See that what a model needs comes out of where its data do.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if isinstance(source, Stream) and isinstance(encoder, PredictedFovealParams):
+        raise ValueError(
+            "the encoder foveal_predicted learns from privileged arrays, which are not streamed: "
+            "take the source memmap, or another encoder"
+        )

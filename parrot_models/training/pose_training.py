@@ -18,7 +18,7 @@ from parrot_models.networks.params import EncoderParams, PredictedFovealParams
 from parrot_models.networks.pose_head import PoseHead
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import Augmentation
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 from parrot_models.training.fitting import fit, schedule_of
 from parrot_models.training.params import TrainingParams
 
@@ -31,7 +31,7 @@ def fit_pose(
     beside: TrainingParams,
     model: ContextModel,
     augmentation: Augmentation,
-    batches: TransitionBatches,
+    batches: Batches,
     work: Path,
     progress: Progress,
     device: torch.device = CPU,
@@ -69,9 +69,12 @@ def fit_pose(
     painting = augmentation.informed_by(some)
     head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    ranks = batches.ranks
+
     def loss_at(step: int) -> torch.Tensor:
         rng = generator(beside.seed, "pose: step", step)
-        seen = _seen(batches, told, batches.draw_rows(pose.batch_size, rng))
+        seen = _seen(batches, told, batches.share_rows(step, pose.batch_size, rng))
+        rng = ranks.own(rng)
         seen = painting.colored(painting.mirrored(seen), rng)
         here = {name: to_device(values, device) for name, values in seen.items()}
         with layers_in(beside.precision, device):
@@ -82,13 +85,14 @@ def fit_pose(
 
     schedule = schedule_of(beside, pose.steps, pose.learning_rate)
     checkpoint = work / "pose.checkpoint"
-    fit(head, list(head.parameters()), loss_at, schedule, checkpoint, after_step, scalars=scalars)
+    weights = list(head.parameters())
+    fit(head, weights, loss_at, schedule, checkpoint, after_step, scalars=scalars, ranks=ranks)
     model.pose.load_state_dict(head.state_dict())
     model.pose.requires_grad_(False)
 
 
 @torch.inference_mode()
-def pose_metrics(head: PoseHead | None, batches: TransitionBatches) -> dict[str, float]:
+def pose_metrics(head: PoseHead | None, batches: Batches) -> dict[str, float]:
     """How far off a trained head is on held-out episodes; nothing without one.
 
     Returns:
@@ -105,7 +109,7 @@ def pose_metrics(head: PoseHead | None, batches: TransitionBatches) -> dict[str,
     return {"pose_error_m": float(torch.cat(errors).mean())}
 
 
-def told_tool(batches: TransitionBatches) -> NDArray[np.float32]:
+def told_tool(batches: Batches) -> NDArray[np.float32]:
     """The privileged array that tells the tool's position, of all transitions: (N, D).
 
     Raises:
@@ -125,7 +129,7 @@ def told_tool(batches: TransitionBatches) -> NDArray[np.float32]:
 
 
 def _seen(
-    batches: TransitionBatches, told: NDArray[np.float32], rows: NDArray[np.int64]
+    batches: Batches, told: NDArray[np.float32], rows: NDArray[np.int64]
 ) -> dict[str, torch.Tensor]:
     """Images of some transitions by name, and beside them what tells the tool, (B, D)."""
     images = batches.transitions.gather_observations(rows, batches.spec.images)
@@ -133,7 +137,7 @@ def _seen(
     return {**images, batches.spec.tool.vector: torch.from_numpy(told[rows])}
 
 
-def _positions(batches: TransitionBatches, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+def _positions(batches: Batches, seen: dict[str, torch.Tensor]) -> torch.Tensor:
     tool = batches.spec.tool
     assert tool is not None
     return seen[tool.vector][:, tool.position]

@@ -12,7 +12,7 @@ import numpy as np
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST, ShardsManifest
 from parrot_models.networks.observations import STD_FLOOR
-from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.batches import Batches
 
 SMALLEST_STD = 1e-3  # of a dimension of normalised actions: a flow divides by no less
 LARGEST_SHARE = 0.9  # of a dimension's actions that may be one and the same number
@@ -23,12 +23,12 @@ REMEDY = "train on episodes whose actions vary, with noise where a script makes 
 PER_DIM = "_per_dim"  # ends the names of metrics that are such densities, or bounds on one
 
 
-def check_deviations(manifest: ShardsManifest, data: Path) -> None:
+def check_deviations(manifest: ShardsManifest, data: Path | str) -> None:
     """Refuse shards in which a dimension of the action is constant: its density has no bound.
 
     Args:
         manifest: of the shards.
-        data: their folder, for the error.
+        data: their folder, or its address, for the error.
 
     Raises:
         UserError: naming the dimension.
@@ -41,18 +41,18 @@ def check_deviations(manifest: ShardsManifest, data: Path) -> None:
             least = SMALLEST_STD * 0.5 * (high[dim] - low[dim])
         if not std >= least:
             raise UserError(
-                f"dimension {dim} of the actions in {data / MANIFEST} is constant (its standard "
+                f"dimension {dim} of the actions in {data}/{MANIFEST} is constant (its standard "
                 f"deviation is {std:.2g}, training needs {least:g}): {REMEDY}"
             )
 
 
-def check_variety(batches: TransitionBatches, data: Path) -> None:
+def check_variety(batches: Batches, data: Path | str) -> None:
     """Refuse data in which nearly all actions share one number in a dimension.
 
     Raises:
         UserError: naming the dimension.
     """
-    actions = batches.transitions.actions
+    actions = np.asarray(batches.transitions.actions)
     for dim in range(actions.shape[1]):
         values, counts = np.unique(actions[:, dim], return_counts=True)
         share = counts.max() / len(actions)

@@ -35,7 +35,7 @@ from parrot_models.networks.device import to_device
 _log = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
-_OBSERVATION = "observation."  # begins the names of arrays of observations, in the cache
+OBSERVATION = "observation."  # begins the names of arrays of observations, in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +90,33 @@ def load_transitions(data: Path, cache: Path, progress: Progress = silent) -> Tr
     Raises:
         UserError: a shard or the manifest is missing, truncated or altered.
     """
-    manifest_sha256 = sha256_file(data / MANIFEST)
+    made_from = {"manifest_sha256": sha256_file(data / MANIFEST)}
     manifest = load_manifest(data, "shards")
-    names = _forms(manifest.spec, 0).keys()
-    if not _is_whole(cache, manifest_sha256):
-        (cache / _COMPLETE).unlink(missing_ok=True)
-        cache.mkdir(parents=True, exist_ok=True)
+    if whole_cache(cache, made_from) is None:
+        begin_cache(cache)
         _decode(data, manifest, cache, progress)
-        digests = digests_of(cache, [_file(cache, name).name for name in names])
-        write_sealed(cache / _COMPLETE, {"manifest_sha256": manifest_sha256, "files": digests})
-    arrays = {name: np.load(_file(cache, name), mmap_mode="r") for name in names}
+        seal_cache(cache, manifest.spec, made_from)
+    return decoded_transitions(cache, manifest)
+
+
+def decoded_transitions(cache: Path, manifest: ShardsManifest) -> Transitions:
+    """Map the transitions of a dataset that another process has just decoded into `cache`.
+
+    Raises:
+        UserError: they are not there, as on a machine with other disks.
+    """
+    try:
+        arrays = {
+            name: np.load(_file(cache, name), mmap_mode="r") for name in _forms(manifest.spec, 0)
+        }
+    except FileNotFoundError:
+        raise UserError(
+            f"{cache}, where the first process decoded the shards, is not on the disks of this "
+            "one: let --out lie where all machines write, or take the source stream"
+        ) from None
     return Transitions(
         observations={
-            name: arrays[f"{_OBSERVATION}{name}"] for name in sorted(manifest.spec.observations)
+            name: arrays[f"{OBSERVATION}{name}"] for name in sorted(manifest.spec.observations)
         },
         actions=arrays["actions"],
         episodes=arrays["episodes"],
@@ -127,19 +141,25 @@ def _taken(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.take(array, rows, axis=0))
 
 
-def _is_whole(cache: Path, manifest_sha256: str) -> bool:
-    """Whether a dataset's transitions lie there, every byte as it was decoded."""
+def begin_cache(cache: Path) -> None:
+    """Make a cache's folder; what lies in it is whole no more."""
+    (cache / _COMPLETE).unlink(missing_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+
+
+def whole_cache(cache: Path, made_from: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was said of a cache of this origin, every byte of it as it was decoded; else None."""
     if not (cache / _COMPLETE).exists():
-        return False
+        return None
     try:
-        complete = read_sealed(cache / _COMPLETE)
-        if complete["manifest_sha256"] != manifest_sha256:
-            return False
+        complete: dict[str, Any] = read_sealed(cache / _COMPLETE)
+        if any(complete.get(key) != value for key, value in made_from.items()):
+            return None
         check_digests(cache, complete["files"])
     except DamagedError as error:
         _log.warning("the cache %s %s: the shards are decoded again.", cache, error)
-        return False
-    return True
+        return None
+    return complete
 
 
 def _file(cache: Path, name: str) -> Path:
@@ -149,7 +169,7 @@ def _file(cache: Path, name: str) -> Path:
 def _forms(spec: EpisodeSpec, num_transitions: int) -> dict[str, tuple[np.dtype[Any], Any]]:
     """Dtypes and shapes of the arrays of the cache, by name."""
     observed = {
-        f"{_OBSERVATION}{name}": (each.dtype, (num_transitions, *each.shape))
+        f"{OBSERVATION}{name}": (each.dtype, (num_transitions, *each.shape))
         for name, each in sorted(spec.observations.items())
     }
     return {
@@ -159,21 +179,37 @@ def _forms(spec: EpisodeSpec, num_transitions: int) -> dict[str, tuple[np.dtype[
     }
 
 
-def _decode(data: Path, manifest: ShardsManifest, cache: Path, progress: Progress) -> None:
-    episodes = _open(data, manifest)
-    arrays = _create(cache, manifest)
+def store_transitions(
+    cache: Path, spec: EpisodeSpec, num_transitions: int, episodes: Iterable[tuple[int, Episode]]
+) -> None:
+    """Write episodes, each with its place, into new arrays of a cache: so many transitions."""
+    arrays = _create(cache, spec, num_transitions)
     row = 0
-    for place, episode in enumerate(_matched(data, manifest, episodes)):
+    for place, episode in episodes:
         stop = row + episode.num_steps
         # The last observation has no action, and is left out.
         for name, values in episode.observations.items():
-            arrays[f"{_OBSERVATION}{name}"][row:stop] = values[:-1]
+            arrays[f"{OBSERVATION}{name}"][row:stop] = values[:-1]
         arrays["actions"][row:stop] = episode.actions
         arrays["episodes"][row:stop] = place
         row = stop
-        progress(place + 1, manifest.num_episodes, "decoding shards")
     for array in arrays.values():
         array.flush()  # type: ignore[attr-defined]
+
+
+def seal_cache(cache: Path, spec: EpisodeSpec, made_from: Mapping[str, Any]) -> None:
+    """Say of a cache that it is whole, and what it was made from."""
+    digests = digests_of(cache, [_file(cache, name).name for name in _forms(spec, 0)])
+    write_sealed(cache / _COMPLETE, {**made_from, "files": digests})
+
+
+def _decode(data: Path, manifest: ShardsManifest, cache: Path, progress: Progress) -> None:
+    def episodes() -> Iterator[tuple[int, Episode]]:
+        for place, episode in enumerate(_matched(data, manifest, _open(data, manifest))):
+            yield place, episode
+            progress(place + 1, manifest.num_episodes, "decoding shards")
+
+    store_transitions(cache, manifest.spec, manifest.num_transitions, episodes())
 
 
 def _open(data: Path, manifest: ShardsManifest) -> ZarrEpisodes:
@@ -196,8 +232,8 @@ def _matched(data: Path, manifest: ShardsManifest, episodes: ZarrEpisodes) -> It
         yield episode
 
 
-def _create(cache: Path, manifest: ShardsManifest) -> dict[str, NDArray[Any]]:
-    forms = _forms(manifest.spec, manifest.num_transitions)
+def _create(cache: Path, spec: EpisodeSpec, num_transitions: int) -> dict[str, NDArray[Any]]:
+    forms = _forms(spec, num_transitions)
     arrays: dict[str, NDArray[Any]] = {
         name: np.lib.format.open_memmap(_file(cache, name), mode="w+", dtype=dtype, shape=shape)
         for name, (dtype, shape) in forms.items()

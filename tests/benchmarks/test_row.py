@@ -38,6 +38,8 @@ TARGETS = {
         "prior training step with encoder, batch 256": [">= 2x"],
         "prior training step with encoder, batch 1024": [">= 2.7x"],
     },
+    "several processes": {"prior training steps, two ranks, same global batch": [">= 1.5x"]},
+    "streaming": {"prior training steps on streamed tars": [">= 0.8x"]},
     "sac pixels": {"SAC update, pixels, batch 256": [">= 3x"]},
     "sac features": {"SAC update, frozen encoder with cached features": [">= 13x"]},
     "run": {

@@ -1,4 +1,4 @@
-"""Shards as training reads them: a manifest, entries and the Zarr store, without the tars."""
+"""Shards as training reads them: a manifest, entries and the Zarr store, tars where asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import EpisodeSpec
-from parrot_data.stores import zarr_writer
+from parrot_data.stores import tar_shards, zarr_writer
 from parrot_data.stores.entries import ENTRIES, entry_of, write_entries
 from parrot_data.stores.manifest import ShardsManifest, Sources, save_manifest
 from parrot_data.stores.records import file_entry
@@ -25,6 +25,7 @@ def write_shards(
     episodes: Sequence[Episode],
     spec: EpisodeSpec,
     params: dict[str, Any] | None = None,
+    episodes_per_tar: int = 0,
 ) -> Path:
     folder.mkdir()
     statistics = RunningStatistics(spec)
@@ -34,6 +35,7 @@ def write_shards(
     zarr_writer.write(folder / STORE, spec, episodes, layout)
     write_entries(folder / ENTRIES, map(entry_of, episodes))
     files = sorted(path for path in (folder / STORE).rglob("*") if path.is_file())
+    tars = [folder / name for name in _write_tars(folder, episodes, episodes_per_tar)]
     manifest = ShardsManifest(
         params=params or {},
         seed=0,
@@ -41,14 +43,25 @@ def write_shards(
         num_episodes=len(episodes),
         num_transitions=sum(episode.num_steps for episode in episodes),
         statistics=statistics.result(),
-        files=[file_entry(folder, path) for path in files],
-        tar_shards=[],
+        files=[file_entry(folder, path) for path in (*files, *tars)],
+        tar_shards=[path.relative_to(folder).as_posix() for path in tars],
         zarr=STORE,
         episodes=file_entry(folder, folder / ENTRIES),
         sources=Sources(episodes_manifest_sha256="", kept_sha256=""),
     )
     save_manifest(folder, manifest)
     return folder
+
+
+def _write_tars(folder: Path, episodes: Sequence[Episode], most: int) -> list[str]:
+    if not most:
+        return []
+    (folder / "tar").mkdir()
+    names = []
+    for start in range(0, len(episodes), most):
+        names.append(f"tar/shard-{start:05d}.tar")
+        tar_shards.write_shard(folder / names[-1], episodes[start : start + most], zstd_level=1)
+    return names
 
 
 def made_up_episode(spec: EpisodeSpec, index: int, num_steps: int) -> Episode:

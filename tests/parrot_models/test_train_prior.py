@@ -59,6 +59,7 @@ KEYPOINTS = {
 COUPLINGS = {"num_layers": 2, "hidden": [8], "max_log_scale": 2.0}
 PARAMS = {
     "seed": 0,
+    "source": {"kind": "memmap"},
     "held_out_fraction": NUM_HELD_OUT / NUM_EPISODES,
     "augment": ["mirror", "colors"],
     "observation_noise": 0.05,

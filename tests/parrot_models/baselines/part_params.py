@@ -13,7 +13,8 @@ RECONSTRUCTION = ReconstructedKeypoints(
 NONE = NoKeypoints(kind="none")
 
 COMMON: dict[str, Any] = {
-    "seed": 0, "held_out_fraction": 0.34, "augment": [], "observation_noise": 0.1,
+    "seed": 0, "source": {"kind": "memmap"},
+    "held_out_fraction": 0.34, "augment": [], "observation_noise": 0.1,
     "precision": "bf16", "gradient_clip": 1.0, "log_every": 3, "checkpoint_every": 2, "steps": 7,
     "batch_size": 4, "learning_rate": 1e-3,
 }  # fmt: skip

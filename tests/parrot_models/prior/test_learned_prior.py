@@ -23,7 +23,8 @@ NUM_EPISODES, NUM_SCENES = 60, 20
 COUPLINGS = {"num_layers": 4, "hidden": [32], "max_log_scale": 2.0}
 PARAMS = TrainPriorParams.model_validate(
     {
-        "seed": 0, "held_out_fraction": 0.1, "augment": [], "observation_noise": 0.0,
+        "seed": 0, "source": {"kind": "memmap"},
+        "held_out_fraction": 0.1, "augment": [], "observation_noise": 0.0,
         "precision": "fp32", "gradient_clip": 1.0, "log_every": 1000, "checkpoint_every": 1000,
         "encoder": {"kind": "vector"}, "context_dim": 32, "flow": "affine",
         "flows": {

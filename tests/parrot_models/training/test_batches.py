@@ -120,7 +120,7 @@ def test_batches_say_what_their_data_are(batches) -> None:
 
 def test_images_alone_are_those_of_the_same_transitions(batches) -> None:
     whole = batches.sample(16, generator(0, "test", 0))
-    images = batches.sample_images(16, generator(0, "test", 0))
+    images = batches.share_images(0, 16, generator(0, "test", 0))
     assert images.keys() == SPEC.images.keys()
     for name, values in images.items():
         assert torch.equal(values, whole.observations[name])

@@ -14,7 +14,12 @@ from parrot_models.training import keypoint_training
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
 from parrot_models.training.keypoint_training import fit_keypoints
-from parrot_models.training.params import NoKeypoints, ReconstructedKeypoints, TrainingParams
+from parrot_models.training.params import (
+    Memmap,
+    NoKeypoints,
+    ReconstructedKeypoints,
+    TrainingParams,
+)
 from tests.specs import spec_of
 
 SPEC = spec_of(images={"front": (9, 12), "wrist": (8, 8)}, vectors={"pose": 3})
@@ -23,7 +28,8 @@ PARAMS = ReconstructedKeypoints(
     learning_rate=2e-3,
 )  # fmt: skip
 BESIDE = TrainingParams(
-    seed=0, held_out_fraction=0.4, augment=["colors"], observation_noise=0.0, precision="fp32",
+    seed=0, source=Memmap(kind="memmap"),
+    held_out_fraction=0.4, augment=["colors"], observation_noise=0.0, precision="fp32",
     gradient_clip=1.0, log_every=4, checkpoint_every=2, steps=10, batch_size=4,
     learning_rate=1e-3,
 )  # fmt: skip

@@ -19,7 +19,7 @@ from parrot_models.networks.pose_head import PoseHead
 from parrot_models.training import pose_training
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import TransitionBatches
-from parrot_models.training.params import TrainingParams
+from parrot_models.training.params import Memmap, TrainingParams
 from parrot_models.training.pose_training import fit_pose, pose_metrics
 from parrot_models.training.transitions import load_privileged
 from tests.specs import HIDDEN_TOOL, IMAGES_ALONE, TABLETOP_LIKE
@@ -27,7 +27,8 @@ from tests.specs import HIDDEN_TOOL, IMAGES_ALONE, TABLETOP_LIKE
 SIDE, SPOT, STEP_M = 24, 4, 0.03  # of image and spot, pixels; m a pixel
 FARTHEST = (SIDE - SPOT) // 2  # pixels from the middle
 BESIDE = TrainingParams(
-    seed=0, held_out_fraction=0.25, augment=["mirror"], observation_noise=0.0, precision="fp32",
+    seed=0, source=Memmap(kind="memmap"),
+    held_out_fraction=0.25, augment=["mirror"], observation_noise=0.0, precision="fp32",
     gradient_clip=1.0, log_every=4, checkpoint_every=2, steps=10, batch_size=4,
     learning_rate=1e-3,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learnable import PARAMS
 from small_shards import made_up_episode, write_shards
 
 from parrot_data.episodes.spec import EpisodeSpec
@@ -15,6 +16,7 @@ from parrot_data.errors import UserError
 from parrot_data.stores.manifest import load_manifest
 from parrot_models.train_prior import OUTPUT
 from parrot_models.training.batches import TransitionBatches
+from parrot_models.training.params import TrainingParams
 from parrot_models.training.sanity import check_deviations, check_metrics, check_variety
 from parrot_models.training.trained_folder import write_trained
 from tests.specs import spec_of
@@ -37,14 +39,18 @@ def shards(folder: Path, spec: EpisodeSpec, column: np.ndarray | None = None) ->
     return write_shards(folder, episodes, spec)
 
 
+SHARED = TrainingParams.model_fields
+
+
 def train(data: Path, out: Path) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("training began")
 
     write_trained(
         make=lambda _spec: None, fit=refuse, measure=refuse, card=refuse, data=data, out=out,
-        output=OUTPUT, made_from={}, stage="parrot_models.train_prior", seed=0,
-        held_out_fraction=0.5, progress=lambda *_: None,
+        output=OUTPUT, made_from={}, stage="parrot_models.train_prior",
+        params=TrainingParams.model_validate({name: PARAMS[name] for name in SHARED}),
+        progress=lambda *_: None,
     )  # fmt: skip
 
 

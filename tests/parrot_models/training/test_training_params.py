@@ -13,7 +13,8 @@ from parrot_models.training.params import (
 )
 
 PARAMS = {
-    "seed": 0, "held_out_fraction": 0.1, "augment": ["mirror", "colors"],
+    "seed": 0, "source": {"kind": "memmap"},
+    "held_out_fraction": 0.1, "augment": ["mirror", "colors"],
     "observation_noise": 0.1, "precision": "fp32", "gradient_clip": 1.0, "log_every": 4,
     "checkpoint_every": 2, "steps": 10, "batch_size": 4, "learning_rate": 1e-3,
 }  # fmt: skip
