@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import (
     data_rows,
+    entries_rows,
     env_rows,
     finetune_rows,
     flow_rows,
@@ -39,6 +40,7 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
         "finetune": finetune_rows.ROWS,
         "pipeline": pipeline_rows.ROWS,
         "growth": growth_rows.ROWS,
+        "entries": entries_rows.ROWS,
     }
 )
 RIVALS = ("nflows", "stable_baselines3")  # what the extra `bench` installs

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal
@@ -111,8 +111,7 @@ def _different(sources: Sequence[Source], duplicates: Duplicates) -> list[Part]:
             for place, entry in enumerate(source.entries()):
                 hashes.add(bytes.fromhex(entry.content_hash), number, place, entry.index)
         for _, same in groupby(hashes, itemgetter(0)):
-            next(same)
-            for _, number, place, index in same:
+            for _, number, place, index in islice(same, 1, None):
                 is_new[number][place] = 0
                 count += 1
                 first = min(first, (number, place, index))

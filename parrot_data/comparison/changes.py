@@ -167,7 +167,7 @@ def _add_different(different: SortedRows, a: Compared, b: Compared) -> int:
 
 
 def _alone(different: SortedRows, compared: tuple[Compared, Compared]) -> SortedRows:
-    """Marks of the episodes that only one side holds: index and source, then side, then the rest."""
+    """Marks of the episodes that only one side holds, each after its index, source and side."""
     alone = SortedRows(5)
     for side, rows in groupby(different, itemgetter(0)):
         entries = _at_places(compared[side].entries, (place for _, place in rows))

@@ -45,7 +45,9 @@ def test_exactly_the_wanted_successes_are_kept(
         for task in tasks or ["pick", "place"]
     ]
     decision = load_kept(tmp_path / "kept")
-    assert places_kept(tmp_path / "kept") == sorted(i for of_task in expected for i in of_task[: limit or None])
+    assert places_kept(tmp_path / "kept") == sorted(
+        i for of_task in expected for i in of_task[: limit or None]
+    )
     assert decision.params == params.model_dump()
     assert decision.episodes_manifest_sha256 == sha256_file(episodes / MANIFEST)
 
