@@ -21,7 +21,7 @@ from parrot_data.stores.publish import MAX_JSON_BYTES, read_json
 BEGIN, END = "<!-- scale table -->\n", "<!-- end of scale table -->"
 EPISODES = (10**4, 10**5, 10**6, 10**7, 10**8)
 UNMEASURED = "not measured"
-HOURS_A_MS = 1e-3 / 3600
+MS_AN_HOUR = 3_600_000
 
 
 def _bytes(count: float) -> str:
@@ -33,7 +33,7 @@ def _bytes(count: float) -> str:
 
 
 def _hours(milliseconds: float) -> str:
-    hours = milliseconds * HOURS_A_MS
+    hours = milliseconds / MS_AN_HOUR
     return f"{spelt(hours)} h" if hours >= 1 else f"{spelt(60 * hours)} min"
 
 
