@@ -29,7 +29,8 @@ from benchmarks.tiny_data import (
 from parrot_data.diff import diff
 from parrot_data.filter import FilterParams, filter_episodes
 from parrot_data.shard import shard
-from parrot_data.stores.manifest import MANIFEST, Manifest, files_of, load_any_manifest
+from parrot_data.stores.manifest import Manifest, load_any_manifest
+from parrot_data.stores.publish import json_text
 from parrot_data.stores.verify import verify
 
 WARM_UP_EPISODES = 40
@@ -137,7 +138,8 @@ def size_of_entry(setting: Setting) -> Figures:
 def size_of_file(setting: Setting) -> Figures:
     """Bytes of a manifest a file that it names."""
     folder, manifest = _real(setting)
-    return _size((folder / MANIFEST).stat().st_size / len(files_of(manifest)), folder)
+    text = json_text({"files": [file.model_dump() for file in manifest.files]})
+    return _size(len(text) / len(manifest.files), folder)
 
 
 def _real(setting: Setting) -> tuple[Path, Manifest]:
