@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import (
     cluster_rows,
     data_rows,
+    entries_rows,
     env_rows,
     finetune_rows,
     flow_rows,
@@ -43,6 +44,7 @@ GROUPS: Mapping[str, Sequence[Row]] = MappingProxyType(
         "pipeline": pipeline_rows.ROWS,
         "growth": growth_rows.ROWS,
         "cluster": cluster_rows.ROWS,
+        "entries": entries_rows.ROWS,
     }
 )
 RIVALS = ("nflows", "ray", "stable_baselines3")  # what the extra `bench` installs

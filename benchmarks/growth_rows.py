@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -241,7 +241,7 @@ def growth_of_cost(setting: Setting, *, name: str) -> Figures:
     """Milliseconds of one core a unit of work, at the largest size and at the smallest."""
     costs = {size: used["cost_ms"] for size, used in _usages(setting, name).items()}
     note = (
-        f"ms by number of episodes: {_told(costs)}. Only `generate` simulates every one of them; "
+        f"ms by number of episodes: {told(costs)}. Only `generate` simulates every one of them; "
         "the others work on a few simulated ones, repeated."
     )
     return Figures(costs[max(costs)], costs[min(costs)], note)
@@ -255,27 +255,38 @@ def growth_of_memory(setting: Setting, *, name: str) -> Figures:
     environment = setting.values.tabletop
     images_kb = 3e-3 * (environment.episode_steps + 1) * environment.image_size**2
     note = (
-        f"MB on top of the imports by number of episodes: {_told(added)}; {slope_kb:.1f} kB for "
+        f"MB on top of the imports by number of episodes: {told(added)}; {slope_kb:.1f} kB for "
         f"each more, whose images are {images_kb:.0f} kB. Episodes stream, and so do their entries."
     )
     return Figures(added[largest], added[smallest], note)
 
 
 def _usages(setting: Setting, name: str) -> dict[int, dict[str, float]]:
-    """By size, each measured in a process of its own and only once for all rows."""
     work, scale = WORK[name], setting.scale
-    usages = {}
-    for size in scale.simulated_sizes if work.is_simulation else scale.stored_sizes:
+    sizes = scale.simulated_sizes if work.is_simulation else scale.stored_sizes
+    return usages(setting, name, work, sizes)
+
+
+def usages(
+    setting: Setting, name: str, work: Work, sizes: Sequence[int]
+) -> dict[int, dict[str, float]]:
+    """What work took, `cost_ms` a unit and `added_mb`, by size.
+
+    Each is measured in a process of its own and only once for all rows.
+    """
+    found = {}
+    for size in sizes:
         path = setting.scratch / f"usage-{name}-{size}.json"
         if not path.exists():
             work.prepare(setting, size)
             used = in_own_process(work.do, setting, size)
             write_json(path, {"cost_ms": 1e3 * used.result, "added_mb": 1e3 * used.added_gb})
-        usages[size] = read_json(path)
-    return usages
+        found[size] = read_json(path)
+    return found
 
 
-def _told(values: Mapping[int, float]) -> str:
+def told(values: Mapping[int, float]) -> str:
+    """Figures by size."""
     return ", ".join(f"{size:,}: {value:.3g}" for size, value in values.items())
 
 

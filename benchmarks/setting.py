@@ -68,6 +68,7 @@ class Scale:
         buffer_steps: env steps that the largest replay buffer holds.
         simulated_sizes: episodes to simulate, ascending, to see how the cost grows.
         stored_sizes: episodes to store, check and train on, ascending, for the same.
+        tiny_sizes: episodes of a step of a few numbers, ascending, for the same.
         steps_of_growth: training steps at each of those sizes.
         shared_episodes: scripted episodes that a cluster simulates.
         swept_steps: env steps of each run of a sweep.
@@ -84,6 +85,7 @@ class Scale:
     buffer_steps: int
     simulated_sizes: tuple[int, ...]
     stored_sizes: tuple[int, ...]
+    tiny_sizes: tuple[int, ...]
     steps_of_growth: int
     shared_episodes: int
     swept_steps: int
@@ -101,6 +103,7 @@ FULL = Scale(
     buffer_steps=100_000,
     simulated_sizes=(50, 100, 200),
     stored_sizes=(1000, 4000, 16_000),
+    tiny_sizes=(10_000, 100_000, 1_000_000),
     steps_of_growth=60,
     shared_episodes=2400,
     swept_steps=4800,
@@ -117,6 +120,7 @@ QUICK = Scale(
     buffer_steps=1000,
     simulated_sizes=(4, 8),
     stored_sizes=(10, 20),
+    tiny_sizes=(40, 80),
     steps_of_growth=2,
     shared_episodes=8,
     swept_steps=100,

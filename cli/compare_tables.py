@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -66,9 +67,9 @@ def _episodes_told(changes: EpisodeChanges) -> Iterator[str]:
 
 
 def _listed(indices: Iterable[int]) -> str:
-    every = list(indices)
-    shown = ", ".join(map(str, every[:MOST_INDICES]))
-    return f"{shown}, ..." if len(every) > MOST_INDICES else shown
+    first = list(islice(indices, MOST_INDICES + 1))
+    shown = ", ".join(map(str, first[:MOST_INDICES]))
+    return f"{shown}, ..." if len(first) > MOST_INDICES else shown
 
 
 def _tasks_told(tasks: Sequence[TaskDrift]) -> list[Table]:

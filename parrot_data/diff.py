@@ -1,8 +1,7 @@
 """Diff two datasets: episodes by their content hashes, drift of statistics, params and specs.
 
 Either may be one of another git revision, which is read through DVC without a checkout. Entries
-stream, so do arrays where a manifest does not hold their statistics; of all episodes only hashes
-are in memory.
+stream, so do arrays where a manifest does not hold their statistics.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import Any
 
 from parrot_data.comparison.changes import (
     ChangedEpisode,
+    Compared,
     EpisodeChanges,
     EpisodeMark,
     episode_changes,
-    mark_of,
 )
 from parrot_data.comparison.drift import (
     ColumnDrift,
@@ -31,6 +30,7 @@ from parrot_data.comparison.drift import (
 from parrot_data.comparison.named import Dataset, open_dataset
 from parrot_data.comparison.values import ValueChange, changed_values
 from parrot_data.progress import Progress, silent
+from parrot_data.stores.entries import EpisodeEntry
 
 KEYS = ("a", "b", "episodes", "tasks", "arrays", "params", "spec")  # of a difference as JSON
 
@@ -105,9 +105,7 @@ def diff(a: Path, b: Path, *, by_task: bool = False, progress: Progress = silent
     """
     with open_dataset(a) as old, open_dataset(b) as new:
         tallies = TaskTally(), TaskTally()
-        episodes = episode_changes(
-            _marks(old, tallies[0]), _marks(new, None), _hashes(new, tallies[1])
-        )
+        episodes = episode_changes(_compared(old, tallies[0]), _compared(new, tallies[1]))
         columns = []
         if not episodes.is_empty:
             each = [statistics_of(one, by_task=by_task, progress=progress) for one in (old, new)]
@@ -128,17 +126,16 @@ def _side(dataset: Dataset) -> Side:
     return Side(dataset.name, dataset.manifest.kind, dataset.manifest.num_episodes)
 
 
-def _marks(dataset: Dataset, tally: TaskTally | None) -> Iterator[EpisodeMark]:
-    for entry in dataset.entries():
-        if tally is not None:
+def _compared(dataset: Dataset, tally: TaskTally) -> Compared:
+    def hashes() -> Iterator[str]:
+        for entry in dataset.entries():
             tally.add(entry)
-        yield mark_of(entry, dataset.manifest.seed)
+            yield entry.content_hash
 
+    def entries() -> Iterator[EpisodeEntry]:
+        yield from dataset.entries()  # checked once they are wanted
 
-def _hashes(dataset: Dataset, tally: TaskTally) -> Iterator[str]:
-    for entry in dataset.entries():
-        tally.add(entry)
-        yield entry.content_hash
+    return Compared(hashes(), entries(), dataset.manifest.seed)
 
 
 def _plain(mark: EpisodeMark) -> dict[str, Any]:

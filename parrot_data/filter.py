@@ -6,7 +6,7 @@ Only the manifest is read. Failures stay in the raw data, so the decision can be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +14,22 @@ from parrot_data.errors import UserError
 from parrot_data.progress import Progress, silent
 from parrot_data.section import CountOrNone, Section
 from parrot_data.stores.entries import EpisodeEntry
-from parrot_data.stores.kept import KEPT, DroppedEpisode, KeptEpisodes
+from parrot_data.stores.kept import KEPT, is_decision, write_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, load_manifest
-from parrot_data.stores.outputs.layout import output_of
+from parrot_data.stores.outputs.layout import Output, matches, names_in
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.publish import sha256_file, write_json
 
 SUMMARY = "summary.json"
-OUTPUT = output_of(
-    "filter", KEPT, keys=("kept", "dropped", "episodes_manifest_sha256"), files=(SUMMARY,)
-)
+
+
+def _files(folder: Path) -> Collection[str] | None:
+    if not is_decision(folder / KEPT):
+        return None
+    return {name for name in names_in(folder) if matches(name, (KEPT, SUMMARY))}
+
+
+OUTPUT = Output("filter", KEPT, _files)
 
 
 class FilterParams(Section):
@@ -94,46 +100,39 @@ def filter_episodes(
     manifest_sha256 = sha256_file(episodes / MANIFEST)
     fingerprint = {"params": params.model_dump(), "episodes": manifest_sha256}
     with open_work(out, OUTPUT, fingerprint, [episodes]) as work:
-        _check_tasks(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
-        decision, summary = _decide(params, manifest, episodes, manifest_sha256, progress)
-        write_json(work.folder / KEPT, decision.model_dump())
+        if params.tasks:
+            _check_tasks(params, {entry.task for entry in manifest.entries(episodes)}, episodes)
+        tallies: dict[str, _Tally] = {}
+        decided = _decided(params, manifest, episodes, tallies, progress)
+        write_kept(work.folder / KEPT, decided, params.model_dump(), manifest_sha256)
+        summary = _summary(tallies)
+        if not summary["num_kept"]:
+            (work.folder / KEPT).unlink()
+            raise UserError(
+                f"No episode of {episodes} succeeded in a task that filter.tasks lets through: "
+                "generate more episodes (generate.num_episodes), or change filter.tasks."
+            )
         write_json(work.folder / SUMMARY, summary)
         work.publish()
     return summary
 
 
-def _decide(
+def _decided(
     params: FilterParams,
     manifest: EpisodesManifest,
     episodes: Path,
-    manifest_sha256: str,
+    tallies: dict[str, _Tally],
     progress: Progress,
-) -> tuple[KeptEpisodes, dict[str, object]]:
-    """The decision on every episode, and its summary."""
-    kept: list[int] = []
-    dropped: list[DroppedEpisode] = []
-    tallies: dict[str, _Tally] = {}
-    for place, entry in enumerate(manifest.entries(episodes)):
+) -> Iterator[tuple[EpisodeEntry, str]]:
+    """Every episode with the reason to drop it, "" to keep it, as it is counted."""
+    num_kept = 0
+    for done, entry in enumerate(manifest.entries(episodes), start=1):
         tally = tallies.setdefault(entry.task, _Tally())
-        reason = _reason_to_drop(params, entry, tally.num_kept, len(kept))
-        if reason:
-            dropped.append(_dropped(entry, reason))
-        else:
-            kept.append(place)
+        reason = _reason_to_drop(params, entry, tally.num_kept, num_kept)
         tally.add(entry, is_kept=not reason)
-        progress(place + 1, manifest.num_episodes, "episodes")
-    if not kept:
-        raise UserError(
-            f"No episode of {episodes} succeeded in a task that filter.tasks lets through: "
-            "generate more episodes (generate.num_episodes), or change filter.tasks."
-        )
-    decision = KeptEpisodes(
-        params=params.model_dump(),
-        kept=kept,
-        dropped=dropped,
-        episodes_manifest_sha256=manifest_sha256,
-    )
-    return decision, _summary(tallies)
+        num_kept += not reason
+        yield entry, reason
+        progress(done, manifest.num_episodes, "episodes")
 
 
 def _check_tasks(params: FilterParams, known: set[str], episodes: Path) -> None:
@@ -158,10 +157,6 @@ def _reason_to_drop(
     if 0 < params.max_episodes <= num_kept:
         return "over_limit"
     return ""
-
-
-def _dropped(entry: EpisodeEntry, reason: str) -> DroppedEpisode:
-    return DroppedEpisode(index=entry.index, task=entry.task, failure=entry.failure, reason=reason)
 
 
 def _summary(tallies: Mapping[str, _Tally]) -> dict[str, object]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from parrot_data.stores.edits import Source, open_source, origin_of, spec_differ
 from parrot_data.stores.entries import EpisodeEntry
 from parrot_data.stores.outputs.work import open_work
 from parrot_data.stores.picked import Part, Picked
+from parrot_data.stores.sorted_rows import SortedRows
 from parrot_data.stores.sources import code_of
 from parrot_data.stores.tar_shards import Sample, array_members
 
@@ -102,33 +104,33 @@ def _check_alike(sources: Sequence[Source]) -> None:
 
 def _different(sources: Sequence[Source], duplicates: Duplicates) -> list[Part]:
     """The episodes of each source that none before it holds, nor itself at an earlier place."""
-    seen: set[bytes] = set()
-    parts: list[Part] = []
-    first, count = "", 0
-    for source in sources:
-        is_new = bytearray()
-        for entry in source.entries():
-            content_hash = bytes.fromhex(entry.content_hash)
-            is_new.append(content_hash not in seen)
-            seen.add(content_hash)
-            if not is_new[-1]:
-                first = first or f"episode {entry.index} of {source.folder}"
+    is_new = [bytearray(b"\x01") * source.manifest.num_episodes for source in sources]
+    count, first = 0, (len(sources), 0, 0)
+    with SortedRows(4) as hashes:
+        for number, source in enumerate(sources):
+            for place, entry in enumerate(source.entries()):
+                hashes.add(bytes.fromhex(entry.content_hash), number, place, entry.index)
+        for _, same in groupby(hashes, itemgetter(0)):
+            for _, number, place, index in islice(same, 1, None):
+                is_new[number][place] = 0
                 count += 1
-        parts.append(source.picked(bytes(is_new)))
+                first = min(first, (number, place, index))
     if count and duplicates == "refuse":
+        number, _, index = first
         raise UserError(
             f"{count} episode{'s are' if count > 1 else ' is'} there twice, by content hash, the "
-            f"first of them {first}: merge without, or keep each once with --duplicates drop."
+            f"first of them episode {index} of {sources[number].folder}: merge without, or keep "
+            "each once with --duplicates drop."
         )
+    parts = [source.picked(bytes(new)) for source, new in zip(sources, is_new, strict=True)]
     return [part for part in parts if any(part.is_picked)]
 
 
-@dataclass
 class _Twins:
     """Notes episodes whose arrays are the same, but whose index or other metadata differ."""
 
-    _first: dict[bytes, bytes] = field(default_factory=dict)  # content hash, by hash of the arrays
-    _found: dict[bytes, int] = field(default_factory=dict)  # index, by content hash
+    def __init__(self) -> None:
+        self._seen, self._num_looks = SortedRows(4), 0
 
     def look(self, entry: EpisodeEntry, sample: Sample) -> None:
         digest = hashlib.blake2b(digest_size=16)
@@ -136,14 +138,22 @@ class _Twins:
             digest.update(f"{name} {len(content)} ".encode())
             digest.update(content)
         content_hash = bytes.fromhex(entry.content_hash)
-        if self._first.setdefault(digest.digest(), content_hash) != content_hash:
-            self._found[content_hash] = entry.index
+        self._seen.add(digest.digest(), content_hash, self._num_looks, entry.index)
+        self._num_looks += 1
 
     def tell(self) -> None:
-        if self._found:
+        count, first = 0, (self._num_looks, 0)
+        for _, of_same_arrays in groupby(self._seen, itemgetter(0)):
+            # Of each the first look, as there is one a store that was read
+            looks = (next(same)[2:] for _, same in groupby(of_same_arrays, itemgetter(1)))
+            earliest = next(looks)
+            for look in looks:
+                count += 1
+                first, earliest = min(first, max(earliest, look)), min(earliest, look)
+        if count:
             _log.warning(
                 "%s of the episodes have the arrays of others and differ in index or other "
                 "metadata alone, the first of them episode %s: all are kept",
-                f"{len(self._found):,}",
-                next(iter(self._found.values())),
+                f"{count:,}",
+                first[1],
             )

@@ -151,7 +151,7 @@ def _shared_out(params: SplitParams, source: Source) -> NDArray[np.int64]:
     Episodes go, task by task, in an order drawn at random, each to the part that lacks most of
     its share: so of each task every part gets its share to within about one episode.
     """
-    strata = np.array([f"{entry.task} {entry.success}" for entry in source.entries()])
+    strata = _strata(source)
     drawn = generator(params.seed, "split: order").permutation(len(strata))
     order = drawn[np.argsort(strata[drawn], kind="stable")]
     shares, counts = np.array(params.shares), np.zeros(len(params.shares))
@@ -166,6 +166,15 @@ def _shared_out(params: SplitParams, source: Source) -> NDArray[np.int64]:
             f"{params.names[empty]}, whose share is {params.shares[empty]:g}: give it a larger one."
         )
     return part_of
+
+
+def _strata(source: Source) -> NDArray[np.int32]:
+    """Of each episode the number of its task and success, in the order of their names, (E,)."""
+    numbers: dict[str, int] = {}
+    names = (f"{entry.task} {entry.success}" for entry in source.entries())
+    found = np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), np.int32)
+    ranks = {name: rank for rank, name in enumerate(sorted(numbers))}
+    return np.array([ranks[name] for name in numbers], np.int32)[found]
 
 
 def _files(folder: Path) -> Collection[str] | None:

@@ -1,20 +1,27 @@
 """Which episodes two datasets share, and which were added, removed or changed, by content hashes.
 
-A hash stands for all of an episode, its index and its arrays included. Of one dataset every hash is
-held in memory, 32 bytes each, and of both the few values that tell an episode which the other does
-not hold; everything else streams.
+A hash stands for all of an episode, its index and its arrays included. What is compared is sorted
+on disk, and what differs stays there and is read one by one: of any number of episodes, and of
+differences, few are in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from typing import Any, Generic, Literal, TypeVar
 
 from parrot_data.stores.entries import EpisodeEntry
+from parrot_data.stores.sorted_rows import SortedRows
 
+_A, _B = 0, 1  # the sides
+_Each = TypeVar("_Each")
+_Kind = Literal["added", "removed", "changed"]
 _FIELDS = ("task", "success", "failure", "terminated", "num_steps", "facts")
 
 
@@ -59,6 +66,20 @@ class ChangedEpisode:
 
 
 @dataclass(frozen=True)
+class Several(Generic[_Each]):
+    """Differences of one kind: as many as there are, read one by one as often as wanted."""
+
+    count: int
+    read: Callable[[], Iterator[_Each]]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[_Each]:
+        return self.read()
+
+
+@dataclass(frozen=True)
 class EpisodeChanges:
     """How the episodes of two datasets differ, in the order of indices.
 
@@ -70,14 +91,29 @@ class EpisodeChanges:
     """
 
     num_common: int
-    added: list[EpisodeMark]
-    removed: list[EpisodeMark]
-    changed: list[ChangedEpisode]
+    added: Several[EpisodeMark]
+    removed: Several[EpisodeMark]
+    changed: Several[ChangedEpisode]
 
     @property
     def is_empty(self) -> bool:
         """Whether both hold the same episodes."""
         return not (self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A dataset, as it is compared.
+
+    Attributes:
+        hashes: content hashes of its episodes, in their order; read once, and first.
+        entries: of the episodes, in the same order; read once, and only where they differ.
+        seed: of its manifest.
+    """
+
+    hashes: Iterable[str]
+    entries: Iterable[EpisodeEntry]
+    seed: int
 
 
 def mark_of(entry: EpisodeEntry, seed: int) -> EpisodeMark:
@@ -93,56 +129,82 @@ def mark_of(entry: EpisodeEntry, seed: int) -> EpisodeMark:
     )
 
 
-def episode_changes(
-    a: Iterable[EpisodeMark], b: Iterable[EpisodeMark], hashes_of_b: Iterable[str]
-) -> EpisodeChanges:
+def episode_changes(a: Compared, b: Compared) -> EpisodeChanges:
     """Hold the episodes of two datasets against each other.
 
-    Args:
-        a: those of the one; read once.
-        b: those of the other; read once, after `a`.
-        hashes_of_b: their content hashes; read first.
+    Raises:
+        UserError: there is no room to sort them on disk.
     """
-    missing = Counter(bytes.fromhex(each) for each in hashes_of_b)
-    total = missing.total()
-    only_a = list(_not_in(missing, a))
-    num_common = total - missing.total()
-    only_b = list(_in(missing, b))
-    changed, removed, added = _paired(only_a, only_b)
-    return EpisodeChanges(num_common, added, removed, changed)
+    with SortedRows(2) as different:
+        num_common = _add_different(different, a, b)
+        alone = _alone(different, (a, b))
+    counts = Counter(kind for kind, _ in _paired(alone))
+
+    def several(wanted: _Kind) -> Several[Any]:
+        return Several(counts[wanted], lambda: (o for kind, o in _paired(alone) if kind == wanted))
+
+    return EpisodeChanges(num_common, several("added"), several("removed"), several("changed"))
 
 
-def _not_in(missing: Counter[bytes], marks: Iterable[EpisodeMark]) -> Iterator[EpisodeMark]:
-    """Those that B does not hold; those that it does are taken off its count."""
-    for mark in marks:
-        digest = bytes.fromhex(mark.content_hash)
-        if missing[digest] > 0:
-            missing[digest] -= 1
-        else:
-            yield mark
+def _add_different(different: SortedRows, a: Compared, b: Compared) -> int:
+    """Note side and place of what only one side holds; gives how many episodes both hold."""
+    num_common = 0
+    with SortedRows(3) as hashes:
+        for side, compared in ((_A, a), (_B, b)):
+            for place, content_hash in enumerate(compared.hashes):
+                hashes.add(bytes.fromhex(content_hash), side, place)
+        for _, same in groupby(hashes, itemgetter(0)):
+            places: tuple[list[int], list[int]] = ([], [])
+            for _, side, place in same:
+                places[side].append(place)
+            num_both = min(map(len, places))
+            num_common += num_both
+            # Those of one hash are one and the same: which of them are left over is all one
+            for side in (_A, _B):
+                for place in places[side][num_both:]:
+                    different.add(side, place)
+    return num_common
 
 
-def _in(missing: Counter[bytes], marks: Iterable[EpisodeMark]) -> Iterator[EpisodeMark]:
-    """Those of B that A did not take off its count."""
-    for mark in marks:
-        digest = bytes.fromhex(mark.content_hash)
-        if missing[digest] > 0:
-            missing[digest] -= 1
-            yield mark
+def _alone(different: SortedRows, compared: tuple[Compared, Compared]) -> SortedRows:
+    """Marks of the episodes that only one side holds, each after its index, source and side."""
+    alone = SortedRows(5)
+    for side, rows in groupby(different, itemgetter(0)):
+        entries = _at_places(compared[side].entries, (place for _, place in rows))
+        for entry in entries:
+            mark = mark_of(entry, compared[side].seed)
+            source = mark.source.encode("utf-8", "surrogatepass")
+            said = json.dumps(mark.said).encode()
+            alone.add(mark.index, source, side, bytes.fromhex(mark.content_hash), said)
+    return alone
 
 
-def _paired(
-    only_a: Sequence[EpisodeMark], only_b: Sequence[EpisodeMark]
-) -> tuple[list[ChangedEpisode], list[EpisodeMark], list[EpisodeMark]]:
-    """Those of one index and source, and what is left of A and of B."""
-    waiting: defaultdict[tuple[int, str], list[EpisodeMark]] = defaultdict(list)
-    for mark in sorted(only_b, reverse=True):
-        waiting[mark.index, mark.source].append(mark)
-    changed, removed = [], []
-    for mark in sorted(only_a):
-        same = waiting.get((mark.index, mark.source))
-        if same:
-            changed.append(ChangedEpisode(mark, same.pop()))
-        else:
-            removed.append(mark)
-    return changed, removed, sorted(mark for same in waiting.values() for mark in same)
+def _at_places(entries: Iterable[EpisodeEntry], places: Iterator[int]) -> Iterator[EpisodeEntry]:
+    wanted = next(places, None)
+    for place, entry in enumerate(entries):
+        if place == wanted:
+            yield entry
+            wanted = next(places, None)
+        if wanted is None:
+            return
+
+
+def _paired(alone: SortedRows) -> Iterator[tuple[_Kind, EpisodeMark | ChangedEpisode]]:
+    """Those of one index and source as one that was changed, and what is left of A and of B."""
+    for _, same in groupby(alone, itemgetter(0, 1)):
+        marks: tuple[list[EpisodeMark], list[EpisodeMark]] = ([], [])
+        for row in same:
+            marks[row[2]].append(_mark_in(row))
+        for old, new in zip_longest(*marks):
+            if old is None:
+                yield "added", new
+            elif new is None:
+                yield "removed", old
+            else:
+                yield "changed", ChangedEpisode(old, new)
+
+
+def _mark_in(row: tuple[Any, ...]) -> EpisodeMark:
+    index, source, _, content_hash, said = row
+    said = tuple(json.loads(said))
+    return EpisodeMark(index, source.decode("utf-8", "surrogatepass"), content_hash.hex(), said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ class ArrayForm(NamedTuple):
     @property
     def row_bytes(self) -> int:
         """Size of a row."""
-        return int(np.prod(self.row, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.row) * np.dtype(self.dtype).itemsize
 
     def check(self, name: str, dtype: str, shape: tuple[int, ...]) -> None:
         """Hold an array's dtype and shape against this.

@@ -28,7 +28,7 @@ class EpisodeEntry:
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
-    index: Annotated[int, Field(ge=0)]
+    index: Annotated[int, Field(ge=0, lt=10**12)]  # as many digits as a key in a tar may have
     task: str
     success: bool
     failure: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from parrot_data.errors import UserError
 from parrot_data.stores.kept import KEPT, KeptEpisodes, check_decision, load_kept
 from parrot_data.stores.manifest import MANIFEST, EpisodesManifest, Sources, load_manifest
-from parrot_data.stores.picked import Part, Picked, places_picked
+from parrot_data.stores.picked import Part, Picked
 from parrot_data.stores.publish import sha256_file
 
 
@@ -47,5 +47,5 @@ def select(episodes: Path, kept: Path) -> Selection:
         episodes_manifest_sha256=manifest_sha256, kept_sha256=sha256_file(kept / KEPT)
     )
     check_decision(decision, manifest.entries(episodes), kept / KEPT)
-    part = Part(episodes, manifest, places_picked(decision.kept, manifest.num_episodes))
-    return Selection(manifest, decision, sources, Picked([part]))
+    picked = Picked([Part(episodes, manifest, decision.is_kept)])
+    return Selection(manifest, decision, sources, picked)

@@ -6,6 +6,7 @@ writes is read, within the bounds that the spec sets, and before a chunk is open
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class StoredArray:
     @property
     def row_bytes(self) -> int:
         """Size of a row."""
-        return int(np.prod(self.row, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.row) * np.dtype(self.dtype).itemsize
 
 
 def arrays_of(spec: EpisodeSpec) -> dict[str, StoredArray]:

@@ -63,7 +63,6 @@ class ZarrEpisodes:
 
     Attributes:
         spec: of the episodes.
-        episode_ends: int64 (E,), how many steps there are up to the end of each episode.
 
     Raises:
         UserError: the store or one of its shards is missing (here and when reading), of other
@@ -78,6 +77,7 @@ class ZarrEpisodes:
         num_transitions: int | None = None,
     ) -> None:
         self._path, self.spec = path, spec
+        self._forms = forms_of(spec)
         self._recent: dict[str, tuple[int, NDArray[Any]]] = {}
         try:
             self._layouts = read_layouts(path, spec)
@@ -88,18 +88,18 @@ class ZarrEpisodes:
         for layout in self._layouts.values():
             for shard in range(layout.num_shards):
                 self._require_shard(layout, shard)
-        self.episode_ends = self._read_ends(EPISODE_ENDS, "actions", MAX_STEPS)
-        self._metadata_ends = self._read_ends(METADATA_ENDS, METADATA, METADATA_BYTES)
+        self._check_ends(EPISODE_ENDS, "actions", MAX_STEPS)
+        self._check_ends(METADATA_ENDS, METADATA, METADATA_BYTES)
 
     def __len__(self) -> int:
-        return len(self.episode_ends)
+        return self._layouts[EPISODE_ENDS].num_rows
 
     def __getitem__(self, position: int) -> Episode:
         if not 0 <= position < len(self):
             raise IndexError(f"position {position} of {len(self)} episodes")
         try:
-            arrays = {name: self._array_at(name, position) for name in forms_of(self.spec)}
-            start, stop = _range_at(self._metadata_ends, position)
+            arrays = {name: self._array_at(name, position) for name in self._forms}
+            start, stop = self._range_at(METADATA_ENDS, position)
             metadata = parse_metadata(self.read_rows(METADATA, start, stop).tobytes())
             return episode_from(metadata, arrays, self.spec)
         except ValueError as error:
@@ -113,8 +113,8 @@ class ZarrEpisodes:
 
     def rows_at(self, name: str, position: int) -> tuple[int, int]:
         """First row, and the one after the last, of an array of the episode at a position."""
-        start, stop = _range_at(self.episode_ends, position)
-        num_extra = forms_of(self.spec)[name].num_extra
+        start, stop = self._range_at(EPISODE_ENDS, position)
+        num_extra = self._forms[name].num_extra
         return start + num_extra * position, stop + num_extra * (position + 1)
 
     def read_rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
@@ -139,6 +139,11 @@ class ZarrEpisodes:
             rows[low - start : high - start] = values[low - first : high - first]
         return rows
 
+    def _range_at(self, name: str, position: int) -> tuple[int, int]:
+        """What ends say of an episode: they are not kept in memory, where each would be 8 bytes."""
+        ends = self.read_rows(name, max(0, position - 1), position + 1).tolist()
+        return (ends[0] if position else 0), ends[-1]
+
     def _array_at(self, name: str, position: int) -> NDArray[Any]:
         start, stop = self.rows_at(name, position)
         num_bytes = (stop - start) * self._layouts[name].array.row_bytes
@@ -153,9 +158,9 @@ class ZarrEpisodes:
                 f"{REMEDY}."
             )
 
-    def _read_ends(self, name: str, counted: str, most: int) -> NDArray[np.int64]:
-        """Ends of what each episode has of an array, from 1 to `most` rows each."""
-        layout, pieces, last = self._layouts[name], [], 0
+    def _check_ends(self, name: str, counted: str, most: int) -> None:
+        """See that there are from 1 to `most` rows of an array between an end and the next."""
+        layout, last = self._layouts[name], 0
         # Chunk by chunk: what is read is held against what it must be before more is.
         for start in range(0, layout.num_rows, layout.chunk_rows):
             ends = self.read_rows(name, start, min(start + layout.chunk_rows, layout.num_rows))
@@ -163,13 +168,11 @@ class ZarrEpisodes:
             if sizes.min() < 1 or sizes.max() > most:
                 raise UserError(f"{self._path}: {name} are no ends of episodes: {REMEDY}.")
             last = int(ends[-1])
-            pieces.append(ends)
         if last != self._layouts[counted].num_rows:
             raise UserError(
                 f"{self._path}: {name} end at {last}, but {counted} has "
                 f"{self._layouts[counted].num_rows} rows: {REMEDY}."
             )
-        return np.concatenate(pieces)
 
     def _chunk(self, name: str, layout: ArrayLayout, chunk: int) -> NDArray[Any]:
         """Rows of a chunk; the one of each array that was read last is kept."""
@@ -195,10 +198,6 @@ class ZarrEpisodes:
         if not file.is_file() or file.stat().st_size == 0:
             raise UserError(f"{file} is missing or empty: {REMEDY}.")
         return path_in(self._path, name)
-
-
-def _range_at(ends: NDArray[np.int64], position: int) -> tuple[int, int]:
-    return int(ends[position - 1]) if position else 0, int(ends[position])
 
 
 def _place_of(file: BinaryIO, layout: ArrayLayout, number: int) -> tuple[int, int]:

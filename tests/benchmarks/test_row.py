@@ -75,6 +75,22 @@ TARGETS = {
         )
         for what, bound in (("cost", "<= 1.2x"), ("memory", "<= 1.2x + 16"))
     },
+    "entries": {
+        **{
+            f"a million entries, {what}, {stage}": [bound]
+            for stage in ("gather", "filter", "shard", "verify", "diff")
+            for what, bound in (("cost", "<= 1.2x"), ("memory", "<= 1.2x + 16"))
+        },
+        **{
+            f"size, {what}": []
+            for what in (
+                "a raw episode",
+                "a sharded episode",
+                "an entry",
+                "a file in a manifest",
+            )
+        },
+    },
 }
 ALL_ROWS = [row for rows in GROUPS.values() for row in rows]
 

@@ -86,7 +86,7 @@ def test_what_was_changed_is_named(pair: tuple[Path, Path]) -> None:
     assert [mark.index for mark in found.removed] == [4]
     assert [mark.index for mark in found.added] == [COUNT, COUNT + 1]
     assert [change.fields for change in found.changed] == [[], ["success", "failure"]]
-    assert found.changed[0].a.index == 1
+    assert next(iter(found.changed)).a.index == 1
 
 
 def test_an_episode_that_occurs_twice_counts_twice(tmp_path: Path) -> None:
@@ -95,13 +95,13 @@ def test_an_episode_that_occurs_twice_counts_twice(tmp_path: Path) -> None:
     found = diff(raw(tmp_path / "a", one), raw(tmp_path / "b", two)).episodes
     assert found.num_common == 3
     assert [mark.index for mark in found.added] == [1, 2]
-    assert found.removed == found.changed == []
+    assert len(found.removed) == len(found.changed) == 0
 
 
 def test_episodes_of_another_seed_or_source_are_other_episodes(tmp_path: Path) -> None:
     sides = [raw(tmp_path / str(s), synthetic_episodes(4, seed=s), seed=s) for s in (0, 1)]
     found = diff(*sides).episodes
-    assert (len(found.added), len(found.removed), found.changed) == (4, 4, [])
+    assert (len(found.added), len(found.removed), len(found.changed)) == (4, 4, 0)
     named = [
         raw(tmp_path / name, [replace(synthetic_episode(0), facts={"source": name})])
         for name in ("demo_0", "demo_1")

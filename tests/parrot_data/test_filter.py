@@ -17,11 +17,15 @@ from synthetic import (
 
 from parrot_data.errors import UserError
 from parrot_data.filter import filter_episodes
-from parrot_data.stores.kept import load_kept
+from parrot_data.stores.kept import KEPT, load_kept
 from parrot_data.stores.manifest import MANIFEST
-from parrot_data.stores.publish import sha256_file
+from parrot_data.stores.publish import json_text, read_json, sha256_file
 
 COUNT = 40
+
+
+def places_kept(folder: Path) -> list[int]:
+    return [place for place, kept in enumerate(load_kept(folder).is_kept) if kept]
 
 
 @pytest.fixture
@@ -41,7 +45,9 @@ def test_exactly_the_wanted_successes_are_kept(
         for task in tasks or ["pick", "place"]
     ]
     decision = load_kept(tmp_path / "kept")
-    assert decision.kept == sorted(i for of_task in expected for i in of_task[: limit or None])
+    assert places_kept(tmp_path / "kept") == sorted(
+        i for of_task in expected for i in of_task[: limit or None]
+    )
     assert decision.params == params.model_dump()
     assert decision.episodes_manifest_sha256 == sha256_file(episodes / MANIFEST)
 
@@ -52,23 +58,45 @@ def test_a_total_keeps_the_first_of_what_would_be_kept(
 ) -> None:
     filter_episodes(filter_params(), episodes, tmp_path / "all")
     filter_episodes(filter_params(max_episodes=limit), episodes, tmp_path / "some")
-    kept = load_kept(tmp_path / "some").kept
-    assert kept == load_kept(tmp_path / "all").kept[: limit or None]
+    kept = places_kept(tmp_path / "some")
+    assert kept == places_kept(tmp_path / "all")[: limit or None]
 
 
 def test_every_episode_is_kept_or_dropped_for_a_reason(episodes: Path, tmp_path: Path) -> None:
     params = filter_params(tasks=["pick"], max_episodes_per_task=3)
     filter_episodes(params, episodes, tmp_path / "kept")
-    decision = load_kept(tmp_path / "kept")
-    dropped = {d.index: d for d in decision.dropped}
-    assert set(decision.kept).isdisjoint(dropped)
-    assert set(decision.kept) | set(dropped) == set(range(COUNT))
+    kept = set(places_kept(tmp_path / "kept"))
+    dropped = {each["index"]: each for each in read_json(tmp_path / "kept" / KEPT)["dropped"]}
+    assert kept.isdisjoint(dropped)
+    assert kept | set(dropped) == set(range(COUNT))
     for index, episode in enumerate(synthetic_episodes(COUNT)):
         if index in dropped:
             reason = "over_limit" if episode.task == "pick" else "task_not_kept"
-            assert dropped[index].reason == (reason if episode.success else "failed")
-            assert dropped[index].failure == episode.failure
-            assert dropped[index].task == episode.task
+            assert dropped[index]["reason"] == (reason if episode.success else "failed")
+            assert dropped[index]["failure"] == episode.failure
+            assert dropped[index]["task"] == episode.task
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+@pytest.mark.parametrize("tasks", [[], ["pick"]])
+def test_a_decision_is_json_of_the_one_spelling_and_says_places(
+    tmp_path: Path, tasks: list[str], limit: int
+) -> None:
+    made = [replace(e, failure='ä "b"\n' if e.failure else "") for e in synthetic_episodes(COUNT)]
+    episodes = write_raw(tmp_path / "episodes", made)
+    filter_episodes(filter_params(tasks=tasks, max_episodes=limit), episodes, tmp_path / "kept")
+    text = (tmp_path / "kept" / KEPT).read_text()
+    assert text == json_text(json.loads(text))
+    assert json.loads(text)["kept"] == places_kept(tmp_path / "kept")
+    assert len(load_kept(tmp_path / "kept").is_kept) == COUNT
+
+
+def test_nothing_dropped_is_an_empty_list(tmp_path: Path) -> None:
+    made = [e for e in synthetic_episodes(COUNT) if e.success]
+    filter_episodes(filter_params(), write_raw(tmp_path / "all", made), tmp_path / "kept")
+    text = (tmp_path / "kept" / KEPT).read_text()
+    assert text == json_text(json.loads(text))
+    assert load_kept(tmp_path / "kept").is_kept == bytes([1]) * len(made)
 
 
 def test_summary_adds_up(episodes: Path, tmp_path: Path) -> None:

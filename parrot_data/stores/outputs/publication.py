@@ -128,9 +128,15 @@ def _move(name: str, old: Path, new: Path) -> None:
     (new / name).parent.mkdir(parents=True, exist_ok=True)
     (old / name).replace(new / name)
     parent = (old / name).parent
-    while parent != old and not any(parent.iterdir()):
+    while parent != old and _is_empty(parent):
         parent.rmdir()
         parent = parent.parent
+
+
+def _is_empty(folder: Path) -> bool:
+    # Not `iterdir`, which lists all of a folder: once for each file that leaves it
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
 
 
 def _files_in(folder: Path) -> list[str]:

@@ -94,7 +94,7 @@ def test_two_revisions_differ_by_what_was_committed(
     one, other = Path(f"data/{kind}@{old}"), Path(f"data/{kind}@{new}")
     found = diff(one, other)
     assert found.a.name == f"data/{kind}@{old}"
-    assert found.episodes.removed == found.episodes.changed == []
+    assert len(found.episodes.removed) == len(found.episodes.changed) == 0
     assert found.episodes.num_common == found.a.num_episodes
     assert len(found.episodes.added) == found.b.num_episodes - found.a.num_episodes > 0
     assert found.columns  # of raw episodes, the arrays were streamed

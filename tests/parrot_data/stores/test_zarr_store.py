@@ -75,8 +75,12 @@ def test_rows_are_those_of_the_episodes_one_after_the_other(
 def test_ends_count_the_steps(path: Path) -> None:
     store = ZarrEpisodes(path, SPEC)
     lengths = [LENGTHS[index % len(LENGTHS)] for index in range(COUNT)]
-    assert store.episode_ends.dtype == np.int64
-    assert store.episode_ends.tolist() == np.cumsum(lengths).tolist()
+    ends = np.cumsum(lengths).tolist()
+    ranges = list(zip([0, *ends[:-1]], ends, strict=True))
+    assert [store.rows_at("actions", position) for position in range(COUNT)] == ranges
+    assert [store.rows_at("rewards", p) for p in (3, COUNT - 1, 0)] == [
+        ranges[3], ranges[-1], ranges[0]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

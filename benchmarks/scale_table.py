@@ -1,0 +1,113 @@
+"""From ten thousand episodes to a hundred million, by arithmetic from what was measured.
+
+    python -m benchmarks.scale_table benchmarks/results/results.json params.yaml docs/scale.md
+
+writes the table of docs/scale.md anew, between the two comments that mark it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.table import spelt, table_line
+from parrot_data.errors import UserError
+from parrot_data.stores.publish import MAX_JSON_BYTES, read_json
+
+BEGIN, END = "<!-- scale table -->\n", "<!-- end of scale table -->"
+EPISODES = (10**4, 10**5, 10**6, 10**7, 10**8)
+UNMEASURED = "not measured"
+MS_AN_HOUR = 3_600_000
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{spelt(count)} {unit}"
+        count /= 1000
+    return f"{spelt(count)} TB"
+
+
+def _hours(milliseconds: float) -> str:
+    hours = milliseconds / MS_AN_HOUR
+    return f"{spelt(hours)} h" if hours >= 1 else f"{spelt(60 * hours)} min"
+
+
+# What a row of the table is made of: its name, the row of the benchmark, and how it is told
+ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("raw episodes", "size, a raw episode", _bytes),
+    ("shards, both stores", "size, a sharded episode", _bytes),
+    ("`episodes.jsonl`", "size, an entry", _bytes),
+    ("generate, one core", "growth of cost, generate", _hours),
+    ("gather, in its one process", "a million entries, cost, gather", _hours),
+    ("filter, one process", "a million entries, cost, filter", _hours),
+    ("shard, one process", "growth of cost, shard", _hours),
+    ("verify, one process", "growth of cost, verify", _hours),
+    ("diff of entries, one process", "a million entries, cost, diff", _hours),
+)
+
+
+def scale_table(results: Mapping[str, Any], episodes_per_file: int) -> str:
+    """The table, and where the first hard limit lies, as Markdown.
+
+    Args:
+        results: what results.json holds; a row that it lacks is told as such.
+        episodes_per_file: of raw episodes.
+    """
+    measured = {row["name"]: row["ours"] for row in results["rows"]}
+    heads = ["", *(f"{count:,}" for count in EPISODES)]
+    lines = [table_line(heads), table_line(["---"] + ["---:"] * len(EPISODES))]
+    for name, source, spell in ROWS:
+        value = measured.get(source)
+        cells = [UNMEASURED if value is None else spell(value * count) for count in EPISODES]
+        lines.append(table_line([name, *cells]))
+    files = [-(-count // episodes_per_file) for count in EPISODES]
+    lines.append(table_line(["tars of raw episodes", *(f"{count:,}" for count in files)]))
+    of_file = measured.get("size, a file in a manifest")
+    sizes = [UNMEASURED if of_file is None else _bytes(of_file * count) for count in files]
+    lines.append(table_line(["`manifest.json` of these", *sizes]))
+    lines += ["", _limit(of_file, episodes_per_file)]
+    cpu = results["machine"]["cpu"]
+    return "\n".join([*lines, "", f"Measured on: {cpu}, commit {results['code']['commit']}.", ""])
+
+
+def _limit(of_file: float | None, episodes_per_file: int) -> str:
+    most = f"{MAX_JSON_BYTES:,} bytes, the most that is read of a JSON file,"
+    if of_file is None:
+        return f"Where `manifest.json` reaches {most} is {UNMEASURED}."
+    count = int(MAX_JSON_BYTES / of_file) * episodes_per_file
+    return f"`manifest.json` reaches {most} at {count:,} episodes of {episodes_per_file:,} a file."
+
+
+def with_table(page: str, table: str) -> str:
+    """A page with the table in place of the one that it had.
+
+    Raises:
+        UserError: it does not mark the place.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"the page has no place for the table: write {BEGIN.strip()} and {END}.")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def table_of(results: Path, params: Path) -> str:
+    """The table of two files."""
+    generate = yaml.safe_load(params.read_text(encoding="utf-8"))["generate"]
+    return scale_table(read_json(results), generate["episodes_per_file"])
+
+
+def main(results: str, params: str, page: str) -> None:
+    """Write the table into the page."""
+    path = Path(page)
+    text = with_table(path.read_text(encoding="utf-8"), table_of(Path(results), Path(params)))
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
