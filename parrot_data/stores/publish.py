@@ -113,15 +113,3 @@ def sync(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
-
-
-def allocate(path: Path) -> None:
-    """Take the space on the disk for a file that was only given a length.
-
-    Writing to a mapping of it would end the process without a word on a full disk.
-    """
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None

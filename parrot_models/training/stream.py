@@ -309,7 +309,7 @@ class Joined:
         self.shape = (int(self._starts[-1]), *arrays[0].shape[1:])
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return int(self._starts[-1])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.concatenate(self._arrays, dtype=dtype)

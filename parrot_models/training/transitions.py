@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from parrot_data.stores.proof import (
     read_sealed,
     write_sealed,
 )
-from parrot_data.stores.publish import allocate, sha256_file
+from parrot_data.stores.publish import sha256_file
 from parrot_data.stores.records import check_file
 from parrot_data.stores.zarr_store import REMEDY, ZarrEpisodes, zarr_of
 from parrot_models.networks.device import to_device
@@ -182,19 +183,40 @@ def _forms(spec: EpisodeSpec, num_transitions: int) -> dict[str, tuple[np.dtype[
 def store_transitions(
     cache: Path, spec: EpisodeSpec, num_transitions: int, episodes: Iterable[tuple[int, Episode]]
 ) -> None:
-    """Write episodes, each with its place, into new arrays of a cache: so many transitions."""
-    arrays = _create(cache, spec, num_transitions)
-    row = 0
-    for place, episode in episodes:
-        stop = row + episode.num_steps
+    """Write episodes, each with its place, into new arrays of a cache: so many transitions.
+
+    Room is taken as they come, and none for what a number alone says there is.
+    """
+    try:
+        with ExitStack() as stack:
+            files = {
+                name: stack.enter_context(_new_array(_file(cache, name), dtype, shape))
+                for name, (dtype, shape) in _forms(spec, num_transitions).items()
+            }
+            for place, episode in episodes:
+                for name, values in _rows(place, episode).items():
+                    files[name].write(np.ascontiguousarray(values).data)
+    except OSError as error:  # a write to a full disk names no file
+        raise OSError(error.errno, error.strerror, error.filename or str(cache)) from None
+
+
+def _new_array(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> BinaryIO:
+    """A file that says which array it holds, to be filled row by row."""
+    file = path.open("wb")
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file
+
+
+def _rows(place: int, episode: Episode) -> dict[str, NDArray[Any]]:
+    """An episode's rows of each array of the cache."""
+    return {
         # The last observation has no action, and is left out.
-        for name, values in episode.observations.items():
-            arrays[f"{OBSERVATION}{name}"][row:stop] = values[:-1]
-        arrays["actions"][row:stop] = episode.actions
-        arrays["episodes"][row:stop] = place
-        row = stop
-    for array in arrays.values():
-        array.flush()  # type: ignore[attr-defined]
+        **{f"{OBSERVATION}{name}": rows[:-1] for name, rows in episode.observations.items()},
+        "actions": episode.actions,
+        "episodes": np.full(episode.num_steps, place, np.int32),
+    }
 
 
 def seal_cache(cache: Path, spec: EpisodeSpec, made_from: Mapping[str, Any]) -> None:
@@ -230,14 +252,3 @@ def _matched(data: Path, manifest: ShardsManifest, episodes: ZarrEpisodes) -> It
                 f"{REMEDY}."
             )
         yield episode
-
-
-def _create(cache: Path, spec: EpisodeSpec, num_transitions: int) -> dict[str, NDArray[Any]]:
-    forms = _forms(spec, num_transitions)
-    arrays: dict[str, NDArray[Any]] = {
-        name: np.lib.format.open_memmap(_file(cache, name), mode="w+", dtype=dtype, shape=shape)
-        for name, (dtype, shape) in forms.items()
-    }
-    for name in arrays:
-        allocate(_file(cache, name))
-    return arrays

@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from parrot_data.stores.publish import allocate, sha256_file
+from parrot_data.stores.publish import sha256_file
+from parrot_models.training.transitions import store_transitions
+from tests.parrot_data.synthetic import synthetic_episode, tabletop_like
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("generate.num_episodes=6", "generate.episodes_per_file=3", "generate.tasks={pick: 1.0}")
@@ -166,12 +168,11 @@ def test_a_full_disk_is_one_sentence_and_the_rest_is_kept(small_disk: Path) -> N
     assert parrot(*generate)[0] == 0
 
 
-def test_space_for_a_cache_is_taken_before_it_is_written(small_disk: Path) -> None:
-    path = small_disk / "cache.npy"
-    with path.open("wb") as file:
-        file.truncate(2_000_000)  # sparse: a write to a mapping of it would be a SIGBUS
-    with pytest.raises(OSError, match=r"No space left on device.*cache\.npy"):
-        allocate(path)
+def test_a_cache_that_finds_no_room_is_told_and_a_number_alone_takes_none(small_disk: Path) -> None:
+    large = synthetic_episode(0, spec=tabletop_like(256), num_steps=20)
+    with pytest.raises(OSError, match=rf"No space left on device.*{small_disk}"):
+        store_transitions(small_disk, tabletop_like(256), 20, [(0, large)])
+    store_transitions(small_disk, tabletop_like(256), 10**12, [])
 
 
 def test_a_read_only_disk_is_one_sentence(small_disk: Path) -> None:
