@@ -98,10 +98,10 @@ study-audit: install ## what an audit says of eight unseen tasks, beside what ag
 study-wrong-prior: studies/wrong_prior/.dvcignore
 study-wrong-prior: install ## agents where the prior is wrong: grasps alone on a place task; drawer and wall unseen
 	@$(ACTIVATE) && dvc repro judge studies/wrong_prior/dvc.yaml && cd studies/wrong_prior && \
-		parrot matrix --runs runs/grasps | $(FINETUNE) --prior models/prior && \
+		$(SWEEP) --runs runs/grasps --prior models/prior && \
 		parrot report --runs runs/grasps --data shards --kept kept --out ../../results/wrong_prior/grasps && \
 		unseen=(--set 'finetune.tasks=[open-drawer, pick-cup-behind-wall]') && \
-		parrot matrix --runs runs/unseen "$${unseen[@]}" | $(FINETUNE) --prior ../../models/prior && \
+		$(SWEEP) --runs runs/unseen "$${unseen[@]}" --prior ../../models/prior && \
 		parrot report --runs runs/unseen "$${unseen[@]}" --data ../../data/shards --kept ../../data/kept \
 		--prior ../../models/prior --judged ../../judged --out ../../results/wrong_prior/unseen
 	@echo && cat results/wrong_prior/*/table.txt
