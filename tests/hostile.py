@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import tarfile
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import zstandard
 from parrot_data.errors import UserError
 from parrot_data.stores.manifest import MANIFEST
 from parrot_data.stores.publish import json_text, sha256_file, write_json
+from tests.memory import peak_bytes
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
 LITTLE = 3_000_000  # bytes, for all that refusing takes
@@ -71,14 +71,13 @@ def replace_member(members: Members, ending: str, content: bytes) -> None:
 
 def peak_of(refused: Callable[[], object], match: str) -> int:
     """Most memory held until a call was refused."""
-    tracemalloc.start()
-    try:
+
+    def raises() -> None:
         with pytest.raises(UserError, match=match) as raised:
             refused()
         assert "\n" not in str(raised.value)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+
+    return peak_bytes(raises)
 
 
 def bomb(num_bytes: int) -> bytes:

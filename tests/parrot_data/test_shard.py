@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ from parrot_data.stores.publish import read_json, sha256_file, write_json
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
 from parrot_data.stores.zarr_store import zarr_of
+from tests.memory import grows_by_less, peak_bytes
 
 COUNT = 23
 
@@ -184,17 +185,13 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
     spec = tabletop_like(32)
 
     def peak(count: int) -> int:
-        inputs = make_inputs(tmp_path / str(count), count=count, spec=spec)
-        tracemalloc.start()
-        shard(shard_params(), *inputs, tmp_path / "shards")
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak_bytes
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        inputs = make_inputs(folder, count=count, spec=spec)
+        return peak_bytes(lambda: shard(shard_params(), *inputs, folder / "shards"))
 
-    peak(10)  # what is imported and cached on first use counts for nothing
     episodes = (synthetic_episode(index, spec=spec) for index in range(20, 50))
     num_raw_bytes = sum(episode.observations["image"].nbytes for episode in episodes)
-    assert peak(50) - peak(20) < num_raw_bytes / 4
+    assert grows_by_less(peak, 20, 50, num_raw_bytes / 4)
 
 
 def test_progress_ends_at_its_total(inputs: tuple[Path, Path], tmp_path: Path) -> None:

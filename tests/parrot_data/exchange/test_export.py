@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tracemalloc
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from parrot_data.episodes.spec import EpisodeSpec, ImageSpec
 from parrot_data.errors import UserError
 from parrot_data.exchange import zarr2
 from parrot_data.exchange.formats import FORMATS, table
+from parrot_data.exchange.lerobot import table_writer
 from parrot_data.export import ExportParams, export
 from parrot_data.filter import filter_episodes
 from parrot_data.import_ import ImportParams, import_episodes
@@ -42,6 +44,7 @@ from parrot_data.stores import publish, sources
 from parrot_data.stores.manifest import load_any_manifest, load_manifest
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
+from tests.memory import grows_by_less, peak_bytes
 
 pytest.importorskip("h5py")
 ROOT = Path(__file__).parents[3]
@@ -451,20 +454,25 @@ def test_memory_holds_an_episode_and_not_the_dataset(
     """There and back, eight times as many episodes need no more of it."""
     monkeypatch.setattr(zarr2, "_CHUNK_BYTES", 1 << 16)
     monkeypatch.setattr(publish, "_READ_BYTES", 1 << 16)
+    monkeypatch.setattr(table_writer, "_ROWS_AT_ONCE", 40)
     spec = make_spec({"camera": ImageSpec(height=16, width=16)}, 2)
-    peaks, num_bytes = [], []
-    for count in (1, 8, 64):  # the first one loads what all need
-        episodes = [synthetic_episode(i, spec=spec, num_steps=20) for i in range(count)]
-        num_bytes.append(sum(episode.observations["camera"].nbytes for episode in episodes))
-        source = write_raw(tmp_path / f"in-{count}", episodes, spec)
-        del episodes
-        tracemalloc.start()
-        out = exported(source, format_, tmp_path / f"out-{count}")
-        values = {"format": format_, "task": None, "success": "all", "bounds": None}
-        import_episodes(ImportParams(**values), out, tmp_path / f"back-{count}")
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[2] - peaks[1] < (num_bytes[2] - num_bytes[1]) / 4
+    values = {"format": format_, "task": None, "success": "all", "bounds": None}
+
+    def episodes(count: int) -> Iterator[Episode]:
+        return (synthetic_episode(index, spec=spec, num_steps=20) for index in range(count))
+
+    def peak(count: int) -> int:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        source = write_raw(folder / "in", episodes(count), spec)
+
+        def there_and_back() -> None:
+            out = exported(source, format_, folder / "out")
+            import_episodes(ImportParams(**values), out, folder / "back")
+
+        return peak_bytes(there_and_back)
+
+    num_bytes = sum(episode.observations["camera"].nbytes for episode in episodes(64 - 8))
+    assert grows_by_less(peak, 8, 64, num_bytes / 4)
 
 
 # The document

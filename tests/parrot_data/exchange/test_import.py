@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from parrot_data.shard import shard
 from parrot_data.stores.manifest import load_manifest
 from parrot_data.stores.tar_shards import read_episodes
 from parrot_data.stores.verify import verify
+from tests.memory import peak_bytes
 
 h5py = pytest.importorskip("h5py")
 
@@ -531,10 +531,7 @@ def test_memory_holds_an_episode_and_not_the_file(tmp_path: Path) -> None:
     ends = np.arange(len(rows)) % 100 == 99
     actions = np.zeros((len(rows), 2), np.float32)
     np.savez(tmp_path / "a.npz", observations=rows, actions=actions, terminals=ends)
-    tracemalloc.start()
-    import_episodes(params("npz"), tmp_path / "a.npz", tmp_path / "out")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    peak = peak_bytes(lambda: import_episodes(params("npz"), tmp_path / "a.npz", tmp_path / "out"))
     assert peak < rows.nbytes / 2
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from parrot_data.stores.entries import (
     write_entries,
 )
 from parrot_data.stores.records import file_entry
+from tests.memory import grows_by_less, peak_bytes
 
 
 def some_entries() -> list[EpisodeEntry]:
@@ -114,11 +114,6 @@ def test_memory_does_not_grow_with_the_number_of_entries(tmp_path: Path) -> None
         path = tmp_path / ENTRIES
         write_entries(path, (entry for _ in range(count)))
         entries = read_entries(tmp_path, file_entry(tmp_path, path))
-        tracemalloc.start()
-        deque(entries, maxlen=0)
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak_bytes
+        return peak_bytes(lambda: deque(entries, maxlen=0))
 
-    peak(10)  # what is imported and cached on first use counts for nothing
-    assert peak(4000) - peak(1000) < 3000  # not a byte an entry
+    assert grows_by_less(peak, 1000, 4000, 3000)  # not a byte an entry
