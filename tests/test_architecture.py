@@ -148,6 +148,7 @@ NO_SIZES = {
         {8, 48},
         "kernel and channels of convolutions, and their strides",
     ),
+    "training/params.py": ({8}, "parts of a stream's buffer"),
     "training/augment.py": ({8}, "orders of the colour channels in a batch"),
 }
 

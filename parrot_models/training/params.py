@@ -23,6 +23,8 @@ from parrot_models.networks.params import (
     PredictedFovealParams,
 )
 
+NUM_BUFFER_PARTS = 8  # of a stream's buffer; one of them is on its way
+
 
 def _check_unlike(names: list[AugmentationName]) -> list[AugmentationName]:
     check_names(names, get_args(AugmentationName))
@@ -53,7 +55,7 @@ class Stream(Section):
     """
 
     kind: Literal["stream"]
-    buffer_episodes: int = Field(ge=8, le=10**9)
+    buffer_episodes: int = Field(ge=NUM_BUFFER_PARTS, le=10**9)
     cache_gb: NotNegative = Field(exclude=True)  # nothing that is learned follows from it
 
 

@@ -27,10 +27,9 @@ from parrot_data.stores.tar_shards import Sample, decode_sample, read_samples
 from parrot_data.streams import generator
 from parrot_models.training.batches import Batches, held_out_of
 from parrot_models.training.held_out import Places, gather_held_out
+from parrot_models.training.params import NUM_BUFFER_PARTS
 from parrot_models.training.ranks import ALONE, Ranks
 from parrot_models.training.transitions import Batch, Transitions, decoded_transitions
-
-NUM_PARTS = 8  # of the buffer; one of them is on its way
 
 T = TypeVar("T")
 
@@ -123,7 +122,9 @@ class _Buffer:
         self._episodes = _Episodes(arrivals, places, self._course)
         # If there is room for all of them they come once, and stay.
         self._is_all = sum(places.num_learned_from()) <= num_episodes
-        self._size = self._course.num_in_epoch(0) if self._is_all else num_episodes // NUM_PARTS
+        self._size = (
+            self._course.num_in_epoch(0) if self._is_all else num_episodes // NUM_BUFFER_PARTS
+        )
         self._reader = ThreadPoolExecutor(1, "tars")
         self._ahead: tuple[int, Future[Transitions]] | None = None
         self._start = 0
@@ -148,7 +149,7 @@ class _Buffer:
         self._episodes.close()
 
     def _fill(self, start: int) -> None:
-        num_parts = 1 if self._is_all else NUM_PARTS - 1
+        num_parts = 1 if self._is_all else NUM_BUFFER_PARTS - 1
         kept = {
             self._start + place: part
             for place, part in enumerate(self.parts)

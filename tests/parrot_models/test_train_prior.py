@@ -22,7 +22,7 @@ from parrot_data.stores.publish import sha256_file
 from parrot_models import train_prior as stage
 from parrot_models.prior import training
 from parrot_models.prior.behavioral_prior import BehavioralPrior
-from parrot_models.training import keypoint_training, trained_folder
+from parrot_models.training import keypoint_training, shards
 from parrot_models.training.batches import TransitionBatches
 from tests.event_files import Told
 from tests.specs import (
@@ -351,7 +351,7 @@ def test_held_out_episodes_are_never_learned_from(
         return batches
 
     train(data, tmp_path / "prior")
-    monkeypatch.setattr(trained_folder, "TransitionBatches", spoil)
+    monkeypatch.setattr(shards, "TransitionBatches", spoil)
     train(data, tmp_path / "spoiled")
     assert calls == [NUM_HELD_OUT]
     one, other = files_of(tmp_path / "prior"), files_of(tmp_path / "spoiled")

@@ -41,7 +41,7 @@ class Watched:
 
 
 def alive() -> int:
-    return sum(isinstance(each, ALIVE) for each in gc.get_objects())
+    return sum(type(each) in ALIVE for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("reason", [lambda i: "", lambda i: "failed", lambda i: "failed" * (i % 2)])
