@@ -1,14 +1,14 @@
 """From ten thousand episodes to a hundred million, by arithmetic from what was measured.
 
-    python -m benchmarks.scale_table benchmarks/results/results.json params.yaml docs/scale.md
+    python -m benchmarks.scale_table params.yaml docs/scale.md RESULTS.json ...
 
-writes the table of docs/scale.md anew, between the two comments that mark it.
+writes the table of docs/scale.md anew, between the comments that mark it, of one kind of machine.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,20 @@ ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
-def scale_table(results: Mapping[str, Any], episodes_per_file: int) -> str:
+def scale_table(results: Sequence[Mapping[str, Any]], episodes_per_file: int) -> str:
     """The table, and where the first hard limit lies, as Markdown.
 
     Args:
-        results: what results.json holds; a row that it lacks is told as such.
+        results: what each results.json holds; a row that all of them lack is told as such.
         episodes_per_file: of raw episodes.
+
+    Raises:
+        UserError: they are of several kinds of processors, whose costs are not to be added up.
     """
-    measured = {row["name"]: row["ours"] for row in results["rows"]}
+    cpus = {each["machine"]["cpu"] for each in results}
+    if len(cpus) != 1:
+        raise UserError(f"the results are of several processors ({', '.join(sorted(cpus))})")
+    measured = {row["name"]: row["ours"] for each in results for row in each["rows"]}
     heads = ["", *(f"{count:,}" for count in EPISODES)]
     lines = [table_line(heads), table_line(["---"] + ["---:"] * len(EPISODES))]
     for name, source, spell in ROWS:
@@ -71,8 +77,8 @@ def scale_table(results: Mapping[str, Any], episodes_per_file: int) -> str:
     sizes = [UNMEASURED if of_file is None else _bytes(of_file * count) for count in files]
     lines.append(table_line(["`manifest.json` of these", *sizes]))
     lines += ["", _limit(of_file, episodes_per_file)]
-    cpu = results["machine"]["cpu"]
-    return "\n".join([*lines, "", f"Measured on: {cpu}, commit {results['code']['commit']}.", ""])
+    commits = ", ".join(dict.fromkeys(each["code"]["commit"] for each in results))
+    return "\n".join([*lines, "", f"Measured on: {cpus.pop()}, by the code of {commits}.", ""])
 
 
 def _limit(of_file: float | None, episodes_per_file: int) -> str:
@@ -96,16 +102,17 @@ def with_table(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
-def table_of(results: Path, params: Path) -> str:
-    """The table of two files."""
+def table_of(params: Path, results: Sequence[Path]) -> str:
+    """The table of files."""
     generate = yaml.safe_load(params.read_text(encoding="utf-8"))["generate"]
-    return scale_table(read_json(results), generate["episodes_per_file"])
+    return scale_table([read_json(path) for path in results], generate["episodes_per_file"])
 
 
-def main(results: str, params: str, page: str) -> None:
+def main(params: str, page: str, *results: str) -> None:
     """Write the table into the page."""
     path = Path(page)
-    text = with_table(path.read_text(encoding="utf-8"), table_of(Path(results), Path(params)))
+    table = table_of(Path(params), [Path(each) for each in sorted(results)])
+    text = with_table(path.read_text(encoding="utf-8"), table)
     path.write_text(text, encoding="utf-8")
 
 
