@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-# What measured work imports, loaded once: processes are copies of one that did, and did nothing else
+# What measured work imports, loaded once: its processes are copies of one that did only that
 IMPORTED = ("benchmarks.growth_rows", "benchmarks.entries_rows", "benchmarks.finetune_rows")
 STATUS = Path("/proc/self/status")
 SECONDS_BETWEEN_LOOKS = 0.01
