@@ -84,7 +84,12 @@ TINY: dict[str, dict[str, Any]] = {
             "batch_size": 4,
         },
     },
-    "judge": {"num_episodes": 1, "num_demonstrations": 1, "probe": {"scenes": 10}},
+    "judge": {
+        "num_episodes": 1,
+        "num_demonstrations": 1,
+        "reach": {"latent_bounds": [1.0]},
+        "probe": {"tasks": [TASK], "scenes": 10},
+    },
     "finetune": {
         "tasks": [TASK],
         "methods": ["parrot", "sac"],
@@ -98,7 +103,7 @@ TINY: dict[str, dict[str, Any]] = {
         "curve_every_episodes": 1,
         "video_episodes": 1,
     },
-    "evaluate": {"num_episodes": 2},
+    "evaluate": {"num_episodes": 1},
     "film": {"num_episodes": 1, "height": 64},
     "explore": {"num_episodes": 1, "latent_bounds": [1.0]},
     "audit": {"num_episodes": 1},

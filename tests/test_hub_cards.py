@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from checkout import TASK, Pipeline
 
+# In one process: the pipeline runs once
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 hub = pytest.importorskip("huggingface_hub")
 RUN, PRIOR, SHARDS = f"runs/{TASK}/parrot/0", "models/prior", "data/shards"
 

@@ -21,6 +21,9 @@ from cli.main import app
 from parrot_data.stores.manifest import load_manifest
 from parrot_models.methods.table import METHODS
 
+# In one process: what a house holds is made once
+pytestmark = pytest.mark.xdist_group("houses")
+
 NEAR, FAR = "reach-near", "reach-far"
 MAX_STEPS = 80
 FLOWS = {"prior": "affine", "spline": "spline", "matching": "matching"}

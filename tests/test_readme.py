@@ -16,6 +16,9 @@ from checkout import ROOT, Pipeline, change, changed
 from cli.params import Sections
 from parrot_data.worlds.make import make_world
 
+# In one process: the pipeline runs once
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 README = (ROOT / "README.md").read_text()
 TINY_ROBOT = {
     "generate": {"num_episodes": 20, "episodes_per_file": 10},

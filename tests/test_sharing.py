@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from checkout import ROOT, TASK, Pipeline
 
+# In one process: the pipeline runs once
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 URL, REMOTE = "https://example.org/team/parrot.git", "/srv/parrot"
 AGENT = f"runs/{TASK}/parrot/0/agent.safetensors"
 UP_TO_DATE = "Data and pipelines are up to date."

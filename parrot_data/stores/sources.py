@@ -104,10 +104,15 @@ def _name_in(path: Path, roots: Iterable[Path]) -> str:
 
 
 def _parse(module: str, path: Path) -> _Source:
-    nodes = list(ast.walk(ast.parse(path.read_bytes(), path)))
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return _Source(
-        path,
+    return _Source(path, *_read(path.read_bytes(), package))
+
+
+@cache
+def _read(source: bytes, package: str) -> tuple[frozenset[str], bool]:
+    """What a source imports, and whether it looks beside itself; content is parsed once only."""
+    nodes = list(ast.walk(ast.parse(source)))
+    return (
         frozenset(name for node in nodes for name in _names_imported(node, package)),
         any(isinstance(node, ast.Name) and node.id == "__file__" for node in nodes),
     )

@@ -16,6 +16,9 @@ from synthetic import files_of, synthetic_episodes, write_raw
 from parrot_data.diff import diff
 from parrot_data.errors import UserError
 
+# In one process: the repository is made once
+pytestmark = pytest.mark.xdist_group("revisions")
+
 FETCH = "run `dvc fetch --all-commits data/episodes`"
 
 
