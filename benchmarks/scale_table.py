@@ -111,7 +111,7 @@ def table_of(params: Path, results: Sequence[Path]) -> str:
 def main(params: str, page: str, *results: str) -> None:
     """Write the table into the page."""
     path = Path(page)
-    table = table_of(Path(params), [Path(each) for each in sorted(results)])
+    table = table_of(Path(params), sorted(map(Path, results)))
     text = with_table(path.read_text(encoding="utf-8"), table)
     path.write_text(text, encoding="utf-8")
 

@@ -43,9 +43,10 @@ def _reach(run: Run, reached: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict
         return {}
     if kind == "actions":
         return dict.fromkeys(MEASURES, 1.0)
-    bounds = {"latents": None, "wider box": agent["last_latent_bound"]}
+    # Read is only what bounds the method: runs of before other methods came have no more
+    bound = {"latents": None, "wider box": "last_latent_bound"}.get(kind, "latent_bound")
     wanted = {
-        "latent_bound": bounds.get(kind, agent["latent_bound"]),
+        "latent_bound": None if bound is None else agent[bound],
         "edit_scale": agent["edit_scale"] if kind == "edited box" else 0.0,
     }
     for row in reached.get(PART_OF_METHOD[method], []):

@@ -22,7 +22,7 @@ from parrot_models.report_page.learning import (
     wilson_interval,
 )
 from parrot_models.report_page.method_figures import lines_of
-from parrot_models.report_page.reach import with_reach
+from parrot_models.report_page.reach import MEASURES, with_reach
 from parrot_models.report_page.tables import (
     as_text,
     curves_csv,
@@ -149,6 +149,9 @@ def test_the_reach_of_a_run_is_that_of_its_limits_and_its_own_part(tmp_path: Pat
     assert found["sac"] == {"demonstrated": 1.0, "uniform": 1.0}
     assert found["flow_matching"] == found["hirl"] == found["traj_rl"] == {}
     assert not any(reaches({"prior": Judgement()}).values())
+    (tmp_path / "config.json").write_text(json.dumps({"agent": agent | {"last_latent_bound": 1.0}}))
+    widened = dataclasses.replace(run("parrot_widening", "0", [0.0]), folder=tmp_path)
+    assert with_reach([widened], {"prior": judged(0.125)})[0].reach == dict.fromkeys(MEASURES, 0.0)
     (tmp_path / "config.json").write_text(json.dumps({"agent": agent | {"hold_steps": 2}}))
     assert not any(reaches({"prior": judged(0.125)}).values())
 
