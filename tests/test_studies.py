@@ -220,7 +220,9 @@ def test_the_audit_stands_beside_what_agents_then_learned(studies: Studies) -> N
     assert "What the audit said, and what happened" in table
 
 
-def test_a_wrong_prior_is_learned_with_by_every_way_of_control(studies: Studies) -> None:
+def test_a_prior_is_learned_with_where_it_is_wrong(
+    studies: Studies,
+) -> None:
     methods = ["parrot", "parrot_best"]
     for name, tasks in (
         ("grasps", ["place-baseball-cap-on-block"]),
