@@ -53,7 +53,9 @@ def path_to_read(path: Path) -> Path:
 
 def shards_to_read(place: str) -> str:
     """The place, an address or a path as `folder_to_read` takes it."""
-    if "://" not in place:
+    from parrot_data.stores.arrival import is_address
+
+    if not is_address(place):
         folder_to_read(Path(place))
     return place
 
