@@ -50,6 +50,7 @@ def shard(
     episodes: options.Episodes,
     kept: options.Kept,
     out: Out,
+    workers: options.Workers = None,
     params: Params = PARAMS,
     overrides: Overrides = None,
 ) -> None:
@@ -59,5 +60,6 @@ def shard(
 
     values = Sections(params, overrides)("shard", stage.ShardParams)
     with show_progress("shard") as progress:
-        summary = stage.shard(values, episodes, kept, out, progress=progress)
+        cores = workers or available_cores()
+        summary = stage.shard(values, episodes, kept, out, workers=cores, progress=progress)
     print_summary(f"sharded into {out}", summary)

@@ -21,7 +21,13 @@ OUTPUT = dataset_output("shard", "shards")
 
 
 def shard(
-    params: ShardParams, episodes: Path, kept: Path, out: Path, *, progress: Progress = silent
+    params: ShardParams,
+    episodes: Path,
+    kept: Path,
+    out: Path,
+    *,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """Write the kept episodes to both stores, with their statistics, lineage and card.
 
@@ -30,7 +36,8 @@ def shard(
         episodes: folder that `generate` wrote.
         kept: folder that `filter` wrote for those episodes.
         out: folder of the result, replaced at the end.
-        progress: called after each episode, once a store.
+        workers: processes at most; the result does not depend on it.
+        progress: called after each episode, once a store; of several processes, now and then.
 
     Returns:
         num_episodes, num_transitions, num_files and num_bytes.
@@ -46,7 +53,9 @@ def shard(
     edited_from = behind([(sources.episodes_manifest_sha256, source)])
     origin = Origin(made_with, source.seed, ancestors=edited_from)
     with open_work(out, OUTPUT, fingerprint, [episodes, kept]) as work:
-        manifest = write_shards(work.folder, selection.picked, params, origin, sources, progress)
+        manifest = write_shards(
+            work.folder, selection.picked, params, origin, sources, progress, workers
+        )
         write_card(work.folder)
         work.publish()
     return {

@@ -7,23 +7,26 @@ import os
 import signal
 import threading
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from parrot_data.errors import UserError
 from parrot_data.interruption import ENDING
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
-# Works on one item; calls `tick` whenever a part of it is done.
-Work = Callable[[_Item, Callable[[], None]], None]
-# Opens what the work needs (a simulator, say), inside the worker, and closes it in the end.
-Start = Callable[[], AbstractContextManager[Work[_Item]]]
+# Works on one item and gives what comes of it; calls `tick` whenever a part of it is done.
+Worker = Callable[[_Item, Callable[[], None]], _Result]
+# Opens what the work needs (a simulator, say), inside the process, and closes it in the end.
+Opened = Callable[[], AbstractContextManager[Worker[_Item, _Result]]]
+# The same of work that only leaves something on the disk.
+Work = Worker[_Item, None]
+Start = Opened[_Item, None]
 # Processes by our end of the pipe to each.
 Processes = dict[Connection, SpawnProcess]
 
@@ -36,39 +39,80 @@ def share_out(
     *,
     apart: bool = False,
 ) -> None:
-    """Have every item worked on, by at most `num_workers` processes (by this one if that is 1).
+    """Have every item worked on; see `results`.
 
-    Whatever ends this call, an interrupt too, its processes are gone when it returns. Should this
-    process be killed, they end themselves.
+    Raises:
+        UserError: as `results`; and OSError and RuntimeError.
+    """
+    if items:
+        most = min(num_workers, len(items)) if apart or num_workers > 1 else 1
+        with closing(results(start, items, most, tick, apart=apart)) as worked_on:
+            for _ in worked_on:
+                pass
+
+
+def results(
+    start: Opened[_Item, _Result],
+    items: Iterable[_Item],
+    num_workers: int,
+    tick: Callable[[], None],
+    *,
+    apart: bool = False,
+) -> Generator[tuple[int, _Result], None, None]:
+    """Have every item worked on, by `num_workers` processes (by this one if that is 1).
+
+    To be closed, as by `contextlib.closing`: whatever ends it, an interrupt too, its processes are
+    gone then. Should this process be killed, they end themselves.
 
     Args:
         start: makes each worker's context, which gives what works on an item; picklable.
-        items: what to work on; each goes to one worker, in order; picklable.
-        num_workers: bound on the number of processes.
+        items: what to work on, drawn when a worker is free for it; each goes to one worker, in
+            order; picklable.
+        num_workers: number of processes.
         tick: called in this process for every tick of any worker.
         apart: never by this process, though it were by one alone.
+
+    Returns:
+        The place of each item and what came of it, as they are done.
 
     Raises:
         UserError: a worker raised it, or a worker was killed from outside.
         OSError: a worker raised it: its disk is full, say.
         RuntimeError: a worker raised anything else; it holds the worker's traceback.
     """
-    if not items:
-        return
     if num_workers == 1 and not apart:
         with start() as work:
-            for item in items:
-                work(item, tick)
+            for number, item in enumerate(items):
+                yield number, work(item, tick)
         return
-    pending, processes = deque(items), Processes()
+    pending, at_work, processes = enumerate(items), dict[Connection, int](), Processes()
     try:
-        for _ in range(min(num_workers, len(items))):
+        for _ in range(num_workers):
             start_process(processes, _work_on_items, start)
         while processes:
             for pipe in cast(list[Connection], wait(list(processes))):
-                _answer(pipe, processes, pending, tick)
+                message = receive(pipe, processes)
+                if message == "tick":
+                    tick()
+                    continue
+                done = at_work.pop(pipe, 0)
+                # Before the caller is given the result: nobody is to wait meanwhile
+                if (following := next(pending, None)) is None:
+                    pipe.close()
+                    processes.pop(pipe).join()
+                else:
+                    at_work[pipe], item = following
+                    send(pipe, processes, item)
+                if isinstance(message, _Done):
+                    yield done, message.result
     finally:
         terminate(processes)
+
+
+class _Done(NamedTuple, Generic[_Result]):
+    """What a worker sends when it is done with an item."""
+
+    result: _Result
 
 
 def start_process(processes: Processes, target: Callable[..., None], *arguments: Any) -> None:
@@ -124,7 +168,7 @@ def send(pipe: Connection, processes: Processes, message: Any) -> None:
         raise _death(processes[pipe]) from None
 
 
-def receive(pipe: Connection, processes: Processes) -> str:
+def receive(pipe: Connection, processes: Processes) -> Any:
     """Wait for the next message of a process.
 
     Raises:
@@ -133,19 +177,19 @@ def receive(pipe: Connection, processes: Processes) -> str:
         RuntimeError: it raised anything else.
     """
     try:
-        kind, text = pipe.recv()
+        kind, content = pipe.recv()
     except (EOFError, OSError):
         raise _death(processes[pipe]) from None
     if kind == "user_error":
-        raise UserError(text)
+        raise UserError(content)
     if kind == "system":
-        raise OSError(*text)
+        raise OSError(*content)
     if kind == "defect":
-        raise RuntimeError(f"a worker failed:\n{text}")
-    return str(text)
+        raise RuntimeError(f"a worker failed:\n{content}")
+    return content
 
 
-def report(pipe: Connection, message: str) -> None:
+def report(pipe: Connection, message: Any) -> None:
     """In such a process: let `receive` return this message."""
     pipe.send(("message", message))
 
@@ -158,25 +202,12 @@ def _death(process: SpawnProcess) -> UserError:
     )
 
 
-def _answer(
-    pipe: Connection, processes: Processes, pending: deque[_Item], tick: Callable[[], None]
-) -> None:
-    """Receive a message of a worker; send it its next item, or let it end."""
-    if receive(pipe, processes) == "tick":
-        tick()
-    elif pending:
-        send(pipe, processes, pending.popleft())
-    else:
-        pipe.close()
-        processes.pop(pipe).join()
-
-
-def _work_on_items(pipe: Connection, start: Start[_Item]) -> None:
-    """What a worker does: report "idle", receive an item, work on it, until the pipe closes."""
+def _work_on_items(pipe: Connection, start: Opened[Any, Any]) -> None:
+    """What a worker does: receive an item, work on it, send the result, until the pipe closes."""
     with start() as work:
+        report(pipe, "idle")
         while True:
-            report(pipe, "idle")
-            work(pipe.recv(), lambda: report(pipe, "tick"))
+            report(pipe, _Done(work(pipe.recv(), lambda: report(pipe, "tick"))))
 
 
 def _run(target: Callable[..., None], pipe: Connection, *arguments: Any) -> None:

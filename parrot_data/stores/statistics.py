@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
@@ -78,15 +80,35 @@ class RunningStatistics:
         Raises:
             UserError: an action or a vector of it holds a number that is not finite.
         """
-        _check_finite(episode, "actions", episode.actions)
-        self._action.add(episode.actions)
+        self.add_numbers(episode.index, episode.actions, episode.observations)
+        self.add_colours(colours_of([episode], self._colours))
+
+    def add_numbers(
+        self,
+        index: int,
+        actions: NDArray[np.float32],
+        observations: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        """Take in the actions and vectors of one more episode, which come in their order.
+
+        Args:
+            index: of the episode, for errors.
+            actions: (T, A).
+            observations: by name, all vectors and perhaps others.
+
+        Raises:
+            UserError: one of them holds a number that is not finite.
+        """
+        _check_finite(index, "actions", actions)
+        self._action.add(actions)
         for name, spread in self._vectors.items():
-            _check_finite(episode, name, episode.observations[name])
-            spread.add(episode.observations[name])
-        for name, colours in self._colours.items():
-            for channel in range(3):
-                values = episode.observations[name][..., channel].ravel()
-                colours[channel] += np.bincount(values, minlength=256)
+            _check_finite(index, name, observations[name])
+            spread.add(observations[name])
+
+    def add_colours(self, colours: Mapping[str, NDArray[np.int64]]) -> None:
+        """Take in what `colours_of` counted in episodes, in any order."""
+        for name, counts in colours.items():
+            self._colours[name] += counts
 
     def result(self) -> DatasetStatistics:
         """The statistics so far; at least one episode must have been added."""
@@ -97,10 +119,21 @@ class RunningStatistics:
         )
 
 
-def _check_finite(episode: Episode, name: str, values: NDArray[np.float32]) -> None:
+def colours_of(episodes: Iterable[Episode], images: Iterable[str]) -> dict[str, NDArray[np.int64]]:
+    """How often each colour of images is each of the 256 values: (3, 256), by their names."""
+    colours = {name: np.zeros((3, 256), dtype=np.int64) for name in images}
+    for episode in episodes:
+        for name, counts in colours.items():
+            for channel in range(3):
+                values = episode.observations[name][..., channel].ravel()
+                counts[channel] += np.bincount(values, minlength=256)
+    return colours
+
+
+def _check_finite(index: int, name: str, values: NDArray[np.float32]) -> None:
     if not np.isfinite(values).all():
         raise UserError(
-            f"episode {episode.index}: its {name} hold a number that is not finite: drop the "
+            f"episode {index}: its {name} hold a number that is not finite: drop the "
             "episode, or mend what recorded it."
         )
 

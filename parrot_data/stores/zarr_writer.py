@@ -52,10 +52,7 @@ def write(path: Path, spec: EpisodeSpec, episodes: Iterable[Episode], layout: Za
     Raises:
         ValueError: an episode is not as the spec says, or there is none.
     """
-    root = zarr.open_group(path, mode="w", zarr_format=3)
-    for name in groups_of(spec)[1:]:
-        root.create_group(name)
-    writers = {name: _ShardWriter(root, array, layout) for name, array in arrays_of(spec).items()}
+    writers = {name: ShardWriter(array) for name, array in create(path, spec, layout).items()}
     num_steps = num_bytes = 0
     for episode in episodes:
         metadata = np.frombuffer(episode.metadata_text(), dtype=np.uint8)
@@ -76,28 +73,63 @@ def write(path: Path, spec: EpisodeSpec, episodes: Iterable[Episode], layout: Za
         writer.flush()
 
 
-def _cut(array: StoredArray, layout: ZarrLayout) -> ArrayLayout:
-    """How an array lies in files; it has no rows yet."""
+def create(path: Path, spec: EpisodeSpec, layout: ZarrLayout) -> dict[str, zarr.Array[Any]]:
+    """Make a store whose arrays have no rows yet; gives these, by the names of `arrays_of`.
+
+    Args:
+        path: the store's folder; replaced if it exists.
+        spec: of the episodes to come.
+        layout: chunks, shards and compression.
+
+    Raises:
+        ValueError: no reader would take files of such a layout.
+    """
+    root = zarr.open_group(path, mode="w", zarr_format=3)
+    for name in groups_of(spec)[1:]:
+        root.create_group(name)
+    return {
+        name: _create(root, cut(array, layout), layout.zstd_level)
+        for name, array in arrays_of(spec).items()
+    }
+
+
+def cut(array: StoredArray, layout: ZarrLayout) -> ArrayLayout:
+    """How an array lies in files; it has no rows yet.
+
+    Raises:
+        ValueError: no reader would take them.
+    """
     if array.dimensions[0] == "byte":
         factor = BYTE_FACTOR
     else:
         factor = SHORT_ROW_FACTOR if array.row_bytes < SHORT_ROW_BYTES else 1
     most = max(1, CHUNK_BYTES // array.row_bytes)
     chunk_rows = min(most, layout.steps_per_chunk * factor)
-    return ArrayLayout(array, 0, chunk_rows, chunk_rows * layout.chunks_per_shard)
+    found = ArrayLayout(array, 0, chunk_rows, chunk_rows * layout.chunks_per_shard)
+    found.check()
+    return found
 
 
-class _ShardWriter:
-    """Collects rows until they fill a shard, since only whole shards can be written."""
+class ShardWriter:
+    """Collects rows until they fill a file of an array, since only whole files can be written.
 
-    def __init__(self, root: zarr.Group, array: StoredArray, layout: ZarrLayout) -> None:
-        cut = _cut(array, layout)
-        cut.check()
-        self._array = _create(root, cut, layout.zstd_level)
-        self._rows = np.empty((cut.shard_rows, *array.row), dtype=array.dtype)
-        self._filled = self._written = 0
+    Args:
+        array: grown where it has too few rows; no two processes may write rows of one file.
+        first_row: of the rows to come; where a file begins.
+    """
+
+    def __init__(self, array: zarr.Array[Any], first_row: int = 0) -> None:
+        assert array.shards is not None
+        self._array = array
+        self._rows = np.empty((array.shards[0], *array.shape[1:]), dtype=array.dtype)
+        self._filled, self._written = 0, first_row
 
     def append(self, rows: NDArray[Any]) -> None:
+        """Take rows in, and write the files that they fill.
+
+        Raises:
+            ValueError: they are not of the array's form.
+        """
         if rows.shape[1:] != self._rows.shape[1:] or rows.dtype != self._rows.dtype:
             raise ValueError(f"{self._array.name}: rows of {rows.dtype}{rows.shape[1:]} in it")
         while len(rows):
@@ -109,9 +141,11 @@ class _ShardWriter:
                 self.flush()
 
     def flush(self) -> None:
+        """Write what is collected, though the file be not full."""
         if self._filled:
             stop = self._written + self._filled
-            self._array.resize((stop, *self._rows.shape[1:]))
+            if stop > self._array.shape[0]:
+                self._array.resize((stop, *self._rows.shape[1:]))
             self._array[self._written : stop] = self._rows[: self._filled]
             self._written, self._filled = stop, 0
 
