@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
-from benchmarks.datasets import decoded, demonstrations
+from benchmarks.datasets import decoded, demonstrations, filtered, repeated_raw_data
 from benchmarks.priors import prior_in_training, training_step
 from benchmarks.row import Figures, Row, at_least, at_least_itself, at_most
 from benchmarks.setting import Setting
@@ -50,6 +50,26 @@ def stages_against_simulation(setting: Setting) -> Figures:
     return Figures(ours, simulation, note)
 
 
+def shards_of_two_workers(setting: Setting) -> Figures:
+    """Seconds of the stage `shard`, wall time."""
+    num_episodes = setting.scale.stored_sizes[-1]
+    two, one = _wall_seconds(setting, *(_sharding(setting, workers) for workers in (2, 1)))
+    note = f"Both stores of {num_episodes:,} episodes; the start of the two processes is in it."
+    return Figures(two, one, note)
+
+
+def shards_in_one_process(setting: Setting) -> Figures:
+    """Milliseconds of one core an episode in the process that shares out, and in one alone."""
+    num_episodes = setting.scale.stored_sizes[-1]
+    subjects = [_sharding(setting, workers) for workers in (2, 1)]
+    ours, alone = interleaved(subjects, [1, 1], setting.scale.stage_rounds, process_time)
+    note = (
+        f"Both stores of {num_episodes:,} episodes: what two workers leave to the process that "
+        "started them, which more of them would leave it, too."
+    )
+    return Figures(1e3 * ours / num_episodes, 1e3 * alone / num_episodes, note)
+
+
 def loader_against_training(setting: Setting) -> Figures:
     """Batches/s from the decoded shards, and batches/s that training takes."""
     params = setting.values.train_prior
@@ -80,6 +100,17 @@ def _generation(setting: Setting, params: GenerateParams, workers: int) -> Calla
 
     def run() -> None:
         generate(params, setting.values.tabletop, out, workers=workers)
+        shutil.rmtree(out)
+
+    return run
+
+
+def _sharding(setting: Setting, workers: int) -> Callable[[], None]:
+    raw = repeated_raw_data(setting, setting.scale.stored_sizes[-1])
+    kept, out = filtered(raw), setting.scratch / f"sharded-by-{workers}"
+
+    def run() -> None:
+        shard(setting.values.shard, raw, kept, out, workers=workers)
         shutil.rmtree(out)
 
     return run
@@ -117,6 +148,20 @@ ROWS = (
         "s",
         (at_most(1.15),),
         stages_against_simulation,
+    ),
+    Row(
+        "shard, two workers",
+        "one worker",
+        "s",
+        (at_most(0.75),),
+        shards_of_two_workers,
+    ),
+    Row(
+        "shard, the part of one process",
+        "one worker",
+        "ms/episode",
+        (at_most(0.25),),
+        shards_in_one_process,
     ),
     Row(
         "batches from shards to the training step",

@@ -15,6 +15,7 @@ from benchmarks.row import Figures, Row, at_least, at_most_itself
 from benchmarks.setting import Setting, Values
 from parrot_models.flows.coupling import RealNVP
 from parrot_models.networks.choices import Precision
+from parrot_models.networks.device import CPU
 from parrot_models.networks.precision import products_in
 from parrot_models.prior.params import AffineParams
 
@@ -53,7 +54,7 @@ def training(setting: Setting, *, batch_size: int, precision: Precision) -> Figu
     )
 
     def our_step_in_precision() -> None:
-        with products_in(precision):
+        with products_in(precision, CPU):
             our_step()
 
     mine, theirs = setting.cpu_seconds(our_step_in_precision, rival_step)
@@ -85,7 +86,7 @@ def density_in_bf16(setting: Setting) -> Figures:
         actions, context = _batch(values, 1024, seed)
         with torch.inference_mode():
             exact = flow.log_prob(actions, context)
-            with products_in("bf16"):
+            with products_in("bf16", CPU):
                 differences.append(flow.log_prob(actions, context) - exact)
     difference = torch.cat(differences)
     note = (

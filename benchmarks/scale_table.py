@@ -45,7 +45,8 @@ ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("generate, one core", "growth of cost, generate", _hours),
     ("gather, in its one process", "a million entries, cost, gather", _hours),
     ("filter, one process", "a million entries, cost, filter", _hours),
-    ("shard, one process", "growth of cost, shard", _hours),
+    ("shard, one core", "growth of cost, shard", _hours),
+    ("shard, of that in one process", "shard, the part of one process", _hours),
     ("verify, one process", "growth of cost, verify", _hours),
     ("diff of entries, one process", "a million entries, cost, diff", _hours),
 )

@@ -47,6 +47,7 @@ from parrot_models.methods.runs import (
 from parrot_models.methods.table import METHODS, Method, named_method
 from parrot_models.networks.checkpoint import load_checkpoint, save_checkpoint
 from parrot_models.networks.device import CPU
+from parrot_models.networks.precision import products_of
 from parrot_models.rl.evaluation import check_can_be_filmed, success_rate
 from parrot_models.rl.growing_curve import GrowingCurve
 from parrot_models.rl.learner import EpisodeSummary, Learner, Schedule
@@ -122,6 +123,8 @@ def finetune(
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
     code = {**code_of_run(of_method), "world": code_of_world(environment, world)}
+    products = products_of(params.agent.precision, device)
+    config = config.model_copy(update={"products": products})
     fingerprint = {
         "stage": "finetune", "config": config.model_dump(), "code": code, "device": device.type,
     }  # fmt: skip

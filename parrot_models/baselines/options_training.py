@@ -24,6 +24,7 @@ from parrot_models.baselines.options_model import OptionArchitecture, OptionMode
 from parrot_models.baselines.params import OptionParams
 from parrot_models.baselines.pretraining import Pretraining
 from parrot_models.networks.chance import torch_generator
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import Augmentation, augmentation_of
 from parrot_models.training.batches import Batches
@@ -47,7 +48,7 @@ def option_loss(
     *,
     kl_weight: float,
     option_steps: float,
-    precision: str,
+    precision: Precision,
 ) -> Tensor:
     """Negative bound, in nats per action dimension, plus the loss of the endings' head.
 
@@ -71,7 +72,7 @@ def option_loss(
 
 @torch.inference_mode()
 def bound_parts(
-    model: OptionModel, batches: Iterable[EpisodeBatch], seed: int, precision: str
+    model: OptionModel, batches: Iterable[EpisodeBatch], seed: int, precision: Precision
 ) -> dict[str, float]:
     """What the bound of normalised actions is made of; options are drawn from the posterior.
 
@@ -108,7 +109,7 @@ def bound_parts(
 
 
 def _encoded(
-    model: OptionModel, batch: EpisodeBatch, generator: torch.Generator, precision: str
+    model: OptionModel, batch: EpisodeBatch, generator: torch.Generator, precision: Precision
 ) -> tuple[Segmentation, Tensor]:
     """The options of the episodes, and the context (B * M, C) at the steps that are seen."""
     found = model.posterior(batch.vectors, batch.actions, batch.is_step, generator)

@@ -23,6 +23,7 @@ from parrot_models.baselines.trajectories_model import (
     path_of,
 )
 from parrot_models.networks.chance import torch_generator
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
 from parrot_models.training.batches import Batches
@@ -92,7 +93,7 @@ def num_dims_of(batch: TrajectoryBatch) -> int:
 
 @torch.inference_mode()
 def bound_metrics(
-    model: TrajectoryVAE, batches: Iterable[TrajectoryBatch], seed: int, precision: str
+    model: TrajectoryVAE, batches: Iterable[TrajectoryBatch], seed: int, precision: Precision
 ) -> dict[str, float]:
     """The ELBO of normalised actions and its parts; the same chance at every call.
 
@@ -212,7 +213,7 @@ def trajectory_loss(
     batch: TrajectoryBatch,
     noise: torch.Generator,
     kl_weight: float,
-    precision: str,
+    precision: Precision,
 ) -> Tensor:
     """Negative bound, nats per action dimension; only the encoding runs at this precision."""
     with layers_in(precision, model.device):

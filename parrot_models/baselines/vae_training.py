@@ -22,6 +22,7 @@ from parrot_models.baselines.vae_model import (
     evidence_bound,
     is_foreground,
 )
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.observations import Observations, num_rows
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.augment import augmentation_of
@@ -185,7 +186,7 @@ def _strip(images: Tensor) -> Image.Image:
 
 @torch.inference_mode()
 def _mean_bound(
-    params: BetaVAEParams, vae: BetaVAE, observations: Observations, precision: str
+    params: BetaVAEParams, vae: BetaVAE, observations: Observations, precision: Precision
 ) -> tuple[float, float]:
     """Mean log-likelihood at one z an image, always the same noise, and mean KL; nats."""
     noise = _noise(generator(params.seed, "vae: bound"), num_rows(observations), vae)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from parrot_models.networks.precision import in_float32
+
 # Below this a dimension counts as constant; dividing by less would let its density run away.
 MIN_STD = 1e-3
 
@@ -86,9 +88,11 @@ class AffineCoupling(nn.Module):
         """All that the conditioner chooses, (B, 2 * moved_dim + num_more)."""
         x = torch.addmm(context_term, kept, self.kept_weight)
         # Not layer(x): at batch 1 calling modules costs half as much as the products themselves.
+        last = self._last
         for layer in cast("Iterable[nn.Linear]", self.layers):
-            x = functional.linear(x.relu_(), layer.weight, layer.bias)
-        return x
+            if layer is not last:
+                x = functional.linear(x.relu_(), layer.weight, layer.bias)
+        return in_float32(functional.linear, x.relu_(), last.weight, last.bias)
 
     def affine_of(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and log_scale, each (B, moved_dim), of outputs (B, 2 * moved_dim)."""

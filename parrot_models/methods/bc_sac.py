@@ -35,7 +35,7 @@ from parrot_models.methods.part import ContextSeen, Part
 from parrot_models.networks.action_scale import BOX_STDS
 from parrot_models.networks.choices import Precision
 from parrot_models.networks.keypoints import Keypoints
-from parrot_models.rl.networks import Actor
+from parrot_models.rl.networks import Actor, last_in_float32
 from parrot_models.rl.params import AgentParams
 
 FIRST = "0.weight"  # of the head's first layer
@@ -114,8 +114,8 @@ class ClonedActor(Actor):
         """
         if self.clone_weight == 0.0:
             return super().penalty(encoded)
-        actor = _normal(*self.gaussian_of(self.layers(encoded)))
-        clone = _normal(*self.gaussian_of(self.cloned_layers(encoded)))
+        actor = _normal(*self.gaussian_of(last_in_float32(self.layers, encoded)))
+        clone = _normal(*self.gaussian_of(last_in_float32(self.cloned_layers, encoded)))
         return self.clone_weight * kl_divergence(actor, clone).sum(-1).mean()
 
     def squash(self, unsquashed: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from parrot_models.methods.table import make_agent, named_method
 from parrot_models.networks.declared import Forms, declared_in, forms_of, no_larger_than
 from parrot_models.networks.device import CPU
 from parrot_models.networks.finite import check_weights
+from parrot_models.networks.precision import Products
 from parrot_models.networks.stored import UNFIT, first_line
 from parrot_models.rl.evaluation import (
     curve_rows,
@@ -69,6 +70,8 @@ class RunConfig(BaseModel):
         prior_sha256: of every file that makes it, by name.
         data_manifest_sha256: of the shards it was trained on, as it says itself.
         demonstrations_sha256: of the manifest of demonstrations of the task; None without any.
+        products: how the machine that it was learned on came by the agent's precision; None before
+            there is a run, and of runs that did not say so. Another is no other run.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -85,6 +88,7 @@ class RunConfig(BaseModel):
     prior_sha256: dict[str, str]
     data_manifest_sha256: str
     demonstrations_sha256: str | None
+    products: Products | None = None
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,8 @@ def is_run_of(folder: Path, config: RunConfig) -> bool:
         found = read_config(folder)
     except UserError:  # a run of another version, to be made again
         return False
-    if found.model_dump(exclude={"prior"}) != config.model_dump(exclude={"prior"}):
+    of_machine = {"prior", "products"}  # and no part of what was asked for
+    if found.model_dump(exclude=of_machine) != config.model_dump(exclude=of_machine):
         return False
     check_seal(folder, COMMAND)
     return True

@@ -16,6 +16,7 @@ from parrot_models.networks.choices import Precision
 from parrot_models.networks.foveal_encoder import OFFSET_GAIN, FovealEncoder, project
 from parrot_models.networks.keypoints import KeypointEncoder
 from parrot_models.networks.maps import INPUT_GAIN
+from parrot_models.networks.precision import dtype_in
 from parrot_models.networks.spatial_softmax import attend
 from parrot_models.networks.tool_window import ToolWindow
 
@@ -42,7 +43,7 @@ class JointEncoder(nn.Module):
         # Images stay bytes less their mean; what scales them goes into the weights.
         first = cast(nn.Conv2d, next(self.maps.children()))
         first.weight.mul_(INPUT_GAIN / LARGEST_BYTE)
-        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._dtype = dtype_in(precision, keypoints.mean_image.device)
         self.maps.to(self._dtype, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
         self.window = self._window_of(foveal)
         self._register_constants(keypoints, foveal)

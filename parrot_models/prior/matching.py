@@ -10,13 +10,14 @@ from torch import Tensor
 
 from parrot_models.flows.matching import FlowMatching
 from parrot_models.networks.chance import torch_generator
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.precision import layers_in
 from parrot_models.prior.behavioral_prior import BehavioralPrior
 from parrot_models.training.transitions import Batch
 
 
 def matching_loss(
-    prior: BehavioralPrior, batch: Batch, draws: int, precision: str, rng: np.random.Generator
+    prior: BehavioralPrior, batch: Batch, draws: int, precision: Precision, rng: np.random.Generator
 ) -> Tensor:
     """Error of the velocity on a batch, which may lie anywhere; only the encoding is in bfloat16.
 
@@ -34,7 +35,7 @@ def matching_loss(
 
 
 def distillation_loss(
-    prior: BehavioralPrior, batch: Batch, draws: int, precision: str, rng: np.random.Generator
+    prior: BehavioralPrior, batch: Batch, draws: int, precision: Precision, rng: np.random.Generator
 ) -> Tensor:
     """Error of the one step on the contexts of a batch; arguments as for `matching_loss`."""
     with torch.no_grad():
@@ -72,7 +73,7 @@ def matched_flow(prior: BehavioralPrior) -> FlowMatching:
     return prior.flow
 
 
-def _context(prior: BehavioralPrior, batch: Batch, precision: str) -> Tensor:
+def _context(prior: BehavioralPrior, batch: Batch, precision: Precision) -> Tensor:
     with layers_in(precision, prior.device):
         return prior.context(batch.observations)
 

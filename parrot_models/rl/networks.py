@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from parrot_models.networks.gaussian import bounded_log_std
+from parrot_models.networks.precision import in_float32
 from parrot_models.rl.params import AgentParams
 
 LOG_STD_RANGE = (-5.0, 1.0)  # of the actor's Gaussian under its tanh
@@ -124,7 +125,7 @@ class Actor(nn.Module):
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) under the tanh."""
-        return self.gaussian_of(self.layers(encoded))
+        return self.gaussian_of(last_in_float32(self.layers, encoded))
 
     def raw_log_std(self, std: float) -> float:
         """What `gaussian_of` makes this standard deviation of, once its offset is added."""
@@ -198,6 +199,8 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(E, B, output_dim) of (E, B, input_dim)."""
+        if self.weight.shape[-1] == 1:  # a product for one column takes four times as long
+            return torch.mul(x, self.weight.transpose(1, 2)).sum(-1, keepdim=True) + self.bias
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -248,8 +251,18 @@ class Critic(nn.Module):
     def forward(self, encoded: Tensor, actions: Tensor) -> Tensor:
         """Values (E, B) of encoded observations (B, input_dim) and actions (B, action_dim)."""
         x = torch.cat([encoded, actions], dim=-1)
-        values: Tensor = self.layers(x.expand(self.num_members, *x.shape))
-        return values.squeeze(-1)
+        if torch.is_autocast_enabled(x.device.type):  # or it would be cast once a member
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        expanded = x.expand(self.num_members, *x.shape)
+        return last_in_float32(self.layers, expanded).squeeze(-1)
+
+
+def last_in_float32(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """What layers make of x, the last of them in float32 whatever products are in around it."""
+    *before, last = layers
+    for layer in before:
+        x = layer(x)
+    return in_float32(last, x)
 
 
 def tanh_log_det(x: Tensor) -> Tensor:

@@ -210,7 +210,7 @@ class SAC(Agent):
 
     def update_at(self, batch: Batch, *, critic_only: bool) -> Info:
         """The same on a batch that lies where the agent does; nothing in it waits for the GPU."""
-        with products_in(self.params.precision):
+        with products_in(self.params.precision, self.device):
             encoded = self._encode(batch.observations)
             info = self.update_critic(batch, encoded)
             if not critic_only:

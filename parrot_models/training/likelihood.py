@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from parrot_models.networks.choices import Precision
 from parrot_models.networks.observations import Observations
 from parrot_models.networks.precision import layers_in
 from parrot_models.training.batches import Batches
@@ -35,7 +36,7 @@ class ActionDensity(Protocol):
         """
 
 
-def negative_log_likelihood(density: ActionDensity, batch: Batch, precision: str) -> Tensor:
+def negative_log_likelihood(density: ActionDensity, batch: Batch, precision: Precision) -> Tensor:
     """Mean of -log p(a | s) of normalised actions over a batch, in nats per action dimension.
 
     Only the encoding runs in low precision: a flow's log_det would not survive it. The batch may
@@ -48,7 +49,9 @@ def negative_log_likelihood(density: ActionDensity, batch: Batch, precision: str
 
 
 @torch.inference_mode()
-def log_prob_per_dim(density: ActionDensity, batches: Iterable[Batch], precision: str) -> float:
+def log_prob_per_dim(
+    density: ActionDensity, batches: Iterable[Batch], precision: Precision
+) -> float:
     """Mean log p(a | s) of normalised actions over transitions, in nats per action dimension."""
     total, count = 0.0, 0
     for batch in batches:
@@ -62,7 +65,7 @@ def likelihood_log(
     train: Batch,
     batches: Batches,
     batch_size: int,
-    precision: str,
+    precision: Precision,
     path: Path,
     num_held_out: int | None = None,
 ) -> Callable[[int], None]:

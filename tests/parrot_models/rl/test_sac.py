@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from processors import PROCESSORS, processor
 from rl_fakes import PARAMS
 
 from parrot_models.networks.device import CPU
+from parrot_models.networks.precision import products_in, products_of
 from parrot_models.rl.networks import Actor, Critic, Trunk
 from parrot_models.rl.replay import Batch
 from parrot_models.rl.sac import SAC, Networks, actions_as_given
@@ -216,15 +218,49 @@ def test_weights_carry_the_whole_behaviour():
     assert np.array_equal(other.act(observation, deterministic=True), expected)
 
 
+@pytest.mark.parametrize("can", PROCESSORS.values(), ids=PROCESSORS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_precision_is_the_updates_own(precision):
+def test_precision_is_the_updates_own(precision, can, monkeypatch):
     during = []
 
+    def how():
+        return torch.get_float32_matmul_precision(), torch.is_autocast_enabled("cpu")
+
     def executed(actions, _observations):
-        during.append(torch.get_float32_matmul_precision())
+        during.append(how())
         return actions
 
-    before = torch.get_float32_matmul_precision()
+    processor(monkeypatch, *can)
+    before = how()
     make_agent(precision=precision, executed=executed).update(make_batch())
-    assert set(during) == {"medium" if precision == "bf16" else "highest"}
-    assert torch.get_float32_matmul_precision() == before
+    wanted = {"float32": ("highest", False), "matmul": ("medium", False)}
+    wanted["autocast"] = ("highest", True)
+    assert set(during) == {wanted[products_of(precision, CPU)]}
+    assert how() == before
+
+
+@pytest.mark.parametrize("can", PROCESSORS.values(), ids=PROCESSORS)
+def test_what_a_processor_can_changes_an_update_by_rounding_alone(can, monkeypatch):
+    processor(monkeypatch, *can)
+    exact, rounded = make_agent(precision="fp32"), make_agent(precision="bf16")
+    before = {name: weight.clone() for name, weight in exact.weights().items()}
+    for seed in range(3):
+        wanted, found = (agent.update(make_batch(seed=seed)) for agent in (exact, rounded))
+        for name, value in wanted.items():
+            assert found[name].dtype == value.dtype
+            torch.testing.assert_close(found[name], value, rtol=0.05, atol=0.05)
+    for name, weight in exact.weights().items():
+        moved = (weight - before[name]).norm()
+        assert (rounded.weights()[name] - weight).norm() <= 0.5 * moved + 1e-6
+
+
+def test_values_and_deviations_are_finer_than_bfloat16(monkeypatch):
+    processor(monkeypatch, *PROCESSORS["AVX512_BF16"])
+    agent, batch = make_agent(precision="bf16"), make_batch()
+    with products_in("bf16", CPU):
+        encoded = agent.trunk(batch.observations)
+        values = agent.critic(encoded, batch.actions)
+        outputs = (values, *agent.actor(encoded))
+    for output in outputs:
+        assert output.dtype == torch.float32
+        assert not output.bfloat16().float().equal(output)
