@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from benchmarks.table import spelt, table_line
+from benchmarks.table import spelt, table_line, with_table
 from parrot_data.errors import UserError
 from parrot_data.stores.publish import MAX_JSON_BYTES, read_json
 
-BEGIN, END = "<!-- scale table -->\n", "<!-- end of scale table -->"
+PLACE = "scale table"
 EPISODES = (10**4, 10**5, 10**6, 10**7, 10**8)
 UNMEASURED = "not measured"
 MS_AN_HOUR = 3_600_000
@@ -90,19 +90,6 @@ def _limit(of_file: float | None, episodes_per_file: int) -> str:
     return f"`manifest.json` reaches {most} at {count:,} episodes of {episodes_per_file:,} a file."
 
 
-def with_table(page: str, table: str) -> str:
-    """A page with the table in place of the one that it had.
-
-    Raises:
-        UserError: it does not mark the place.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"the page has no place for the table: write {BEGIN.strip()} and {END}.")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
-
-
 def table_of(params: Path, results: Sequence[Path]) -> str:
     """The table of files."""
     generate = yaml.safe_load(params.read_text(encoding="utf-8"))["generate"]
@@ -113,7 +100,7 @@ def main(params: str, page: str, *results: str) -> None:
     """Write the table into the page."""
     path = Path(page)
     table = table_of(Path(params), sorted(map(Path, results)))
-    text = with_table(path.read_text(encoding="utf-8"), table)
+    text = with_table(path.read_text(encoding="utf-8"), PLACE, table)
     path.write_text(text, encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.row import Result
+from parrot_data.errors import UserError
 
 COLUMNS = ("what", "against", "unit", "ours", "rival's", "ratio", "target", "met")
 
@@ -51,6 +52,27 @@ def markdown(results: Sequence[Result], about: Mapping[str, Mapping[str, Any]]) 
         note = result.figures.note if result.figures else result.trouble
         lines += [f"- **{result.row.name}**: {note}"] if note else []
     return "\n".join(lines) + "\n"
+
+
+def with_table(page: str, name: str, table: str) -> str:
+    """A page with a table in place of the one that it had.
+
+    Args:
+        page: it says where, between `<!-- NAME -->` and `<!-- end of NAME -->`.
+        name: of the place.
+        table: as Markdown.
+
+    Raises:
+        UserError: the page does not mark the place.
+    """
+    marks = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not begin or not end:
+        raise UserError(
+            f"the page has no place for the table: write {marks[0].strip()} and {marks[1]} there."
+        )
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def spelt(value: float | None) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale_table import ROWS, UNMEASURED, scale_table, table_of, with_table
+from benchmarks.scale_table import PLACE, ROWS, UNMEASURED, scale_table, table_of
+from benchmarks.table import with_table
 from parrot_data.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +17,7 @@ ABOUT = {"machine": {"cpu": "some"}, "code": {"commit": "abc"}}
 def test_the_page_has_the_table_of_the_committed_results() -> None:
     page = (ROOT / "docs" / "scale.md").read_text()
     results = sorted((ROOT / "benchmarks" / "results").glob("amd-epyc*/results.json"))
-    assert page == with_table(page, table_of(ROOT / "params.yaml", results)), (
+    assert page == with_table(page, PLACE, table_of(ROOT / "params.yaml", results)), (
         "python -m benchmarks.scale_table params.yaml docs/scale.md "
         "benchmarks/results/amd-epyc*/results.json"
     )
@@ -44,4 +45,4 @@ def test_costs_of_several_processors_are_not_added_up() -> None:
 
 def test_a_page_without_a_place_is_one_sentence() -> None:
     with pytest.raises(UserError, match="no place for the table"):
-        with_table("# Scale\n", "")
+        with_table("# Scale\n", PLACE, "")
