@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from gymnasium.spaces import Dict
 
+from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.interruption import held_back
 from parrot_data.lockstep import EnvProcesses, Envs, OneEnv
 from parrot_data.progress import Progress, Scalars, silent, unheard
@@ -34,6 +35,7 @@ from parrot_models.methods.demonstrations import (
 from parrot_models.methods.memory import make_memory
 from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import data_manifest_sha256, part_sha256
+from parrot_models.methods.privileged import TellingEnv
 from parrot_models.methods.runs import (
     AGENT,
     CARD,
@@ -137,7 +139,8 @@ def finetune(
         memory = make_memory(*of, shown=shown)
         read = [prior] if demonstrations is None else [prior, demonstrations]
         with open_work(out, OUTPUT, fingerprint, read) as work:
-            with _training_envs(params, environment, task, env) as envs:
+            telling = (world.spec, method) if of_method.critics_are_told else None
+            with _training_envs(params, environment, task, env, telling) as envs:
                 learner = Learner(
                     envs, run.env.view, run.agent, memory, _schedule(params, of_method), seed=seed,
                     stores_executed=of_method.executed is not None,
@@ -214,17 +217,33 @@ def code_of_run(method: Method[Any]) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def _training_envs(
-    params: FinetuneParams, environment: EnvironmentParams, task: str, env: Env
+    params: FinetuneParams,
+    environment: EnvironmentParams,
+    task: str,
+    env: Env,
+    telling: tuple[EpisodeSpec, str] | None,
 ) -> Iterator[Envs]:
-    """What an agent learns in: this environment, or several like it in processes."""
+    """What an agent learns in: this environment, or several like it in processes.
+
+    `telling` is the world's spec and the method where they tell critics what is privileged.
+    """
+    make_env: Callable[[], Env] = partial(make_task_env, environment, task)
+    if telling is not None:
+        env = TellingEnv(env, *telling)
+        make_env = partial(_make_telling_env, environment, task, *telling)
     if params.num_envs == 1:
         yield OneEnv(env)
         return
     space = env.observation_space
     assert isinstance(space, Dict)
-    make_env = partial(make_task_env, environment, task)
     with EnvProcesses(make_env, params.num_envs, space, env.action_space) as envs:
         yield envs
+
+
+def _make_telling_env(
+    environment: EnvironmentParams, task: str, spec: EpisodeSpec, method: str
+) -> TellingEnv:
+    return TellingEnv(make_task_env(environment, task), spec, method)
 
 
 def _schedule(params: FinetuneParams, method: Method[Any]) -> Schedule:

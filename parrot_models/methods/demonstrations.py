@@ -42,6 +42,10 @@ def check_can_be_shown(method: str, agent: AgentParams) -> None:
         raise UserError(
             "parrot_demo keeps its own first episodes in the place of demonstrations: choose parrot"
         )
+    if method == "parrot_privileged":
+        raise UserError(
+            "critics of parrot_privileged are told what no demonstration has to hold: choose parrot"
+        )
     if agent.hold_steps > 1:
         raise UserError(
             f"finetune.agent.hold_steps is {agent.hold_steps}, and demonstrations decide in every "

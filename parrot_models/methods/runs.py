@@ -27,6 +27,7 @@ from parrot_data.streams import generator
 from parrot_models.cards.run_card import run_card
 from parrot_models.methods.params import EvaluateParams, FinetuneParams
 from parrot_models.methods.part import Trained, load_part, part_sha256
+from parrot_models.methods.privileged import with_privileged
 from parrot_models.methods.table import make_agent, named_method
 from parrot_models.networks.declared import Forms, declared_in, forms_of, no_larger_than
 from parrot_models.networks.device import CPU
@@ -134,6 +135,8 @@ def make_run(
     part = load_part(method.part, folder, config.spec, config.agent.precision, device)
     plain = env.observation_space
     assert isinstance(plain, Dict)
+    if method.critics_are_told:
+        plain = with_privileged(plain, config.spec, config.method)
     view = method.make_view(plain, part, config.agent)
     with nullcontext() if weights is None else no_larger_than(weights):
         agent = make_agent(method, config.agent, view, part, config.seed)

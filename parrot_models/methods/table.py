@@ -46,6 +46,7 @@ from parrot_models.rl.sac import SAC, Executed, Networks, actions_as_given
 from parrot_models.rl.views import (
     CONTEXT,
     FEATURES,
+    PRIVILEGED,
     DirectView,
     GuidedView,
     LatentView,
@@ -75,6 +76,7 @@ class Method(Generic[T]):
             then holds what the robot executed.
         agent: how it acts and learns.
         explores_with_prior: whether a share of the training episodes is guided.
+        critics_are_told: whether critics see what the world calls privileged.
         keeps_demonstrations: whether half of each batch is drawn from first episodes, all guided.
     """
 
@@ -85,6 +87,7 @@ class Method(Generic[T]):
     executed: Callable[[T], Executed] | None = None
     agent: type[SAC] = SAC
     explores_with_prior: bool = False
+    critics_are_told: bool = False
     keeps_demonstrations: bool = False
 
 
@@ -208,6 +211,10 @@ METHODS: Mapping[str, Method[Any]] = MappingProxyType(
         "parrot_best": Method(
             PRIOR, _unbounded, _unit, make_actor=_referred_actor, agent=BestOfSAC
         ),
+        # parrot whose critics are told what the simulator knows.
+        "parrot_privileged": Method(
+            PRIOR, _unbounded, _unit, make_actor=_referred_actor, critics_are_told=True
+        ),
         # parrot_box with an edit of the action on top of f(z; s).
         "parrot_edit": Method(PRIOR, _edited_latent, _as_the_prior, make_actor=_editing_actor),
         # parrot over another flow.
@@ -260,6 +267,7 @@ def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T
     dims = _vector_dims(view.observation_space)
     encoders = _image_encoders(params, view.observation_space, seed)
     encoder_dim = params.encoder_dim if encoders else 0
+    critic_dims = {PRIVILEGED: dims.pop(PRIVILEGED)} if PRIVILEGED in dims else {}
     width = sum(dims.values()) + encoder_dim * len(encoders)
     actor = (
         Actor(width, low, high, params.hidden, method.initial_std(params), generator)
@@ -268,10 +276,14 @@ def make_agent(method: Method[T], params: AgentParams, view: DirectView, part: T
     )
     return method.agent(
         Networks(
-            Trunk(dims, encoders, encoder_dim, clips=actor.clips_input),
+            Trunk(dims, encoders, encoder_dim, clips=actor.clips_input, critic_dims=critic_dims),
             actor,
             Critic(
-                width, critic_action_dim(method, view, part), params.hidden, NUM_CRITICS, generator
+                width + sum(critic_dims.values()),
+                critic_action_dim(method, view, part),
+                params.hidden,
+                NUM_CRITICS,
+                generator,
             ),
         ),
         params,

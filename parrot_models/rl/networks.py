@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class Trunk(nn.Module):
             (B, encoder_dim).
         encoder_dim: width of the output of each of them.
         clips: whether standardized inputs are clipped.
+        critic_dims: widths of vectors that only critics see, by key; they stand at the output's
+            end, and where an agent acts nobody has to know them.
     """
 
     def __init__(
@@ -42,12 +44,17 @@ class Trunk(nn.Module):
         encoder_dim: int,
         *,
         clips: bool = True,
+        critic_dims: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self._clip = CLIP_STANDARDIZED if clips else math.inf
-        self.keys, self.image_keys = list(vector_dims), sorted(encoders)
-        vector_dim = sum(vector_dims.values())
-        self.output_dim = vector_dim + encoder_dim * len(encoders)
+        critic_dims = critic_dims or {}
+        self._actor_keys, self.image_keys = list(vector_dims), sorted(encoders)
+        self.keys = [*vector_dims, *critic_dims]
+        self._actor_vector_dim = sum(vector_dims.values())
+        self.actor_dim = self._actor_vector_dim + encoder_dim * len(encoders)
+        vector_dim = self._actor_vector_dim + sum(critic_dims.values())
+        self.output_dim = self.actor_dim + sum(critic_dims.values())
         # Prefixed, since a module's own attributes are no names for its children.
         self.encoders = nn.ModuleDict({f"of_{key}": encoders[key] for key in self.image_keys})
         norms = {f"of_{key}": nn.LayerNorm(encoder_dim) for key in self.image_keys}
@@ -60,23 +67,37 @@ class Trunk(nn.Module):
     def standardize_by(self, observations: Mapping[str, Tensor]) -> None:
         """Take mean and standard deviation of every vector input from these observations."""
         if self.keys:
-            values = self._vectors(observations)
+            values = self._vectors(observations, self.keys)
             self.mean.copy_(values.mean(0))
             self.std.copy_(values.std(0).clamp_min(STD_FLOOR))
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Normalized vectors (B, output_dim)."""
-        parts = []
-        if self.keys:
-            standardized = (self._vectors(observations) - self.mean) / self.std
-            parts.append(standardized.clamp(-self._clip, self._clip))
+        vectors = self._standardized(observations, self.keys)
+        own, told = vectors[:, : self._actor_vector_dim], vectors[:, self._actor_vector_dim :]
+        return torch.cat([own, *self._encoded(observations), told], dim=-1)
+
+    def for_actor(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """What of it an actor sees, (B, actor_dim), of observations without the rest."""
+        own = self._standardized(observations, self._actor_keys)
+        return torch.cat([own, *self._encoded(observations)], dim=-1)
+
+    def _encoded(self, observations: Mapping[str, Tensor]) -> Iterator[Tensor]:
         for key in self.image_keys:
             encoded = self.encoders[f"of_{key}"](observations[key])
-            parts.append(self.norms[f"of_{key}"](encoded.float()))
-        return torch.cat(parts, dim=-1)
+            yield self.norms[f"of_{key}"](encoded.float())
 
-    def _vectors(self, observations: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([observations[key] for key in self.keys], dim=-1)
+    def _standardized(self, observations: Mapping[str, Tensor], keys: Sequence[str]) -> Tensor:
+        vectors = self._vectors(observations, keys)
+        width = vectors.shape[-1]
+        standardized = (vectors - self.mean[:width]) / self.std[:width]
+        return standardized.clamp(-self._clip, self._clip)
+
+    def _vectors(self, observations: Mapping[str, Tensor], keys: Sequence[str]) -> Tensor:
+        if not keys:
+            (first, *_) = observations.values()
+            return self.mean.new_zeros(len(first), 0)
+        return torch.cat([observations[key] for key in keys], dim=-1)
 
 
 class Actor(nn.Module):
@@ -95,6 +116,7 @@ class Actor(nn.Module):
     Attributes:
         clips_input: whether the trunk may clip what it gives.
         action_dim: A, the action's width.
+        input_dim: of what it is given only so much is looked at; the rest is for critics.
     """
 
     clips_input = True
@@ -119,13 +141,13 @@ class Actor(nn.Module):
         self.register_buffer("half_width", (action_high - action_low) / 2)
         self.centre: Tensor
         self.half_width: Tensor
-        self.action_dim = len(action_low)
+        self.action_dim, self.input_dim = len(action_low), input_dim
         self._log_std_range = log_std_range
         self._log_std_offset = self.raw_log_std(initial_std)
 
     def forward(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) under the tanh."""
-        return self.gaussian_of(last_in_float32(self.layers, encoded))
+        return self.gaussian_of(last_in_float32(self.layers, encoded[..., : self.input_dim]))
 
     def raw_log_std(self, std: float) -> float:
         """What `gaussian_of` makes this standard deviation of, once its offset is added."""

@@ -110,7 +110,7 @@ class Agent:
         Noise comes from `generator`, which is on the agent's device, or from the agent's own.
         """
         seen = {k: to_device(torch.from_numpy(v), self.device) for k, v in observations.items()}
-        encoded = self.trunk(seen)
+        encoded = self.trunk.for_actor(seen)
         if deterministic:
             return self.mode(encoded).cpu().numpy()
         return self.sample(encoded, generator or self.generator)[0].cpu().numpy()

@@ -25,8 +25,9 @@ from parrot_models.networks.device import to_device
 from parrot_models.rl.params import Observe
 from parrot_models.rl.replay import Observation, one_row, row_of
 
-# What views add to observations. No observation of a robot has such a name: they begin with letters
-FEATURES, CONTEXT = "_features", "_context"
+# What views add to observations, and what a simulator tells critics alone. No observation of a
+# robot has such a name: they begin with letters
+FEATURES, CONTEXT, PRIVILEGED = "_features", "_context", "_privileged"
 
 
 @dataclass(frozen=True)
