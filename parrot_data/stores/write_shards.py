@@ -24,6 +24,8 @@ from parrot_data.stores.statistics import DatasetStatistics, RunningStatistics
 
 ZARR = "episodes.zarr"
 TAR_FOLDER = "tar"
+# At least: to start a process takes as long as writing so many
+EPISODES_A_WORKER = 500
 
 
 def write_shards(
@@ -65,7 +67,7 @@ def write_shards(
     cut = zarr_writer.ZarrLayout(layout.steps_per_chunk, layout.chunks_per_shard, layout.zstd_level)
     num_transitions, longest = _steps_of(picked)
     plan = plan_blocks(picked.spec, cut, num_transitions + len(picked), longest + 1)
-    num_workers = min(num_workers, plan.num_blocks)
+    num_workers = min(num_workers, plan.num_blocks, max(1, len(picked) // EPISODES_A_WORKER))
     if num_workers == 1:
         write_tars(advance)
         statistics = _write_zarr(picked, folder / ZARR, cut, advance)
