@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install repro experiments study paper-lite paper images-alone study-dataset-size \
-	study-mismatch study-exploration study-own-task study-audit study-wrong-prior study-panda comparison metaworld \
-	prune test check check-lerobot check-rlds films bench bench-learning torture clean
+	study-mismatch study-exploration study-own-task study-audit study-wrong-prior study-place \
+	study-panda comparison metaworld prune test check check-lerobot check-rlds films bench bench-learning torture clean
 
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -105,6 +105,20 @@ study-wrong-prior: install ## agents where the prior is wrong: grasps alone on a
 		parrot report --runs runs/unseen "$${unseen[@]}" --data ../../data/shards --kept ../../data/kept \
 		--prior ../../models/prior --judged ../../judged --out ../../results/wrong_prior/unseen
 	@echo && cat results/wrong_prior/*/table.txt
+
+PLACE_REPORT := parrot report --data ../../profiles/paper_lite/data/shards \
+	--kept ../../profiles/paper_lite/data/kept
+study-place: $(PAPER_LITE) studies/place/.dvcignore
+study-place: install ## what makes agents faster and better on place tasks, three seeds, on the prior of paper-lite
+	@$(ACTIVATE) && dvc repro studies/place/dvc.yaml && cd studies/place && \
+		$(SWEEP) --runs runs/plain && \
+		$(PLACE_REPORT) --runs runs/plain --out ../../results/place/plain && \
+		alone=(--set 'finetune.methods=[parrot]') && held=("$${alone[@]}" --set finetune.agent.hold_steps=4) && \
+		$(SWEEP) --runs runs/held "$${held[@]}" && \
+		$(PLACE_REPORT) --runs runs/held "$${held[@]}" --out ../../results/place/held && \
+		$(SWEEP) --runs runs/shown "$${alone[@]}" --demonstrations data/shards && \
+		$(PLACE_REPORT) --runs runs/shown "$${alone[@]}" --out ../../results/place/shown
+	@echo && cat results/place/*/table.txt
 
 metaworld: studies/metaworld/.dvcignore
 metaworld: install ## another simulator: a prior of 45 tasks of Meta-World, agents on five unseen ones

@@ -68,6 +68,10 @@ TINY: dict[str, dict[str, dict[str, Any]]] = {
     "studies/wrong_prior": {
         "finetune": {"methods": ["parrot", "parrot_best"], "env_steps": 75},
     },
+    "studies/place": {
+        "generate": {"num_episodes": 12, "tasks": {"pick-cup": 100.0}},
+        "finetune": {"tasks": ["pick-cup"], "methods": ["parrot"], "seeds": ["0"], "env_steps": 75},
+    },
     "studies/metaworld": {
         "generate": {"num_episodes": 8, "tasks": {"door-close": 1.0, "drawer-close": 1.0}},
         "train_prior": {"steps": 6},
@@ -127,6 +131,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
         "own-task",
         "audit",
         "wrong-prior",
+        "place",
         "panda",
     ):
         studies.make(f"study-{kind}")
@@ -233,6 +238,19 @@ def test_a_prior_is_learned_with_where_it_is_wrong(
     kept = studies.folder / "studies/wrong_prior/shards"
     entries = load_manifest(kept, "shards").entries(kept)
     assert {entry.task for entry in entries} == {"pick"}
+
+
+def test_place_tasks_are_learned_in_several_ways_from_one_prior(studies: Studies) -> None:
+    configs = {}
+    for name in ("plain", "held", "shown"):
+        (run,) = studies.result(f"place/{name}")["runs"]
+        assert (run["task"], run["method"], run["env_steps"]) == ("pick-cup", "parrot", 75)
+        path = studies.folder / "studies/place/runs" / name / "pick-cup/parrot/0/config.json"
+        configs[name] = json.loads(path.read_text())
+    assert configs["held"]["agent"]["hold_steps"] == 4
+    assert configs["shown"]["demonstrations_sha256"]
+    assert configs["plain"]["demonstrations_sha256"] is None
+    assert len({json.dumps(c["prior_sha256"]) for c in configs.values()}) == 1
 
 
 def test_panda_learns_what_a_script_recorded_on_a_robot_of_others(studies: Studies) -> None:
