@@ -57,6 +57,7 @@ def sweep_of_finetune(
     """
     from parrot_data.errors import UserError
     from parrot_data.jobs.job import Job
+    from parrot_data.stores.outputs.work import tidy
     from parrot_data.worlds.make import make_world
     from parrot_models import finetune as stage
     from parrot_models.methods.params import EvaluateParams
@@ -81,6 +82,8 @@ def sweep_of_finetune(
             is_there = is_run_of(out, config)
         except UserError:  # the run itself says what is wrong
             is_there = False
+        if is_there:
+            tidy(out, stage.OUTPUT)
         missing += [] if is_there else [job]
     return Sweep(stage.__name__, stage.OUTPUT, environment, jobs, missing)
 
@@ -100,6 +103,7 @@ def sweep_of_pretrain(read: Sections, models: Path, data: Path, told: Sequence[s
     from parrot_data.jobs.job import Job
     from parrot_data.stores.manifest import MANIFEST, load_any_manifest
     from parrot_data.stores.outputs.layout import json_in
+    from parrot_data.stores.outputs.work import tidy
     from parrot_data.stores.publish import sha256_file
     from parrot_models import pretrain as stage
     from parrot_models.methods.params import FinetuneParams
@@ -122,5 +126,7 @@ def sweep_of_pretrain(read: Sections, models: Path, data: Path, told: Sequence[s
             and made_from.get("keypoints", keypoints) == keypoints
             and found.get("data_manifest_sha256") == of_data
         )
+        if is_there:
+            tidy(out, stage.OUTPUT)
         missing += [] if is_there else [job]
     return Sweep(stage.__name__, stage.OUTPUT, None, jobs, missing)

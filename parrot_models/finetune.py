@@ -20,7 +20,7 @@ from parrot_data.interruption import held_back
 from parrot_data.lockstep import EnvProcesses, Envs, OneEnv
 from parrot_data.progress import Progress, Scalars, silent, unheard
 from parrot_data.stores.outputs.layout import output_of
-from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.outputs.work import open_work, tidy
 from parrot_data.stores.publish import json_text, read_json
 from parrot_data.stores.seal import SEAL
 from parrot_data.stores.sources import code_of
@@ -122,6 +122,7 @@ def finetune(
     told = (params, evaluation, environment, world, prior, task, method, seed, out)
     config = config_of_run(*told, demonstrations=demonstrations)
     if skip_done and is_run_of(out, config):
+        tidy(out, OUTPUT)
         done: dict[str, Any] = read_json(out / "metrics.json")
         return done
     code = {**code_of_run(of_method), "world": code_of_world(environment, world)}

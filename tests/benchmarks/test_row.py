@@ -23,6 +23,10 @@ TARGETS = {
     "reset": {"reset": [">= 10x"]},
     "attempts": {"scripted attempts, two workers": [">= 1.9x", ">= 140,000"]},
     "stages": {"generate to shards, whole stages": ["<= 1.15x"]},
+    "sharding": {
+        "shard, two workers": ["<= 0.75x"],
+        "shard, the part of one process": ["<= 0.25x"],
+    },
     "loader": {"batches from shards to the training step": [">= 3x"]},
     "flow sample": {"flow sample, batch 1": [">= 2.5x", ">= 4x"]},
     "acting": {"acting (encode, actor, flow), batch 1": [">= 3x"]},

@@ -124,6 +124,22 @@ def open_work(
         raise told(error, place) from error
 
 
+def tidy(out: Path, output: Output) -> None:
+    """Take away what a crash left beside a result between showing it and the end of the work.
+
+    For whoever finds a result and so begins no work there. Unfinished work stays, and so does what
+    another process holds.
+    """
+    target = target_of(out, ())
+    folder = _folder_for(target)
+    if not (folder / LOCK).is_file():
+        return
+    with suppress(UserError), locked(folder, output.stage) as is_held:
+        is_over = not (folder / FINGERPRINT).exists() or Publication(folder, target).is_done()
+        if is_held() and is_over:
+            _remove(folder)
+
+
 def _folder_for(target: Path) -> Path:
     """Beside the target, or in it where it, or the folder around it, cannot be changed."""
     if target.is_dir() and (is_mounted(target) or not os.access(target.parent, os.W_OK | os.X_OK)):

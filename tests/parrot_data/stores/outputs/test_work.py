@@ -17,7 +17,7 @@ from parrot_data.errors import UserError
 from parrot_data.stores.outputs import work as work_module
 from parrot_data.stores.outputs.layout import output_of
 from parrot_data.stores.outputs.lock import LOCK
-from parrot_data.stores.outputs.work import open_work
+from parrot_data.stores.outputs.work import open_work, tidy
 from parrot_data.stores.publish import write_json
 
 OUTPUT = output_of("test", "made.json", ("made",), ("result", "deep/*"), scratch=("half", "cache"))
@@ -227,3 +227,45 @@ def test_a_name_that_is_too_long_is_one_sentence(tmp_path: Path) -> None:
         open_work(tmp_path / ("x" * 300), OUTPUT, {}),
     ):
         pass
+
+
+@pytest.mark.parametrize("last", ["show", "_remove"])
+def test_what_a_crash_leaves_beside_a_shown_result_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """Killed as soon as the result is there, or when all but the lock is gone."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    out, shown = tmp_path / "out", work_module.Publication.show
+
+    def show(publication: object, *arguments: object) -> None:
+        shown(publication, *arguments)  # type: ignore[arg-type]
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work_module, "_remove", killed)
+        if last == "show":
+            patch.setattr(work_module.Publication, "show", show)
+        with pytest.raises(Killed):
+            make(out, "new")
+    left = tmp_path / "out.partial"
+    assert (left / LOCK).exists()
+    tidy(out, OUTPUT)
+    assert not left.exists()
+    assert is_of(out, "new")
+
+
+def test_unfinished_work_beside_a_result_is_not_taken_away(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "old")
+    begin(out, 1)
+    before = files_of(tmp_path / "out.partial")
+    tidy(out, OUTPUT)
+    assert files_of(tmp_path / "out.partial") == before
+    with open_work(out, OUTPUT, SEED_1) as work:
+        tidy(out, OUTPUT)  # held: not even a look
+        assert (work.folder / "half").read_text() == "of seed 1"
+    tidy(tmp_path / "nothing", OUTPUT)
+    assert not (tmp_path / "nothing").exists()
