@@ -15,7 +15,7 @@ from parrot_data.episodes.spec import (
     ImageSpec,
     VectorSpec,
 )
-from parrot_data.filter import FilterParams
+from parrot_data.filter import FilterParams, filter_episodes
 from parrot_data.shard import ShardParams
 from parrot_data.stores import tar_shards
 from parrot_data.stores.blocks import blocks_of, complete, gather
@@ -161,6 +161,16 @@ def write_raw(
 def filter_params(**changes: object) -> FilterParams:
     values = {"tasks": [], "max_episodes_per_task": 0, "max_episodes": 0}
     return FilterParams(**{**values, **changes})
+
+
+def write_inputs(
+    folder: Path, episodes: Iterable[Episode], spec: EpisodeSpec = SPEC, *, seed: int = 0
+) -> tuple[Path, Path]:
+    """What `shard` reads, in a folder: raw episodes and the decision about them."""
+    raw, kept = folder / "episodes", folder / "kept"
+    write_raw(raw, episodes, spec, seed=seed)
+    filter_episodes(filter_params(), raw, kept)
+    return raw, kept
 
 
 def shard_params(**changes: object) -> ShardParams:

@@ -19,12 +19,11 @@ from synthetic import (
     synthetic_episode,
     synthetic_episodes,
     tabletop_like,
-    write_raw,
+    write_inputs,
 )
 
 from parrot_data.episodes.spec import EpisodeSpec
 from parrot_data.errors import UserError
-from parrot_data.filter import filter_episodes
 from parrot_data.shard import shard
 from parrot_data.stores.card_files import CARD, IMAGE
 from parrot_data.stores.entries import entry_of
@@ -43,10 +42,7 @@ def make_inputs(
     folder: Path, seed: int = 0, count: int = COUNT, spec: EpisodeSpec = SPEC
 ) -> tuple[Path, Path]:
     """Raw episodes and the decision about them."""
-    episodes, kept = folder / "episodes", folder / "kept"
-    write_raw(episodes, synthetic_episodes(count, seed, spec), spec, seed=seed)
-    filter_episodes(filter_params(), episodes, kept)
-    return episodes, kept
+    return write_inputs(folder, synthetic_episodes(count, seed, spec), spec, seed=seed)
 
 
 @pytest.fixture
@@ -212,10 +208,9 @@ def test_layouts_that_cannot_be_are_refused(key: str, value: object) -> None:
 def test_an_episode_with_numbers_that_are_not_finite_is_named(tmp_path: Path) -> None:
     episodes = synthetic_episodes(3)
     episodes[0].observations["proprioception"][2, 3] = np.nan
-    write_raw(tmp_path / "episodes", episodes)
-    filter_episodes(filter_params(), tmp_path / "episodes", tmp_path / "kept")
+    inputs = write_inputs(tmp_path, episodes)
     with pytest.raises(UserError, match="episode 0: its proprioception hold a number"):
-        shard(shard_params(), tmp_path / "episodes", tmp_path / "kept", tmp_path / "shards")
+        shard(shard_params(), *inputs, tmp_path / "shards")
     assert not (tmp_path / "shards").exists()
 
 

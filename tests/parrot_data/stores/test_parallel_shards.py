@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,15 @@ from hypothesis import strategies as st
 from synthetic import (
     SPECS,
     files_of,
-    filter_params,
     make_spec,
     shard_params,
     synthetic_episode,
     synthetic_episodes,
-    write_raw,
+    write_inputs,
 )
 
-from parrot_data.episodes.episode import Episode
 from parrot_data.episodes.spec import ArraySpec, EpisodeSpec, ImageSpec, VectorSpec
 from parrot_data.errors import UserError
-from parrot_data.filter import filter_episodes
 from parrot_data.shard import shard
 from parrot_data.stores import write_shards
 from parrot_data.stores.entries import EpisodeEntry, entry_of
@@ -53,13 +49,6 @@ def _few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_shards, "EPISODES_A_WORKER", 1)
 
 
-def inputs_of(folder: Path, episodes: Iterable[Episode], spec: EpisodeSpec) -> tuple[Path, Path]:
-    """Raw episodes and the decision about them."""
-    write_raw(folder / "episodes", list(episodes), spec)
-    filter_episodes(filter_params(), folder / "episodes", folder / "kept")
-    return folder / "episodes", folder / "kept"
-
-
 @pytest.mark.parametrize(
     ("spec", "count"),
     [
@@ -78,7 +67,7 @@ def test_any_number_of_workers_writes_the_same_bytes(
         synthetic_episode(index, spec=spec, num_steps=3 + index % 9 if is_wide else None)
         for index in range(count)
     ]
-    inputs = inputs_of(tmp_path, episodes, spec)
+    inputs = write_inputs(tmp_path, episodes, spec)
     calls: list[tuple[int, int]] = []
     alone = shard(shard_params(), *inputs, tmp_path / "alone")
     for workers in (2, 3):
@@ -105,7 +94,7 @@ def test_an_episode_that_one_process_refuses_is_refused_by_several(tmp_path: Pat
     episodes = synthetic_episodes(120, spec=spec)
     kept = next(e for e in reversed(episodes) if e.success)
     kept.observations["arm"][2, 1] = np.nan
-    inputs = inputs_of(tmp_path, episodes, spec)
+    inputs = write_inputs(tmp_path, episodes, spec)
     for workers in (1, 2):
         with pytest.raises(UserError, match=f"episode {kept.index}: its arm hold a number"):
             shard(shard_params(), *inputs, tmp_path / "shards", workers=workers)
@@ -114,7 +103,9 @@ def test_an_episode_that_one_process_refuses_is_refused_by_several(tmp_path: Pat
 
 
 def test_a_damaged_member_is_named_by_whoever_reads_it(tmp_path: Path) -> None:
-    inputs = inputs_of(tmp_path, synthetic_episodes(120, spec=LARGE["an image"]), LARGE["an image"])
+    inputs = write_inputs(
+        tmp_path, synthetic_episodes(120, spec=LARGE["an image"]), LARGE["an image"]
+    )
     tar = sorted(inputs[0].glob("*.tar"))[-1]
     content = bytearray(tar.read_bytes())
     for member in re.finditer(b"observation.front.npy.zst", bytes(content)):
@@ -130,7 +121,7 @@ def test_a_damaged_member_is_named_by_whoever_reads_it(tmp_path: Path) -> None:
 
 def test_an_interrupt_leaves_no_process_and_the_next_run_is_whole(tmp_path: Path) -> None:
     spec = LARGE["an image"]
-    inputs = inputs_of(tmp_path, synthetic_episodes(120, spec=spec), spec)
+    inputs = write_inputs(tmp_path, synthetic_episodes(120, spec=spec), spec)
 
     def interrupted(done: int, total: int, note: str) -> None:
         if done > total // 4:
